@@ -1,0 +1,1 @@
+"""Artifacts: what is stored, how it is named, identified and linked."""

@@ -1,0 +1,63 @@
+"""What one (artifact type, schema version) is: schema, sort key, unique key, logical key grammar, meaning.
+
+A capability declares its types in its own ``artifact_types.py``; ``registry.py`` collects them. The specifications are
+rendered into ``docs/data-contracts.md`` and into Dagster's column metadata, so a field's description is written once, here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import pyarrow as pa
+
+UTC_TIMESTAMP = pa.timestamp("us", tz="UTC")
+
+
+def column(name: str, type_: pa.DataType, description: str, *, nullable: bool = False) -> pa.Field:
+    """A schema field with the sentence that explains it to a researcher."""
+    return pa.field(name, type_, nullable=nullable, metadata={"description": description})
+
+
+def description_of(schema_field: pa.Field) -> str:
+    """The sentence that `column` attached, or an empty string."""
+    metadata: Mapping[bytes, bytes] = schema_field.metadata or {}
+    return metadata.get(b"description", b"").decode()
+
+
+@dataclass(frozen=True, slots=True)
+class ArtifactType:
+    """The contract of one (name, version).
+
+    ``sort_key`` fixes the row order that is hashed and stored; ``unique_key`` must identify a row (empty: no such claim).
+    ``key_parts`` are the names of the logical key's ``name=value`` parts in order; ``key_suffix`` is a bare last part
+    (``experiment=…/trades``). ``attributes`` are names of text values that belong to the content although no row holds
+    them (a slice's source span exists even when it has no candle); they travel in the schema metadata and are hashed.
+    ``asset`` is the Dagster asset that owns artifacts of this type: one name, or, where the first key part selects
+    among several, a mapping from that part's value to the asset.
+    """
+
+    name: str
+    version: int
+    doc: str
+    schema: pa.Schema
+    sort_key: tuple[str, ...]
+    unique_key: tuple[str, ...]
+    key_parts: tuple[str, ...]
+    asset: str | Mapping[str, str]
+    key_suffix: str | None = None
+    optional_key_parts: frozenset[str] = frozenset()
+    time_column: str | None = None
+    attributes: tuple[str, ...] = ()
+    append_only: bool = False
+    nan_is_null: frozenset[str] = field(default=frozenset())
+
+    @property
+    def label(self) -> str:
+        """``name/vN``, the form used in messages and folders."""
+        return f"{self.name}/v{self.version}"
+
+    @property
+    def assets(self) -> tuple[str, ...]:
+        """Every asset that can own artifacts of this type."""
+        return (self.asset,) if isinstance(self.asset, str) else tuple(self.asset.values())

@@ -1,0 +1,1 @@
+"""Candles: sources, validation, slices and one series per token."""

@@ -1,0 +1,91 @@
+"""Artifact types of the candle side: imported files, quarantine, slices, token candles."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+from quantlab_core.artifacts.artifact_type import UTC_TIMESTAMP, ArtifactType, column
+
+CANDLE_COLUMNS = [
+    column("token_address", pa.string(), "token (or pool) that the candle is of"),
+    column("chain", pa.string(), "chain of the token"),
+    column("ts", UTC_TIMESTAMP, "open time of the candle (UTC); it covers [ts, ts + resolution)"),
+    column("open", pa.float64(), "first price, in the price unit"),
+    column("high", pa.float64(), "highest price, in the price unit"),
+    column("low", pa.float64(), "lowest price, in the price unit"),
+    column("close", pa.float64(), "last price, in the price unit"),
+    column("volume", pa.float64(), "traded volume in the volume unit; null where the source gave none", nullable=True),
+]
+CANDLE_SCHEMA = pa.schema(CANDLE_COLUMNS)
+
+CANDLE_ATTRIBUTES = ("resolution", "source", "source_spans", "price_unit", "volume_unit")
+"""``resolution``: 1m …; ``source``: file or clickhouse; ``source_spans``: JSON list of [from, to) UTC instants for which
+the source was asked and answered; ``price_unit``: usd or sol; ``volume_unit``: usd, sol, token or unknown."""
+
+IMPORTED_CANDLES = ArtifactType(
+    name="imported_candles_v1",
+    version=1,
+    doc="The valid candles of one imported file, in normal form. An empty source_spans means: first to last candle of each token.",
+    schema=CANDLE_SCHEMA,
+    sort_key=("chain", "token_address", "ts"),
+    unique_key=("chain", "token_address", "ts"),
+    key_parts=("file",),
+    asset="imported_candles",
+    time_column="ts",
+    attributes=CANDLE_ATTRIBUTES,
+    nan_is_null=frozenset({"volume"}),
+)
+
+CANDLES_QUARANTINE = ArtifactType(
+    name="candles_quarantine_v1",
+    version=1,
+    doc="Every row of one imported file that was rejected, with the rule and the reason.",
+    schema=pa.schema(
+        [
+            column("row_number", pa.int64(), "row of the file, from 1, header not counted"),
+            column("token_address", pa.string(), "token of the row", nullable=True),
+            column("chain", pa.string(), "chain of the row", nullable=True),
+            column("ts", UTC_TIMESTAMP, "open time of the row (UTC)", nullable=True),
+            column("rule_id", pa.string(), "rule that rejected it"),
+            column("rule_version", pa.int32(), "version of that rule"),
+            column("reason", pa.string(), "why, in one sentence"),
+            column("payload", pa.string(), "the row as JSON, as it stood in the file"),
+        ]
+    ),
+    sort_key=("row_number", "rule_id"),
+    unique_key=("row_number", "rule_id"),
+    key_parts=("file",),
+    asset="candles_quarantine",
+)
+
+OHLCV_SLICE = ArtifactType(
+    name="ohlcv_slice_v2",
+    version=3,
+    doc="Candles of one token for one cohort day of calls: window [day - 4 h, day + 72 h) by default, closed candles only.",
+    schema=CANDLE_SCHEMA,
+    sort_key=("ts",),
+    unique_key=("ts",),
+    key_parts=("token", "chain", "res", "from", "to"),
+    optional_key_parts=frozenset({"chain"}),
+    asset="ohlcv_slices",
+    time_column="ts",
+    attributes=CANDLE_ATTRIBUTES,
+    nan_is_null=frozenset({"volume"}),
+)
+
+TOKEN_CANDLES = ArtifactType(
+    name="token_candles_v1",
+    version=1,
+    doc="All slices of one token and resolution merged into one series without duplicates.",
+    schema=CANDLE_SCHEMA,
+    sort_key=("ts",),
+    unique_key=("ts",),
+    key_parts=("token", "chain", "res"),
+    optional_key_parts=frozenset({"chain"}),
+    asset="token_candles",
+    time_column="ts",
+    attributes=CANDLE_ATTRIBUTES,
+    nan_is_null=frozenset({"volume"}),
+)
+
+CANDLE_TYPES = (IMPORTED_CANDLES, CANDLES_QUARANTINE, OHLCV_SLICE, TOKEN_CANDLES)

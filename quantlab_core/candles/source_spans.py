@@ -1,0 +1,51 @@
+"""Source spans: half-open UTC intervals for which a source was asked and answered."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class SourceSpan:
+    """[start, end) in UTC."""
+
+    start: datetime
+    end: datetime
+
+
+def merge_spans(spans: Iterable[SourceSpan]) -> tuple[SourceSpan, ...]:
+    """The union as disjoint spans in order; spans that touch are joined, empty ones dropped."""
+    merged: list[SourceSpan] = []
+    for span in sorted(span for span in spans if span.start < span.end):
+        if merged and span.start <= merged[-1].end:
+            merged[-1] = SourceSpan(merged[-1].start, max(merged[-1].end, span.end))
+        else:
+            merged.append(span)
+    return tuple(merged)
+
+
+def clip_spans(spans: Iterable[SourceSpan], start: datetime, end: datetime) -> tuple[SourceSpan, ...]:
+    """The parts of ``spans`` inside [start, end)."""
+    return merge_spans(SourceSpan(max(span.start, start), min(span.end, end)) for span in spans)
+
+
+def span_end_at(spans: Iterable[SourceSpan], instant: datetime) -> datetime | None:
+    """End of the span that holds ``instant``, or None when no span does."""
+    return next((span.end for span in spans if span.start <= instant < span.end), None)
+
+
+def encode_spans(spans: Iterable[SourceSpan]) -> str:
+    """Canonical JSON text, as stored in the ``source_spans`` attribute."""
+    return json.dumps([[_text(span.start), _text(span.end)] for span in spans], separators=(",", ":"))
+
+
+def decode_spans(text: str) -> tuple[SourceSpan, ...]:
+    """The inverse of `encode_spans`."""
+    return tuple(SourceSpan(datetime.fromisoformat(start), datetime.fromisoformat(end)) for start, end in json.loads(text))
+
+
+def _text(instant: datetime) -> str:
+    return instant.astimezone(UTC).isoformat(timespec="seconds" if instant.microsecond == 0 else "microseconds").replace("+00:00", "Z")

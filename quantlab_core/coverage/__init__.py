@@ -1,0 +1,1 @@
+"""Coverage: what was asked of the source, and what it held, around every alert."""

@@ -1,0 +1,1 @@
+"""Experiments: frozen inputs, configuration, states and results."""

@@ -1,0 +1,1 @@
+"""Projections: disposable DuckDB views of artifacts."""

@@ -1,0 +1,1 @@
+"""Simulation: strategy configuration, the reference engine, portfolio and metrics."""

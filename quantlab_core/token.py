@@ -1,0 +1,42 @@
+"""A token: chain and address. Its key is the Dagster partition of the token and part of logical keys."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from quantlab_core.errors import InvalidInputError
+
+SOLANA = "solana"
+EVM_UNKNOWN = "evm_unknown"
+EVM_CHAINS = frozenset({"ethereum", "base", "bsc", "polygon", "arbitrum", "optimism", "avalanche", "abstract", "hyperevm", "blast", "sonic", "berachain", "unichain", "linea", "monad", EVM_UNKNOWN})
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Token:
+    """One token on one chain. EVM addresses are lower case here, Solana addresses keep their case."""
+
+    chain: str
+    address: str
+
+    @property
+    def partition_key(self) -> str:
+        """``solana:<mint>`` or ``base:0x…``."""
+        return f"{self.chain}:{self.address}"
+
+    @property
+    def key_parts(self) -> dict[str, str]:
+        """The parts that name the token in a logical key. Solana is implied by the address, as in the existing lake."""
+        return {"token": self.address} if self.chain == SOLANA else {"token": self.address, "chain": self.chain}
+
+    @classmethod
+    def from_partition_key(cls, key: str) -> Token:
+        """The inverse of `partition_key`. Raises InvalidInputError."""
+        chain, colon, address = key.partition(":")
+        if not (chain and colon and address):
+            raise InvalidInputError(f"{key!r} is not a token partition; expected <chain>:<address>")
+        return cls(chain, address)
+
+    @classmethod
+    def from_key_parts(cls, parts: dict[str, str]) -> Token:
+        """The token named by the parts of a slice's or series' logical key."""
+        return cls(parts.get("chain", SOLANA), parts["token"])
