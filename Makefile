@@ -1,0 +1,68 @@
+# Everything one does with a checkout. Needs make, git and a Python 3.11 to 3.13 with venv; the rest is pinned in the locks.
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help venv venv-dev demo test lint format ui lock clean
+
+VENV ?= .venv
+BIN := $(VENV)/bin
+export DAGSTER_HOME := $(CURDIR)
+export QUANTLAB_HOME ?= $(CURDIR)/lake
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+SUPPORTED := import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
+PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
+	$$python -c '$(SUPPORTED)' 2>/dev/null && echo $$python && break; done)
+
+help:  ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+venv: $(VENV)/.runtime  ## make .venv with what quantlab needs to run
+venv-dev: $(VENV)/.dev  ## add what its tests and checks need
+
+# Locks hold versions and hashes only; where packages come from is pip's own configuration.
+$(VENV)/.runtime: requirements.lock pyproject.toml
+	@test -n "$(PYTHON)" || { echo "make: no Python 3.11 to 3.13 with venv found; name one: make PYTHON=/path/to/python" >&2; exit 1; }
+	@echo "Installing the pinned packages into $(VENV) (the first time this takes a few minutes)"
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --no-index --editable .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.runtime requirements-dev.lock
+	@echo "Installing the pinned development packages into $(VENV)"
+	@$(BIN)/python -m pip install --quiet --require-hashes -r requirements-dev.lock
+	@touch $@
+
+demo: $(VENV)/.runtime  ## run the whole main job on a small generated data set
+	@$(BIN)/quantlab demo
+
+ui: $(VENV)/.runtime  ## open Dagster on 127.0.0.1:3000
+	@mkdir -p "$(QUANTLAB_HOME)"
+	$(BIN)/dagster dev -h 127.0.0.1 -w workspace.yaml
+
+test: lint  ## run every check and every test
+	$(BIN)/python -m pytest -n 2 $(PYTEST_ARGS)
+
+lint: $(VENV)/.dev  ## ruff, mypy and the layer contracts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/.dev  ## put the code into house format
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+# setuptools is named because the editable install builds without isolation, from what the lock installed. Extras are kept
+# because the pip that comes with Python 3.11 refuses hashed locks in which a dependency asks for an extra that is not named.
+COMPILE = printf 'setuptools>=80\n' | $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-strip-extras --no-header --no-annotate --no-emit-index-url --no-emit-find-links pyproject.toml -
+
+lock: $(VENV)/.dev  ## refresh both lock files from pyproject.toml (UPGRADE=1 takes newer versions)
+	$(COMPILE) $(if $(UPGRADE),--upgrade) --output-file requirements.lock
+	$(COMPILE) $(if $(UPGRADE),--upgrade) --all-extras --constraints requirements.lock --output-file requirements-dev.lock
+
+clean:  ## remove caches and build output; .venv and the lake stay
+	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -not -path './$(VENV)/*' -prune -exec rm -rf {} +
