@@ -1,0 +1,1 @@
+"""DuckDB projections: disposable files that are built from artifacts and can be built again."""

@@ -1,0 +1,99 @@
+"""DuckDB files: how one is written and read.
+
+DuckDB locks a file between processes: one writer excludes everybody, readers exclude the writer. So a file is never
+changed in place: it is written under a temporary name and swapped in by rename, while open readers keep the old file.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import duckdb
+
+from quantlab_core.errors import StorageError
+from quantlab_resources.artifacts.durable_files import storage_errors, sync_directory
+
+
+@contextmanager
+def writing_duckdb_file(target: Path, temporary: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A connection to a new file at ``temporary``, which replaces ``target`` when the block ends without an error.
+
+    The content is durable before it becomes visible. After an error nothing is left and ``target`` is untouched.
+    """
+    try:
+        with _new_file(temporary) as connection:
+            yield connection
+        with storage_errors(target):
+            _replace_durably(temporary, target)
+    except (duckdb.IOException, duckdb.OutOfMemoryException) as error:
+        raise StorageError(f"cannot write {target}: {_first_line(error)}; what was there is unchanged") from error
+    finally:
+        remove_duckdb_file(temporary)
+
+
+def remove_duckdb_file(path: Path) -> None:
+    """Delete a DuckDB file with its write-ahead log and spill folder; what is not there is no error."""
+    path.unlink(missing_ok=True)
+    path.with_name(f"{path.name}.wal").unlink(missing_ok=True)
+    shutil.rmtree(_spill_folder(path), ignore_errors=True)
+
+
+def open_projection(path: Path | str) -> duckdb.DuckDBPyConnection:
+    """A read-only connection to the projection at ``path``; its tables can be named directly, times are shown in UTC.
+
+    The file is attached to a fresh in-memory database instead of being opened: ``duckdb.connect`` hands out the
+    instance that the process already has under the same path, which after a rebuild would still be the old file.
+    Raises StorageError when the file is absent or no DuckDB file.
+    """
+    connection = _in_utc(duckdb.connect(":memory:"))
+    try:
+        connection.execute(f"ATTACH {_text_literal(str(path))} AS projection (READ_ONLY)")
+        connection.execute("USE projection")
+    except duckdb.Error as error:
+        connection.close()
+        raise StorageError(f"cannot open the projection {path}: {_first_line(error)}; rebuild it by its id") from error
+    return connection
+
+
+@contextmanager
+def _new_file(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    connection = duckdb.connect(str(path), config={"temp_directory": str(_spill_folder(path))})
+    try:
+        yield _in_utc(connection)
+        connection.execute("CHECKPOINT")
+    finally:
+        connection.close()
+
+
+def _in_utc(connection: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
+    # The zone of the machine would leak into text casts and into the type of what is fetched. "LOAD icu" is offline:
+    # the wheel contains it, but DuckDB 2.0 does not load it by itself.
+    connection.execute("LOAD icu")
+    connection.execute("SET TimeZone = 'UTC'")
+    return connection
+
+
+def _replace_durably(source: Path, target: Path) -> None:
+    descriptor = os.open(source, os.O_RDWR)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    source.replace(target)
+    sync_directory(target.parent)
+
+
+def _spill_folder(path: Path) -> Path:
+    return path.with_name(f"{path.name}.spill")
+
+
+def _text_literal(value: str) -> str:
+    return "'" + value.replace("'", "''") + "'"
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0]
