@@ -19,13 +19,15 @@ CANDLE_COLUMNS = [
 CANDLE_SCHEMA = pa.schema(CANDLE_COLUMNS)
 
 CANDLE_ATTRIBUTES = ("resolution", "source", "source_spans", "price_unit", "volume_unit")
-"""``resolution``: 1m …; ``source``: file or clickhouse; ``source_spans``: JSON list of [from, to) UTC instants for which
-the source was asked and answered; ``price_unit``: usd or sol; ``volume_unit``: usd, sol, token or unknown."""
+"""``resolution``: 1m …; ``source``: file or clickhouse; ``source_spans``: JSON list of [from, to) UTC instants for
+which the source was asked and answered; ``price_unit``: usd or sol; ``volume_unit``: usd, sol, token or unknown. Where
+nothing was found, both units are unknown."""
 
 IMPORTED_CANDLES = ArtifactType(
     name="imported_candles_v1",
     version=1,
-    doc="The valid candles of one imported file, in normal form. An empty source_spans means: first to last candle of each token.",
+    doc="The valid candles of one imported file, in normal form. "
+    "An empty source_spans means: first to last candle of each token.",
     schema=CANDLE_SCHEMA,
     sort_key=("chain", "token_address", "ts"),
     unique_key=("chain", "token_address", "ts"),
@@ -61,7 +63,8 @@ CANDLES_QUARANTINE = ArtifactType(
 OHLCV_SLICE = ArtifactType(
     name="ohlcv_slice_v2",
     version=3,
-    doc="Candles of one token for one cohort day of calls: window [day - 4 h, day + 72 h) by default, closed candles only.",
+    doc="Candles of one token for one cohort day of calls: "
+    "window [day - 4 h, day + 72 h) by default, closed candles only.",
     schema=CANDLE_SCHEMA,
     sort_key=("ts",),
     unique_key=("ts",),

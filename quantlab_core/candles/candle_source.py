@@ -27,9 +27,10 @@ class CandleRequest:
 class SourcedCandles:
     """A source's answer to one request.
 
-    ``candles`` has the candle schema, closed candles only, sorted by ``ts`` without duplicates. ``spans`` says for which
-    part of the request the source was asked and answered: inside it silence is data, outside nothing is known.
-    ``input_artifact_ids`` are the artifacts that the candles were read from.
+    ``candles`` has the candle schema, closed candles only, sorted by ``ts`` without duplicates. ``spans`` says for
+    which part of the request the source was asked and answered: inside it silence is data, outside nothing is known.
+    ``input_artifact_ids`` are the artifacts that the candles were read from. ``conflicting_candles`` counts candles
+    that lost to another one of the same minute with other values. The units of an answer without spans are "unknown".
     """
 
     candles: pa.Table
@@ -38,6 +39,7 @@ class SourcedCandles:
     price_unit: str
     volume_unit: str
     input_artifact_ids: tuple[str, ...] = ()
+    conflicting_candles: int = 0
 
 
 class CandleSource(Protocol):

@@ -44,8 +44,14 @@ def encode_spans(spans: Iterable[SourceSpan]) -> str:
 
 def decode_spans(text: str) -> tuple[SourceSpan, ...]:
     """The inverse of `encode_spans`."""
-    return tuple(SourceSpan(datetime.fromisoformat(start), datetime.fromisoformat(end)) for start, end in json.loads(text))
+    return tuple(
+        SourceSpan(datetime.fromisoformat(start), datetime.fromisoformat(end)) for start, end in json.loads(text)
+    )
 
 
 def _text(instant: datetime) -> str:
-    return instant.astimezone(UTC).isoformat(timespec="seconds" if instant.microsecond == 0 else "microseconds").replace("+00:00", "Z")
+    return (
+        instant.astimezone(UTC)
+        .isoformat(timespec="seconds" if instant.microsecond == 0 else "microseconds")
+        .replace("+00:00", "Z")
+    )

@@ -9,7 +9,8 @@ from quantlab_core.artifacts.artifact_type import UTC_TIMESTAMP, ArtifactType, c
 ALERT_FORWARD_COVERAGE = ArtifactType(
     name="alert_forward_coverage_v1",
     version=1,
-    doc="How well the minutes after each alert are covered, one row per alert and horizon. The verdict uses the source span only: silence inside it is data.",
+    doc="How well the minutes after each alert are covered, one row per alert and horizon. "
+    "The verdict uses the source span only: silence inside it is data.",
     schema=pa.schema(
         [
             column("alert_ts_utc", UTC_TIMESTAMP, "when the call was sent (UTC)"),
@@ -25,8 +26,17 @@ ALERT_FORWARD_COVERAGE = ArtifactType(
             column("last_candle_ts", UTC_TIMESTAMP, "open time of the last candle in the horizon", nullable=True),
             column("largest_silence_minutes", pa.int32(), "longest run of spanned minutes without a candle"),
             column("span_ratio", pa.float64(), "spanned_minutes / expected_minutes"),
-            column("activity_ratio", pa.float64(), "traded_minutes / spanned_minutes; null when nothing is spanned", nullable=True),
-            column("verdict", pa.string(), "good >= 0.95, partial >= 0.80, poor, none (by span_ratio), or pending while the horizon is open"),
+            column(
+                "activity_ratio",
+                pa.float64(),
+                "traded_minutes / spanned_minutes; null when nothing is spanned",
+                nullable=True,
+            ),
+            column(
+                "verdict",
+                pa.string(),
+                "good >= 0.95, partial >= 0.80, poor, none (by span_ratio), or pending while the horizon is open",
+            ),
         ]
     ),
     sort_key=("alert_ts_utc", "alert_id", "horizon_h"),

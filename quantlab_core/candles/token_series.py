@@ -1,0 +1,69 @@
+"""One series per token and resolution, merged from its slices."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pyarrow as pa
+
+from quantlab_core.artifacts.table_attributes import attributes_of, with_attributes
+from quantlab_core.candles.duplicate_candles import merge_candles
+from quantlab_core.candles.source_spans import decode_spans, encode_spans, merge_spans
+from quantlab_core.errors import InvalidInputError
+
+UNKNOWN_UNIT = "unknown"
+
+
+def merge_slices(slices: Sequence[pa.Table]) -> pa.Table:
+    """The candles of all slices as one series: token_candles schema and attributes, rows by ``ts`` without duplicates.
+
+    Candles that several slices hold with different values are decided by `duplicate_candles`; spans are united. The
+    result does not depend on the order of the slices. Slices of different tokens, resolutions or units have no common
+    series: InvalidInputError. The units of a slice that holds neither candle nor span say nothing and are not compared.
+    """
+    if not slices:
+        raise InvalidInputError("a token's series needs at least one slice; export its candles first")
+    attributes = [attributes_of(table) for table in slices]
+    candles, _ = merge_candles(slices)
+    tokens = sorted({f"{chain}:{address}" for chain, address in _names(candles)})
+    if len(tokens) > 1:
+        raise InvalidInputError(f"slices of {tokens[0]} and {tokens[1]} cannot be merged into one series")
+    telling = [
+        named
+        for named, table in zip(attributes, slices, strict=True)
+        if table.num_rows or decode_spans(named["source_spans"])
+    ]
+    spans = merge_spans(span for named in attributes for span in decode_spans(named["source_spans"]))
+    subject = tokens[0] if tokens else "a token without candles"
+    return with_attributes(
+        candles,
+        {
+            "resolution": _common(attributes, "resolution", subject),
+            "source": "+".join(
+                sorted({part for named in telling or attributes for part in named["source"].split("+")})
+            ),
+            "source_spans": encode_spans(spans),
+            "price_unit": _common(telling, "price_unit", subject),
+            "volume_unit": _common(telling, "volume_unit", subject),
+        },
+    )
+
+
+def conflicting_candles(slices: Sequence[pa.Table]) -> int:
+    """How many candles of these slices lost to another one of the same minute with other values."""
+    return merge_candles(slices)[1]
+
+
+def _names(candles: pa.Table) -> set[tuple[str, str]]:
+    distinct = candles.group_by(["chain", "token_address"]).aggregate([])
+    return {(row["chain"], row["token_address"]) for row in distinct.to_pylist()}
+
+
+def _common(attributes: Sequence[dict[str, str]], name: str, subject: str) -> str:
+    values = sorted({named[name] for named in attributes})
+    if len(values) > 1:
+        raise InvalidInputError(
+            f"{subject}: its slices have {name.replace('_', ' ')} {' and '.join(values)}; import the file in question "
+            "again with the right declaration, then export the slices again"
+        )
+    return values[0] if values else UNKNOWN_UNIT

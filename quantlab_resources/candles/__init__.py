@@ -1,0 +1,1 @@
+"""Candle adapters: files, and the source over what was imported."""

@@ -1,0 +1,265 @@
+"""Import of one candle file, Parquet or CSV, into the normal form of ``imported_candles_v1``.
+
+What a file does not say must be declared; nothing is guessed. Every row of the file is accounted for in the report.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pyarrow as pa
+
+from quantlab_core.artifacts.table_attributes import with_attributes
+from quantlab_core.candles.arrow_columns import Mask, is_valid, microseconds, row_positions, rows_at
+from quantlab_core.candles.artifact_types import CANDLES_QUARANTINE
+from quantlab_core.candles.epoch_time import duration_microseconds, epoch_microseconds, instant_of, iso_text
+from quantlab_core.candles.mixed_intervals import refuse_mixed_intervals
+from quantlab_core.candles.resolution import RESOLUTIONS
+from quantlab_core.candles.source_spans import SourceSpan, encode_spans
+from quantlab_core.candles.time_units import ParsedTimes, parse_times
+from quantlab_core.candles.token_codes import token_codes
+from quantlab_core.candles.validation import RULES, Rejection, ValidatedCandles, validate_candles
+from quantlab_core.errors import CandleFileError
+from quantlab_resources.candles.candle_columns import missing_columns, recognise_columns
+from quantlab_resources.candles.number_columns import parse_numbers
+from quantlab_resources.candles.raw_rows import RawRows, read_raw_rows
+from quantlab_resources.candles.row_tokens import RowTokens, tokens_of_rows
+
+PriceUnit = Literal["usd", "sol"]
+VolumeUnit = Literal["usd", "sol", "token", "unknown"]
+PRICE_UNITS = ("usd", "sol")
+VOLUME_UNITS = ("usd", "sol", "token", "unknown")
+_VALUES = ("open", "high", "low", "close", "volume")
+
+
+@dataclass(frozen=True, slots=True)
+class CandleFileDeclaration:
+    """What the user says about a file.
+
+    ``token`` and ``chain`` are needed where the file has no such columns. ``span_from`` and ``span_to`` (both or none)
+    state for which time [from, to) the source was asked; without them the span of a token runs from its first to its
+    last candle. ``time_zone`` is the IANA zone of times that carry none. ``accept_regular_gaps`` admits a token that
+    trades by the clock, which otherwise looks like candles of a coarser interval.
+    """
+
+    token: str | None = None
+    chain: str | None = None
+    resolution: str = "1m"
+    price_unit: PriceUnit = "usd"
+    volume_unit: VolumeUnit = "usd"
+    span_from: datetime | None = None
+    span_to: datetime | None = None
+    time_zone: str | None = None
+    accept_regular_gaps: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CandleFileReport:
+    """Where the rows went: rows = valid + rejected + equal_duplicates + open_candles + empty_minutes."""
+
+    rows: int
+    valid: int
+    rejected: int
+    equal_duplicates: int
+    open_candles: int
+    empty_minutes: int
+    rejected_by_rule: dict[str, int]
+    time_form: str
+    tokens: tuple[str, ...]
+    first_ts: datetime | None
+    last_ts: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class CandleFile:
+    """``candles`` as imported_candles_v1 with its attributes, ``quarantine`` as candles_quarantine_v1."""
+
+    candles: pa.Table
+    quarantine: pa.Table
+    report: CandleFileReport
+
+
+def read_candle_file(path: Path, declaration: CandleFileDeclaration, *, as_of: datetime) -> CandleFile:
+    """Read, check and normalise one file.
+
+    ``as_of`` is when the file was fetched, or at the latest now: the candle that is open then is dropped. Raises
+    CandleFileError, naming rows, when the file cannot be read without guessing; NotFoundError; StorageError.
+    """
+    _check_declaration(path, declaration, as_of)
+    raw = read_raw_rows(path)
+    subject = str(path)
+    columns = recognise_columns(raw.table.column_names, subject=subject)
+    times = _times(raw, columns, declaration, subject)
+    tokens = tokens_of_rows(raw.table, columns, token=declaration.token, chain=declaration.chain, subject=subject)
+    numbers = {name: parse_numbers(raw.table, columns.get(name)) for name in _VALUES}
+
+    rejections = [Rejection(row.row_number, "row_malformed", row.reason) for row in raw.malformed]
+    rejections += _unreadable(raw, columns, times, tokens, {name: bad for name, (_, bad) in numbers.items()})
+    rejected_numbers = {rejection.row_number for rejection in rejections}
+    all_rows = pa.table(
+        {
+            "row_number": pa.array(raw.row_numbers, pa.int64()),
+            "token_address": tokens.addresses,
+            "chain": tokens.chains,
+            "ts": times.instants,
+            **{name: values for name, (values, _) in numbers.items()},
+        }
+    )
+    readable = row_positions(_not_in(raw.row_numbers, rejected_numbers))
+    rows = rows_at(all_rows, readable)
+    refuse_mixed_intervals(
+        rows,
+        resolution=declaration.resolution,
+        subject=subject,
+        accept_regular_gaps=declaration.accept_regular_gaps,
+    )
+    validated = validate_candles(rows, resolution=RESOLUTIONS[declaration.resolution], as_of=as_of)
+    _check_span(validated.candles, declaration, subject)
+    rejections = sorted([*rejections, *validated.rejections], key=lambda rejection: rejection.row_number)
+    candles = with_attributes(validated.candles, _attributes(declaration))
+    return CandleFile(candles, _quarantine(raw, all_rows, rejections), _report(raw, validated, rejections, times))
+
+
+def _check_declaration(path: Path, declaration: CandleFileDeclaration, as_of: datetime) -> None:
+    for flag, value, known in (
+        ("--resolution", declaration.resolution, tuple(RESOLUTIONS)),
+        ("--price-unit", declaration.price_unit, PRICE_UNITS),
+        ("--volume-unit", declaration.volume_unit, VOLUME_UNITS),
+    ):
+        if value not in known:
+            raise CandleFileError(f"{path}: {flag} {value!r} is not known; use {', '.join(known)}")
+    start, end = declaration.span_from, declaration.span_to
+    if (start is None) != (end is None):
+        raise CandleFileError(f"{path}: a source span needs both ends; declare --from and --to, or neither")
+    if start is not None and end is not None:
+        if start.tzinfo is None or end.tzinfo is None:
+            raise CandleFileError(f"{path}: --from and --to need a zone, for example 2025-05-01T00:00:00Z")
+        if not start < end <= as_of:
+            raise CandleFileError(
+                f"{path}: the declared span {start.isoformat()} to {end.isoformat()} must run forward and end by "
+                f"{as_of.isoformat()}, when the file was there"
+            )
+
+
+def _times(raw: RawRows, columns: dict[str, str], declaration: CandleFileDeclaration, subject: str) -> ParsedTimes:
+    """The rows' times; a file that lacks price columns too is refused with both reasons in one message."""
+    missing = missing_columns(columns)
+    lacks = f"it has no column for {', '.join(missing)}" if missing else ""
+    if raw.table.num_rows == 0 and not missing:
+        raise CandleFileError(f"{subject}: the file has no readable rows; there is nothing to import")
+    try:
+        times = parse_times(
+            raw.table[columns["ts"]],
+            subject=subject,
+            time_zone=declaration.time_zone,
+            row_numbers=raw.row_numbers,
+        )
+    except CandleFileError as error:
+        raise CandleFileError(f"{error}; {lacks}" if missing else str(error)) from error
+    if missing:
+        raise CandleFileError(f"{subject}: {lacks}; candles need ts, open, high, low and close")
+    return times
+
+
+def _unreadable(
+    raw: RawRows, columns: dict[str, str], times: ParsedTimes, tokens: RowTokens, no_numbers: dict[str, Mask]
+) -> list[Rejection]:
+    """Rows whose token, time or numbers cannot be read: one rejection each, in this order of rules."""
+    found = {row: ("token_invalid", reason) for row, reason in tokens.reasons.items()}
+    for row in row_positions(~is_valid(times.instants)).tolist():
+        value = raw.table[columns["ts"]][row].as_py()
+        found.setdefault(row, ("time_unreadable", f"the time {value!r} is missing or cannot be read"))
+    for name, no_number in no_numbers.items():
+        for row in row_positions(no_number).tolist():
+            value = raw.table[columns[name]][row].as_py()
+            found.setdefault(row, ("number_unreadable", f"{name} {value!r} is not a number"))
+    return [Rejection(raw.row_numbers[row], rule_id, reason) for row, (rule_id, reason) in sorted(found.items())]
+
+
+def _not_in(row_numbers: tuple[int, ...] | range, rejected: set[int]) -> Mask:
+    return ~np.isin(np.array(row_numbers, dtype=np.int64), np.array(sorted(rejected), dtype=np.int64))
+
+
+def _check_span(candles: pa.Table, declaration: CandleFileDeclaration, subject: str) -> None:
+    """A declared span must hold every candle, else what was declared is not what the file is."""
+    if declaration.span_from is None or declaration.span_to is None or candles.num_rows == 0:
+        return
+    stamps = microseconds(candles["ts"])
+    first, last = int(stamps.min()), int(stamps.max())
+    end = last + duration_microseconds(RESOLUTIONS[declaration.resolution])
+    if first < epoch_microseconds(declaration.span_from) or end > epoch_microseconds(declaration.span_to):
+        raise CandleFileError(
+            f"{subject}: its candles run from {iso_text(first)} to {iso_text(end)}, beyond the declared span; "
+            "widen --from and --to"
+        )
+
+
+def _attributes(declaration: CandleFileDeclaration) -> dict[str, str]:
+    spans = []
+    if declaration.span_from is not None and declaration.span_to is not None:
+        spans.append(SourceSpan(declaration.span_from, declaration.span_to))
+    return {
+        "resolution": declaration.resolution,
+        "source": "file",
+        "source_spans": encode_spans(spans),
+        "price_unit": declaration.price_unit,
+        "volume_unit": declaration.volume_unit,
+    }
+
+
+def _quarantine(raw: RawRows, rows: pa.Table, rejections: list[Rejection]) -> pa.Table:
+    """The rejected rows as they stood in the file, with what is known of their token and time."""
+    malformed = {row.row_number: row.text for row in raw.malformed}
+    numbers = np.array(raw.row_numbers, dtype=np.int64)
+    in_table = [rejection for rejection in rejections if rejection.row_number not in malformed]
+    positions = np.searchsorted(numbers, [rejection.row_number for rejection in in_table]).astype(np.int64)
+    known = rows_at(rows.select(["row_number", "token_address", "chain", "ts"]), positions).to_pylist()
+    payloads = rows_at(raw.table, positions).to_pylist()
+    shown = {
+        row["row_number"]: {**row, "payload": json.dumps(payload, default=str, ensure_ascii=False)}
+        for row, payload in zip(known, payloads, strict=True)
+    }
+    return pa.Table.from_pylist(
+        [
+            {
+                "token_address": None,
+                "chain": None,
+                "ts": None,
+                "payload": json.dumps(malformed.get(rejection.row_number), ensure_ascii=False),
+                **shown.get(rejection.row_number, {}),
+                "row_number": rejection.row_number,
+                "rule_id": rejection.rule_id,
+                "rule_version": RULES[rejection.rule_id],
+                "reason": rejection.reason,
+            }
+            for rejection in rejections
+        ],
+        schema=CANDLES_QUARANTINE.schema,
+    )
+
+
+def _report(
+    raw: RawRows, validated: ValidatedCandles, rejections: list[Rejection], times: ParsedTimes
+) -> CandleFileReport:
+    candles = validated.candles
+    by_rule = Counter(rejection.rule_id for rejection in rejections)
+    stamps = microseconds(candles["ts"])
+    return CandleFileReport(
+        rows=raw.total,
+        valid=candles.num_rows,
+        rejected=len(rejections),
+        equal_duplicates=validated.equal_duplicates,
+        open_candles=validated.open_candles,
+        empty_minutes=validated.empty_minutes,
+        rejected_by_rule={rule_id: by_rule[rule_id] for rule_id in RULES if rule_id in by_rule},
+        time_form=times.form,
+        tokens=tuple(token.partition_key for token in token_codes(candles).tokens),
+        first_ts=instant_of(stamps.min()) if candles.num_rows else None,
+        last_ts=instant_of(stamps.max()) if candles.num_rows else None,
+    )
