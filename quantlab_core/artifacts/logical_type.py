@@ -1,0 +1,73 @@
+"""Which Arrow types an artifact's column may have, and their names in the qlh1 specification.
+
+The names are quantlab's own and frozen (docs/content-identity.md): a library may rename its types, a hash may not change.
+"""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+from quantlab_core.errors import SchemaError
+
+_PLAIN_NAMES = {
+    pa.bool_(): "bool",
+    pa.int8(): "int8",
+    pa.int16(): "int16",
+    pa.int32(): "int32",
+    pa.int64(): "int64",
+    pa.uint8(): "uint8",
+    pa.uint16(): "uint16",
+    pa.uint32(): "uint32",
+    pa.uint64(): "uint64",
+    pa.float32(): "float32",
+    pa.float64(): "float64",
+    pa.string(): "string",
+    pa.binary(): "binary",
+    pa.date32(): "date",
+    pa.timestamp("us"): "timestamp[us]",
+    pa.timestamp("us", tz="UTC"): "timestamp[us, UTC]",
+}
+
+
+def logical_type_name(type_: pa.DataType) -> str:
+    """The frozen name of ``type_``; lists nest: ``list<string>``. Raises SchemaError for a type that is not supported."""
+    if pa.types.is_list(type_):
+        return f"list<{logical_type_name(type_.value_type)}>"
+    name = _PLAIN_NAMES.get(type_)
+    if name is None:
+        raise SchemaError(
+            f"a column of type {type_} cannot be stored; supported: {', '.join(_PLAIN_NAMES.values())} and lists of them"
+        )
+    return name
+
+
+def plain_type(type_: pa.DataType) -> pa.DataType:
+    """The supported type that holds the values of ``type_``: dictionary, view and large encodings and time units undone.
+
+    Times keep their instant: any zone becomes UTC, whole dates stay dates. Raises SchemaError where there is none.
+    """
+    if pa.types.is_dictionary(type_):
+        return plain_type(type_.value_type)
+    if pa.types.is_large_string(type_) or pa.types.is_string_view(type_) or pa.types.is_null(type_):
+        return pa.string()
+    if pa.types.is_large_binary(type_) or pa.types.is_binary_view(type_) or pa.types.is_fixed_size_binary(type_):
+        return pa.binary()
+    if pa.types.is_timestamp(type_):
+        return pa.timestamp("us", tz="UTC" if type_.tz else None)
+    if pa.types.is_date64(type_):
+        return pa.date32()
+    if is_list_like(type_):
+        return pa.list_(plain_type(type_.value_type))
+    logical_type_name(type_)
+    return type_
+
+
+def is_list_like(type_: pa.DataType) -> bool:
+    """Whether ``type_`` is a list in any of Arrow's encodings."""
+    return bool(
+        pa.types.is_list(type_)
+        or pa.types.is_large_list(type_)
+        or pa.types.is_fixed_size_list(type_)
+        or pa.types.is_list_view(type_)
+        or pa.types.is_large_list_view(type_)
+    )

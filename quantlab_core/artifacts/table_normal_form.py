@@ -1,0 +1,155 @@
+"""The normal form of a table: exactly the columns, types and row order of its artifact type.
+
+Equal content has one normal form, wherever the table came from (Arrow, pandas, Polars, DuckDB, Parquet, CSV) and however
+it is chunked or encoded. What is hashed and what is stored is always the normal form.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from quantlab_core.artifacts.artifact_type import ArtifactType
+from quantlab_core.artifacts.logical_type import is_list_like, logical_type_name, plain_type
+from quantlab_core.errors import SchemaError
+
+
+def to_normal_form(table: pa.Table, spec: ArtifactType) -> pa.Table:
+    """``table`` in the normal form of ``spec``: its schema, its attributes as schema metadata, rows in its order.
+
+    Rows are sorted by the sort key, then by what the unique key adds to it; the sort is stable, nulls come last.
+    Raises SchemaError for a missing or unknown column, a cast that would change a value, a null where none may be, a
+    missing attribute, or a unique key that occurs twice.
+    """
+    _check_column_names(table.column_names, spec)
+    columns = [_normal_column(table.column(field.name), field, spec) for field in spec.schema]
+    schema = spec.schema.with_metadata(_attributes(table, spec) or None)
+    return _checked_unique(_sorted(pa.table(columns, schema=schema), spec), spec)
+
+
+def inferred_type(name: str, version: int, table: pa.Table) -> ArtifactType:
+    """A specification for an unregistered (name, version), read off ``table``: its plain types, its own row order.
+
+    Raises SchemaError when a column has a type that cannot be stored.
+    """
+    if len(set(table.column_names)) != len(table.column_names):
+        raise SchemaError(f"{name}/v{version}: a column name occurs twice in {', '.join(table.column_names)}")
+    fields = [pa.field(field.name, plain_type(field.type)) for field in table.schema]
+    return ArtifactType(
+        name=name,
+        version=version,
+        doc="Published from outside; its schema was inferred.",
+        schema=pa.schema(fields),
+        sort_key=(),
+        unique_key=(),
+        key_parts=(),
+        asset="",
+    )
+
+
+def _check_column_names(names: Sequence[str], spec: ArtifactType) -> None:
+    missing = [name for name in spec.schema.names if name not in names]
+    unknown = [name for name in names if name not in spec.schema.names]
+    if missing or unknown or len(names) != len(spec.schema.names):
+        raise SchemaError(
+            f"{spec.label}: the table does not have the type's columns"
+            f" (missing: {', '.join(missing) or 'none'}; unknown: {', '.join(unknown) or 'none'}; given: {len(names)})"
+        )
+
+
+def _attributes(table: pa.Table, spec: ArtifactType) -> dict[str, str]:
+    metadata = table.schema.metadata or {}
+    attributes = {}
+    for name in spec.attributes:
+        value = metadata.get(name.encode())
+        if value is None:
+            raise SchemaError(f"{spec.label}: the attribute {name!r} is missing from the table's schema metadata")
+        try:
+            attributes[name] = value.decode()
+        except UnicodeDecodeError:
+            raise SchemaError(f"{spec.label}: the attribute {name!r} is not UTF-8 text") from None
+    return attributes
+
+
+def _normal_column(values: pa.ChunkedArray, field: pa.Field, spec: ArtifactType) -> pa.ChunkedArray:
+    if values.type != field.type:
+        _check_same_kind(values.type, field, spec)
+        try:
+            values = values.cast(field.type)
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+            reason = str(error).splitlines()[0]
+            raise SchemaError(f"{spec.label}: column {field.name!r} does not fit {field.type}: {reason}") from error
+    if pa.types.is_floating(field.type):
+        values = _normal_floats(values, nan_is_null=field.name in spec.nan_is_null)
+    if not field.nullable and values.null_count:
+        raise SchemaError(f"{spec.label}: column {field.name!r} has {values.null_count} nulls and may have none")
+    return values
+
+
+def _check_same_kind(given: pa.DataType, field: pa.Field, spec: ArtifactType) -> None:
+    """Encodings, widths and time units are cast; another kind of value (text for a number, a time without zone) is not."""
+    source, target = (given.value_type if pa.types.is_dictionary(given) else given), field.type
+    while is_list_like(source) and is_list_like(target):
+        source, target = source.value_type, target.value_type
+    if pa.types.is_null(source) or _kind(source) == _kind(target):
+        return
+    if pa.types.is_timestamp(source) and pa.types.is_timestamp(target):
+        raise SchemaError(
+            f"{spec.label}: column {field.name!r} holds times without a zone; say which zone they are in first"
+        )
+    raise SchemaError(f"{spec.label}: column {field.name!r} is {given} and must be {logical_type_name(field.type)}")
+
+
+def _kind(type_: pa.DataType) -> str:
+    if pa.types.is_dictionary(type_):
+        return _kind(type_.value_type)
+    if pa.types.is_integer(type_) or pa.types.is_floating(type_):
+        return "number"
+    if pa.types.is_timestamp(type_):
+        return "instant" if type_.tz else "time without zone"
+    try:
+        return logical_type_name(plain_type(type_))
+    except SchemaError:
+        return str(type_)
+
+
+def _normal_floats(values: pa.ChunkedArray, *, nan_is_null: bool) -> pa.ChunkedArray:
+    """One bit pattern for NaN, or null in its place. Negative zero stays: it is another value in 1 / x."""
+    is_nan = pc.is_nan(values)
+    if not pc.any(is_nan).as_py():
+        return values
+    canonical = pa.scalar(None if nan_is_null else float("nan"), type=values.type)
+    return pc.if_else(pc.fill_null(is_nan, False), canonical, values)
+
+
+def _sorted(table: pa.Table, spec: ArtifactType) -> pa.Table:
+    order = row_order(spec)
+    if not order or table.num_rows < 2:
+        return table
+    indices = pc.sort_indices(table, sort_keys=[(name, "ascending") for name in order])
+    if np.array_equal(indices.to_numpy(), np.arange(table.num_rows, dtype=np.uint64)):
+        return table
+    return table.take(indices)
+
+
+def row_order(spec: ArtifactType) -> tuple[str, ...]:
+    """The columns that order the rows: the sort key, then what the unique key adds, so that ties cannot matter."""
+    return spec.sort_key + tuple(name for name in spec.unique_key if name not in spec.sort_key) if spec.sort_key else ()
+
+
+def _checked_unique(table: pa.Table, spec: ArtifactType) -> pa.Table:
+    if not spec.unique_key or table.num_rows < 2:
+        return table
+    if len(spec.unique_key) == 1:
+        distinct = pc.count_distinct(table.column(spec.unique_key[0]), mode="all").as_py()
+    else:
+        distinct = table.select(list(spec.unique_key)).group_by(list(spec.unique_key)).aggregate([]).num_rows
+    if distinct != table.num_rows:
+        extra = table.num_rows - distinct
+        raise SchemaError(
+            f"{spec.label}: {extra} of {table.num_rows} rows repeat the unique key ({', '.join(spec.unique_key)})"
+        )
+    return table

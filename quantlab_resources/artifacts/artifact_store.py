@@ -1,0 +1,284 @@
+"""The artifact store: immutable Parquet files, their sidecars, and the manifest that makes them visible.
+
+Publishing follows docs/reliability.md: files first, durable and checked; then one transaction, which is the moment of
+publication. Whoever reads sees either all of it or nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Self
+
+import pyarrow as pa
+
+from quantlab_core.artifacts.artifact import (
+    Artifact,
+    ArtifactFilter,
+    ArtifactLineage,
+    ArtifactList,
+    ArtifactStatus,
+    PublishMode,
+    PublishRequest,
+    PublishResult,
+)
+from quantlab_core.clock import Clock
+from quantlab_core.errors import ArtifactNotFoundError, ConflictError, InvalidInputError, QuantlabError
+from quantlab_core.experiments.experiment import ExperimentTransition
+from quantlab_resources.artifacts import manifest_queries
+from quantlab_resources.artifacts.artifact_files import (
+    PreparedTable,
+    StoredFiles,
+    is_whole,
+    prepare,
+    repair,
+    resolve,
+    store_files,
+    sync_folders,
+)
+from quantlab_resources.artifacts.durable_files import make_directory
+from quantlab_resources.artifacts.experiment_journal import ExperimentJournal
+from quantlab_resources.artifacts.incoming_tables import registered_type
+from quantlab_resources.artifacts.manifest import Manifest
+from quantlab_resources.artifacts.manifest_transaction import NewArtifact, Publication
+from quantlab_resources.artifacts.parquet_files import decode, read_verified_bytes, with_schema_of, without_identity
+from quantlab_resources.artifacts.writers_lock import publishing
+from quantlab_resources.lake_paths import LakePaths
+
+
+class ParquetArtifactStore:
+    """`quantlab_core.artifacts.artifact_store.ArtifactStore` over one lake.
+
+    Cheap to make; nothing is opened before the first use, which raises LakeNotFoundError when there is no lake. Safe to
+    share between threads and to take across a fork.
+    """
+
+    def __init__(self, paths: LakePaths, *, clock: Clock) -> None:
+        self.paths = paths
+        self.clock = clock
+        self.manifest = Manifest(paths, clock=clock)
+        self.journal = ExperimentJournal(self.manifest)
+
+    @classmethod
+    def create(cls, paths: LakePaths, *, clock: Clock) -> Self:
+        """The store of the lake at ``paths``, made if it is not there; making it again changes nothing."""
+        store = cls(paths, clock=clock)
+        make_directory(paths.artifacts_root)
+        store.manifest.create()
+        return store
+
+    def get_artifact(self, artifact_id: str) -> Artifact:
+        """The artifact with this id. Raises ArtifactNotFoundError."""
+        with self.manifest.reading() as connection:
+            return self._absolute(manifest_queries.get(connection, artifact_id))
+
+    def get_artifacts(self, artifact_ids: Sequence[str]) -> list[Artifact | None]:
+        """The artifacts with these ids in the same order; None where an id is unknown."""
+        with self.manifest.reading() as connection:
+            found = manifest_queries.get_many(connection, artifact_ids)
+        return [None if artifact is None else self._absolute(artifact) for artifact in found]
+
+    def list_artifacts(self, filter: ArtifactFilter) -> ArtifactList:
+        """Matching artifacts, newest first, and whether ``filter.limit`` cut the list. Raises InvalidInputError."""
+        if filter.limit is not None and filter.limit < 0:
+            raise InvalidInputError(f"a limit of {filter.limit} makes no sense; leave it out to list all")
+        with self.manifest.reading() as connection:
+            found = manifest_queries.list_artifacts(connection, filter)
+        return replace(found, artifacts=tuple(map(self._absolute, found.artifacts)))
+
+    def find_by_logical_key(self, artifact_type: str, logical_key: str) -> list[Artifact]:
+        """Every artifact ever published under this key, newest first."""
+        with self.manifest.reading() as connection:
+            return [
+                self._absolute(a) for a in manifest_queries.find_by_logical_key(connection, artifact_type, logical_key)
+            ]
+
+    def heads(self, artifact_type: str, key_prefix: str = "") -> list[Artifact]:
+        """The active head of every key of this type that starts with ``key_prefix``, sorted by key."""
+        with self.manifest.reading() as connection:
+            return [
+                self._absolute(artifact) for artifact in manifest_queries.heads(connection, artifact_type, key_prefix)
+            ]
+
+    def publish(self, request: PublishRequest) -> PublishResult:
+        """Store one table durably, or find that its content is already there; see the port."""
+        return self.publish_many([request])[0]
+
+    def publish_many(
+        self, requests: Sequence[PublishRequest], *, transition: ExperimentTransition | None = None
+    ) -> list[PublishResult]:
+        """Publish all of them in one transaction, or none; a ``transition`` is journaled in the same transaction.
+
+        Inputs may be artifacts of the same call. Raises as the port's ``publish``, and ConflictError when two requests put
+        different content under one key.
+        """
+        prepared = [prepare(request) for request in requests]
+        _check_one_content_per_key(prepared)
+        with publishing(self.paths):
+            self._check_inputs(prepared)
+            stored = [self._store(table) for table in prepared]
+            sync_folders(self.paths, [files for files in stored if files.byte_size])
+            with self.manifest.writing() as transaction:
+                outcomes = transaction.publish_all(
+                    [
+                        (
+                            NewArtifact(files.artifact, files.byte_size, table.spec.append_only),
+                            _publication(table.request),
+                        )
+                        for files, table in zip(stored, prepared, strict=True)
+                    ]
+                )
+                if transition is not None:
+                    ids = {t.request.logical_key: o.artifact_id for t, o in zip(prepared, outcomes, strict=True)}
+                    transaction.append_transition(transition, _outputs(transition, ids))
+                artifacts = manifest_queries.get_many(transaction.connection, [o.artifact_id for o in outcomes])
+        return [
+            PublishResult(
+                self._absolute(artifact),
+                outcome.deduped,
+                _mode(table, artifact, outcome.deduped),
+                outcome.superseded_artifact_id,
+            )
+            for artifact, outcome, table in zip(artifacts, outcomes, prepared, strict=True)
+            if artifact is not None
+        ]
+
+    def get_lineage(self, artifact_id: str, depth: int | None = 1) -> ArtifactLineage:
+        """What the artifact was made from, up to ``depth`` edges away (None: to the raw files), nearest first.
+
+        A set on the way stands for its members: they come with it at the same depth. ``depth`` of the answer is how far
+        the farthest input is.
+        """
+        _check_depth(depth)
+        with self.manifest.reading() as connection:
+            manifest_queries.get(connection, artifact_id)
+            inputs, edges = manifest_queries.lineage(connection, artifact_id, depth)
+        return ArtifactLineage(
+            artifact_id,
+            tuple(map(self._absolute, inputs)),
+            max((edge.depth for edge in edges), default=0),
+            tuple(edges),
+        )
+
+    def get_downstream(self, artifact_id: str, depth: int | None = 1) -> list[Artifact]:
+        """What was made from the artifact, nearest first, up to ``depth`` edges away (None: all)."""
+        _check_depth(depth)
+        with self.manifest.reading() as connection:
+            manifest_queries.get(connection, artifact_id)
+            return [
+                self._absolute(artifact) for artifact in manifest_queries.downstream(connection, artifact_id, depth)
+            ]
+
+    def supersede(self, new_artifact_id: str, old_artifact_id: str, *, reason: str) -> None:
+        """Make ``new`` stand in place of ``old``; under another key, ``old``'s key is left without a head.
+
+        Raises ArtifactNotFoundError, and SupersedeError for another type, itself, a cycle, or one that is not active.
+        """
+        with publishing(self.paths), self.manifest.writing() as transaction:
+            transaction.supersede(new_artifact_id, old_artifact_id, reason=reason)
+
+    def tombstone(self, artifact_id: str, *, reason: str) -> None:
+        """Withdraw an artifact: it stays readable and traceable but is no head and answers no publish."""
+        with publishing(self.paths), self.manifest.writing() as transaction:
+            transaction.tombstone(artifact_id, reason=reason)
+
+    def read(self, artifact_id: str) -> pa.Table:
+        """The artifact's table, after checking the stored bytes.
+
+        It has exactly its type's schema, with the type's attributes as schema metadata, rows in the type's order.
+        Raises ArtifactNotFoundError, ArtifactDamagedError, ArtifactMissingError, StorageError.
+        """
+        artifact = self.get_artifact(artifact_id)
+        data = read_verified_bytes(Path(artifact.path_parquet), artifact.file_hash)
+        table = decode(data, origin=artifact.path_parquet)
+        spec = registered_type(artifact.artifact_type, artifact.schema_version)
+        return without_identity(table) if spec is None else with_schema_of(table, spec)
+
+    def is_available(self) -> bool:
+        """Whether the manifest can be opened and answers."""
+        try:
+            with self.manifest.reading() as connection:
+                connection.execute("SELECT 1 FROM artifacts LIMIT 1").fetchone()
+        except QuantlabError:
+            return False
+        return True
+
+    def close(self) -> None:
+        """Let go of this thread's connection; the store can be used again afterwards."""
+        self.manifest.close()
+
+    def _store(self, prepared: PreparedTable) -> StoredFiles:
+        """The files of a prepared table: those already there, checked and repaired, or new ones (``byte_size`` > 0)."""
+        with self.manifest.reading() as connection:
+            known = manifest_queries.find_content(
+                connection,
+                prepared.spec.name,
+                prepared.spec.version,
+                prepared.request.logical_key,
+                prepared.content_hash,
+            )
+        if known is None:
+            return store_files(self.paths, prepared, self.clock.now())
+        if known.status is not ArtifactStatus.TOMBSTONED and not is_whole(self.paths, known):
+            repair(self.paths, prepared, known)
+        return StoredFiles(known, 0)
+
+    def _check_inputs(self, prepared: Sequence[PreparedTable]) -> None:
+        """Refuse unknown inputs before anything is written; the transaction checks again."""
+        own = {table.artifact_id for table in prepared}
+        asked = {input_id for table in prepared for input_id in table.request.input_artifact_ids} - own
+        with self.manifest.reading() as connection:
+            unknown = manifest_queries.unknown_ids(connection, sorted(asked))
+        if unknown:
+            raise ArtifactNotFoundError(
+                f"artifact not found: input {unknown[0]!r} was never published; nothing was published"
+            )
+
+    def _absolute(self, artifact: Artifact) -> Artifact:
+        return replace(
+            artifact,
+            path_parquet=str(resolve(self.paths, artifact.path_parquet)),
+            path_sidecar=str(resolve(self.paths, artifact.path_sidecar)),
+        )
+
+
+def _check_one_content_per_key(prepared: Sequence[PreparedTable]) -> None:
+    contents: dict[tuple[str, str], str] = {}
+    for table in prepared:
+        key = (table.spec.name, table.request.logical_key)
+        if contents.setdefault(key, table.content_hash) != table.content_hash:
+            raise ConflictError(f"{key[0]} {key[1]}: two requests of one publish put different content under this key")
+
+
+def _check_depth(depth: int | None) -> None:
+    if depth is not None and depth < 0:
+        raise InvalidInputError(f"a depth of {depth} makes no sense; use 1 or more, or None for all")
+
+
+def _publication(request: PublishRequest) -> Publication:
+    return Publication(
+        writer=request.writer,
+        run_id=request.run_id,
+        params=request.params,
+        input_artifact_ids=request.input_artifact_ids,
+        tags=request.tags,
+        supersede_reason=request.supersede_reason,
+    )
+
+
+def _outputs(transition: ExperimentTransition, ids: Mapping[str, str]) -> dict[str, str]:
+    """The output ids that a transition names by logical key. Raises ConflictError for a key that was not published with it."""
+    missing = [key for key in transition.output_keys.values() if key not in ids]
+    if missing:
+        raise ConflictError(
+            f"experiment {transition.experiment_id}: the output {missing[0]} is not among what is published with it"
+        )
+    return {name: ids[key] for name, key in transition.output_keys.items()}
+
+
+def _mode(table: PreparedTable, artifact: Artifact, deduped: bool) -> PublishMode | None:
+    """``file_hash`` when the very bytes were there already, ``content_hash`` when it was the same content."""
+    if not deduped:
+        return None
+    return "file_hash" if table.incoming_file_hash == artifact.file_hash else "content_hash"

@@ -1,0 +1,221 @@
+"""Questions to the manifest. Every function takes an open connection and returns domain values with stored paths."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import apsw
+
+from quantlab_core.artifacts.artifact import Artifact, ArtifactFilter, ArtifactList, ArtifactStatus, LineageEdge
+from quantlab_core.errors import ArtifactNotFoundError
+from quantlab_resources.artifacts.utc_text import bound
+
+_FIELDS = (
+    "artifact_id, artifact_type, schema_version, logical_key, status, path_parquet, path_sidecar,"
+    " file_hash, content_hash, row_count, created_at, min_ts, max_ts"
+)
+_COLUMNS = ", ".join(f"a.{name.strip()}" for name in _FIELDS.split(","))
+_NEWEST_FIRST = "ORDER BY a.created_at DESC, a.published_seq DESC, a.artifact_id"
+_LARGEST_CODE_POINT = "\U0010ffff"
+
+# A set stands for its members: leaving a set costs no depth, except where the question starts.
+_STEP = "w.depth + (w.depth = 0 OR s.artifact_type <> 'artifact_set')"
+_WALK = f"""
+WITH RECURSIVE walk (artifact_id, depth) AS (
+    SELECT :start, 0
+    UNION
+    SELECT l.{{to}}, {_STEP}
+    FROM walk w
+    JOIN artifacts s ON s.artifact_id = w.artifact_id
+    JOIN artifact_lineage l ON l.{{at}} = w.artifact_id
+    WHERE {_STEP} <= :depth
+),
+nearest (artifact_id, depth) AS (SELECT artifact_id, min(depth) FROM walk GROUP BY artifact_id)
+"""
+
+
+def artifact_of(row: Sequence[Any]) -> Artifact:
+    """The artifact in a row of `_COLUMNS`."""
+    return Artifact(*row[:4], ArtifactStatus(row[4]), *row[5:])
+
+
+def find(connection: apsw.Connection, artifact_id: str) -> Artifact | None:
+    """The artifact with this id, or None."""
+    row = connection.execute(f"SELECT {_COLUMNS} FROM artifacts a WHERE a.artifact_id = ?", (artifact_id,)).fetchone()  # noqa: S608
+    return None if row is None else artifact_of(row)
+
+
+def get(connection: apsw.Connection, artifact_id: str) -> Artifact:
+    """The artifact with this id. Raises ArtifactNotFoundError."""
+    artifact = find(connection, artifact_id)
+    if artifact is None:
+        raise ArtifactNotFoundError(
+            f"artifact not found: {artifact_id[:100]!r}; `quantlab artifacts list` shows what there is"
+        )
+    return artifact
+
+
+def get_many(connection: apsw.Connection, artifact_ids: Sequence[str]) -> list[Artifact | None]:
+    """The artifacts with these ids in the same order; None where an id is unknown."""
+    rows = connection.execute(
+        f"SELECT {_COLUMNS} FROM artifacts a WHERE a.artifact_id IN (SELECT value FROM json_each(?))",  # noqa: S608
+        (json.dumps(list(artifact_ids)),),
+    )
+    found = {row[0]: artifact_of(row) for row in rows}
+    return [found.get(artifact_id) for artifact_id in artifact_ids]
+
+
+def unknown_ids(connection: apsw.Connection, artifact_ids: Sequence[str]) -> list[str]:
+    """Those of the ids that no artifact has."""
+    rows = connection.execute(
+        "SELECT value FROM json_each(?) WHERE value NOT IN (SELECT artifact_id FROM artifacts)",
+        (json.dumps(list(artifact_ids)),),
+    )
+    return [row[0] for row in rows]
+
+
+def find_content(
+    connection: apsw.Connection, artifact_type: str, schema_version: int, logical_key: str, content_hash: str
+) -> Artifact | None:
+    """The artifact that holds this content under this key; an active one before others."""
+    row = connection.execute(
+        f"SELECT {_COLUMNS} FROM artifacts a WHERE a.artifact_type = ?1 AND a.logical_key = ?2 AND a.schema_version = ?3"  # noqa: S608
+        " AND (a.content_hash = ?4 OR a.qlh1_hash = ?4) ORDER BY a.status <> 'active', a.created_at LIMIT 1",
+        (artifact_type, logical_key, schema_version, content_hash),
+    ).fetchone()
+    return None if row is None else artifact_of(row)
+
+
+def list_artifacts(connection: apsw.Connection, filter: ArtifactFilter) -> ArtifactList:
+    """Matching artifacts, newest first, and whether the limit cut the list. Raises InvalidInputError for a bad time."""
+    conditions: list[str] = []
+    values: list[Any] = []
+
+    def require(condition: str, *bindings: Any) -> None:
+        conditions.append(condition)
+        values.extend(bindings)
+
+    if filter.artifact_type is not None:
+        require("a.artifact_type = ?", filter.artifact_type)
+    if filter.status is not None:
+        require("a.status = ?", ArtifactStatus(filter.status).value)
+    if filter.min_created_at is not None:
+        require("a.created_at >= ?", bound(filter.min_created_at, is_upper=False))
+    if filter.max_created_at is not None:
+        require("a.created_at <= ?", bound(filter.max_created_at, is_upper=True))
+    for key, value in filter.tags.items():
+        require(
+            "EXISTS (SELECT 1 FROM artifact_tags t WHERE t.artifact_id = a.artifact_id AND t.k = ? AND t.v = ?)",
+            key,
+            value,
+        )
+    where = f"WHERE {' AND '.join(conditions)}" if conditions else ""
+    limit = -1 if filter.limit is None else filter.limit + 1
+    rows = connection.execute(f"SELECT {_COLUMNS} FROM artifacts a {where} {_NEWEST_FIRST} LIMIT ?", (*values, limit))  # noqa: S608
+    artifacts = [artifact_of(row) for row in rows]
+    is_cut = filter.limit is not None and len(artifacts) > filter.limit
+    return ArtifactList(tuple(artifacts[: filter.limit]) if is_cut else tuple(artifacts), is_cut)
+
+
+def find_by_logical_key(connection: apsw.Connection, artifact_type: str, logical_key: str) -> list[Artifact]:
+    """Every artifact ever published under this key, newest first."""
+    rows = connection.execute(
+        f"SELECT {_COLUMNS} FROM artifacts a WHERE a.artifact_type = ? AND a.logical_key = ? {_NEWEST_FIRST}",  # noqa: S608
+        (artifact_type, logical_key),
+    )
+    return [artifact_of(row) for row in rows]
+
+
+def heads(connection: apsw.Connection, artifact_type: str, key_prefix: str) -> list[Artifact]:
+    """The active head of every key of this type that starts with ``key_prefix``, sorted by key."""
+    rows = connection.execute(
+        f"SELECT {_COLUMNS} FROM artifact_heads h JOIN artifacts a ON a.artifact_id = h.artifact_id"  # noqa: S608
+        " WHERE h.artifact_type = ? AND h.logical_key >= ? AND h.logical_key < ? ORDER BY h.logical_key",
+        (artifact_type, key_prefix, key_prefix + _LARGEST_CODE_POINT),
+    )
+    return [artifact_of(row) for row in rows]
+
+
+def head_of(connection: apsw.Connection, artifact_type: str, logical_key: str) -> str | None:
+    """Id of the key's active head, or None."""
+    row = connection.execute(
+        "SELECT artifact_id FROM artifact_heads WHERE artifact_type = ? AND logical_key = ?",
+        (artifact_type, logical_key),
+    ).fetchone()
+    return None if row is None else str(row[0])
+
+
+def lineage(
+    connection: apsw.Connection, artifact_id: str, depth: int | None
+) -> tuple[list[Artifact], list[LineageEdge]]:
+    """What the artifact was made from, nearest first, and the edges on the way."""
+    rows = connection.execute(
+        _WALK.format(to="input_artifact_id", at="artifact_id")
+        + f"SELECT w.artifact_id, l.input_artifact_id, {_STEP} FROM nearest w"
+        " JOIN artifacts s ON s.artifact_id = w.artifact_id JOIN artifact_lineage l ON l.artifact_id = w.artifact_id"
+        f" WHERE {_STEP} <= :depth ORDER BY 3, 1, 2",
+        {"start": artifact_id, "depth": _limit(depth)},
+    )
+    edges = [LineageEdge(*row) for row in rows]
+    return _nearest_first(connection, [(edge.input_artifact_id, edge.depth) for edge in edges]), edges
+
+
+def downstream(connection: apsw.Connection, artifact_id: str, depth: int | None) -> list[Artifact]:
+    """What was made from the artifact, nearest first."""
+    rows = connection.execute(
+        _WALK.format(to="artifact_id", at="input_artifact_id")
+        + "SELECT artifact_id, depth FROM nearest WHERE artifact_id <> :start",
+        {"start": artifact_id, "depth": _limit(depth)},
+    )
+    return _nearest_first(connection, [(row[0], row[1]) for row in rows])
+
+
+def descendants(connection: apsw.Connection, artifact_id: str) -> set[str]:
+    """Ids of everything that was made from the artifact, at any distance."""
+    rows = connection.execute(
+        "WITH RECURSIVE walk (artifact_id) AS (SELECT ?1 UNION SELECT l.artifact_id FROM walk w"
+        " JOIN artifact_lineage l ON l.input_artifact_id = w.artifact_id) SELECT artifact_id FROM walk WHERE artifact_id <> ?1",
+        (artifact_id,),
+    )
+    return {row[0] for row in rows}
+
+
+def direct_inputs(connection: apsw.Connection, artifact_id: str) -> list[str]:
+    """Ids of the artifacts that this one was made from."""
+    rows = connection.execute(
+        "SELECT input_artifact_id FROM artifact_lineage WHERE artifact_id = ? ORDER BY input_artifact_id",
+        (artifact_id,),
+    )
+    return [row[0] for row in rows]
+
+
+def supersedes_transitively(connection: apsw.Connection, newer_id: str, older_id: str) -> bool:
+    """Whether ``newer_id`` took the place of ``older_id``, directly or through others."""
+    row = connection.execute(
+        "WITH RECURSIVE chain (id) AS (SELECT ?1 UNION SELECT s.supersedes_artifact_id FROM chain"
+        " JOIN artifact_supersedes s ON s.artifact_id = chain.id) SELECT 1 FROM chain WHERE id = ?2",
+        (newer_id, older_id),
+    ).fetchone()
+    return row is not None
+
+
+def _limit(depth: int | None) -> int:
+    return 2**31 if depth is None else depth
+
+
+def _nearest_first(connection: apsw.Connection, depths: Sequence[tuple[str, int]]) -> list[Artifact]:
+    nearest: dict[str, int] = {}
+    for artifact_id, depth in depths:
+        nearest[artifact_id] = min(depth, nearest.get(artifact_id, depth))
+    found = [artifact for artifact in get_many(connection, list(nearest)) if artifact is not None]
+    return sorted(
+        found,
+        key=lambda artifact: (
+            nearest[artifact.artifact_id],
+            artifact.artifact_type,
+            artifact.logical_key,
+            artifact.artifact_id,
+        ),
+    )

@@ -1,0 +1,203 @@
+"""Artifacts as Parquet bytes: the only module that writes Parquet, and the verified read.
+
+The bytes are a function of the content, the identity in the footer and the pinned Arrow version: no time, no run, no
+pandas metadata. ZSTD, page checksums, dictionaries for text only, sorting columns set, one row group per 2**20 rows.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from quantlab_core.artifacts.artifact_type import ArtifactType
+from quantlab_core.artifacts.table_normal_form import row_order
+from quantlab_core.errors import ArtifactDamagedError, ArtifactMissingError, InvalidInputError, SchemaError
+from quantlab_resources.artifacts.durable_files import replace_durably, storage_errors
+
+MAX_DECODED_BYTES = 4 * 1024**3
+"""Largest table that is stored or read: an 8.7 MB file can claim to hold 16 GB."""
+
+IDENTITY_KEYS = ("artifact_type", "schema_version", "logical_key")
+_ROW_GROUP_ROWS = 2**20
+_ZSTD_LEVEL = 3
+
+
+def sha256_of(data: bytes) -> str:
+    """The file hash as the manifest writes it: ``sha256:`` and 64 hex digits."""
+    return "sha256:" + hashlib.sha256(data).hexdigest()
+
+
+def to_parquet(table: pa.Table, spec: ArtifactType, logical_key: str) -> bytes:
+    """The Parquet bytes of a table in normal form. Raises SchemaError for a table over `MAX_DECODED_BYTES`."""
+    if table.nbytes > MAX_DECODED_BYTES:
+        raise SchemaError(
+            f"{spec.label} {logical_key}: a table of {table.nbytes} bytes is too large; split it (at most {MAX_DECODED_BYTES})"
+        )
+    attributes = {name.decode(): value.decode() for name, value in (table.schema.metadata or {}).items()}
+    plain = pa.table(table.columns, schema=_without_metadata(table.schema))
+    sink = pa.BufferOutputStream()
+    with pq.ParquetWriter(
+        sink,
+        plain.schema,
+        version="2.6",
+        compression="zstd",
+        compression_level=_ZSTD_LEVEL,
+        use_dictionary=_text_leaves(plain.schema) or False,
+        write_page_checksum=True,
+        # Zone and list types are Parquet's own; Arrow's copy of the schema would add nothing but bytes.
+        store_schema=False,
+        sorting_columns=[pq.SortingColumn(plain.schema.get_field_index(name)) for name in row_order(spec)] or None,
+    ) as writer:
+        writer.write_table(plain, row_group_size=_ROW_GROUP_ROWS)
+        identity = dict(zip(IDENTITY_KEYS, (spec.name, str(spec.version), logical_key), strict=True))
+        writer.add_key_value_metadata(attributes | identity)
+    return sink.getvalue().to_pybytes()
+
+
+def write_plain_parquet(table: pa.Table, path: Path) -> None:
+    """Write a table that is no artifact (a source file for the demo, say) as an ordinary Parquet file, replacing ``path``.
+
+    Raises StorageError; then ``path`` is as it was.
+    """
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink, compression="zstd")
+    replace_durably(path, sink.getvalue().to_pybytes())
+
+
+def read_verified_bytes(path: Path, file_hash: str) -> bytes:
+    """The bytes of a stored file, if they are what was recorded.
+
+    Raises ArtifactMissingError, ArtifactDamagedError (other bytes), StorageError (the disk refused).
+    """
+    try:
+        with storage_errors(path):
+            data = path.read_bytes()
+    except Exception as error:
+        if isinstance(error.__cause__, FileNotFoundError | NotADirectoryError):
+            raise ArtifactMissingError(f"{path} is gone; restore it or publish its content again") from None
+        raise
+    found = sha256_of(data)
+    if found.removeprefix("sha256:") != file_hash.removeprefix("sha256:"):
+        raise ArtifactDamagedError(
+            f"{path} is damaged: its hash is {found}, recorded is {file_hash}; see `quantlab lake verify`"
+        )
+    return data
+
+
+def decode(data: bytes, *, origin: str, max_bytes: int = MAX_DECODED_BYTES) -> pa.Table:
+    """The table in Parquet bytes, checked against ``max_bytes`` before and while it is decoded.
+
+    Text is decoded as dictionaries first, so that a short value repeated a billion times is measured before it is spread
+    out. Page checksums are checked. Raises InvalidInputError when it is no readable Parquet or too large.
+    """
+    try:
+        with pq.ParquetFile(pa.BufferReader(data)) as probe:
+            _check_footer(probe, origin, max_bytes)
+            text_columns = [field.name for field in probe.schema_arrow if _is_text(field.type)]
+        with pq.ParquetFile(
+            pa.BufferReader(data), read_dictionary=text_columns, page_checksum_verification=True
+        ) as file:
+            packed = file.read()
+        _check_size(sum(_spread_size(column) for column in packed.columns), origin, max_bytes)
+        return pa.table(
+            [_spread(column) for column in packed.columns],
+            schema=pa.schema(
+                [
+                    pa.field(
+                        field.name,
+                        field.type.value_type if pa.types.is_dictionary(field.type) else field.type,
+                        field.nullable,
+                    )
+                    for field in packed.schema
+                ],
+                metadata=packed.schema.metadata,
+            ),
+        )
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise InvalidInputError(f"{origin} cannot be read as Parquet: {str(error).splitlines()[0][:200]}") from error
+
+
+def with_schema_of(table: pa.Table, spec: ArtifactType) -> pa.Table:
+    """A decoded table with exactly the type's schema (descriptions included) and its attributes as schema metadata.
+
+    Raises SchemaError when a stored column cannot be the type's column.
+    """
+    metadata = table.schema.metadata or {}
+    attributes = {name: metadata[name.encode()].decode() for name in spec.attributes if name.encode() in metadata}
+    try:
+        columns = table.select(spec.schema.names).cast(
+            pa.schema([pa.field(f.name, f.type, f.nullable) for f in spec.schema])
+        )
+    except (KeyError, ValueError, pa.ArrowException) as error:
+        raise SchemaError(
+            f"a stored table does not have the schema of {spec.label}: {str(error).splitlines()[0]}"
+        ) from error
+    return pa.table(columns.columns, schema=spec.schema.with_metadata(attributes or None))
+
+
+def without_identity(table: pa.Table) -> pa.Table:
+    """A decoded table without the identity that the footer carries."""
+    kept = {key: value for key, value in (table.schema.metadata or {}).items() if key.decode() not in IDENTITY_KEYS}
+    return table.replace_schema_metadata(kept or None)
+
+
+def _check_footer(file: pq.ParquetFile, origin: str, max_bytes: int) -> None:
+    metadata = file.metadata
+    width = sum(_width(field.type) for field in file.schema_arrow)
+    _check_size(metadata.num_rows * width, origin, max_bytes)
+    packed = sum(metadata.row_group(index).total_byte_size for index in range(metadata.num_row_groups))
+    _check_size(packed, origin, max_bytes)
+
+
+def _check_size(size: int, origin: str, max_bytes: int) -> None:
+    if size > max_bytes:
+        raise InvalidInputError(
+            f"{origin} would take {size} bytes of memory, more than the {max_bytes} allowed; split it"
+        )
+
+
+def _width(type_: pa.DataType) -> int:
+    """Bytes that a row takes at least."""
+    try:
+        return max(1, type_.bit_width // 8)
+    except ValueError:
+        return 4
+
+
+def _is_text(type_: pa.DataType) -> bool:
+    return bool(pa.types.is_string(type_) or pa.types.is_binary(type_))
+
+
+def _spread_size(column: pa.ChunkedArray) -> int:
+    size = 0
+    for chunk in column.chunks:
+        if pa.types.is_dictionary(chunk.type):
+            lengths = pc.binary_length(chunk.dictionary).cast(pa.int64())
+            size += pc.sum(lengths.take(chunk.indices)).as_py() or 0
+        else:
+            size += chunk.nbytes
+    return size
+
+
+def _spread(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    return column.cast(column.type.value_type) if pa.types.is_dictionary(column.type) else column
+
+
+def _without_metadata(schema: pa.Schema) -> pa.Schema:
+    return pa.schema([pa.field(field.name, field.type, field.nullable) for field in schema])
+
+
+def _text_leaves(schema: pa.Schema) -> list[str]:
+    """Parquet paths of the text columns: ``name``, or ``name.list.element`` for lists of text."""
+    leaves = []
+    for field in schema:
+        path, type_ = field.name, field.type
+        while pa.types.is_list(type_):
+            path, type_ = path + ".list.element", type_.value_type
+        if _is_text(type_):
+            leaves.append(path)
+    return leaves

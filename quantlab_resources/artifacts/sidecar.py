@@ -1,0 +1,80 @@
+"""Sidecars: the JSON file beside each Parquet file that says what it is and who made it from what.
+
+The shape is the earlier store's, with ``tags``, ``run_id`` and ``schema`` added. A sidecar is written once and never
+changed; what happens to an artifact later is in the event files.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from quantlab_core.artifacts.artifact import Artifact, PublishRequest
+from quantlab_core.artifacts.artifact_type import ArtifactType
+from quantlab_core.artifacts.logical_type import logical_type_name
+from quantlab_core.artifacts.table_normal_form import row_order
+from quantlab_core.errors import InvalidInputError
+from quantlab_resources.artifacts.durable_files import storage_errors
+
+
+def sidecar_bytes(artifact: Artifact, spec: ArtifactType, request: PublishRequest, created_at: str) -> bytes:
+    """The sidecar of a new artifact. Raises InvalidInputError when its params are not JSON."""
+    writer = request.writer
+    body = {
+        "artifact_id": artifact.artifact_id,
+        "artifact_type": artifact.artifact_type,
+        "schema_version": artifact.schema_version,
+        "status": artifact.status.value,
+        "logical_key": artifact.logical_key,
+        "created_at": created_at,
+        "identity": {
+            "file_hash": artifact.file_hash,
+            "content_hash": artifact.content_hash,
+            "row_count": artifact.row_count,
+            "min_ts": artifact.min_ts,
+            "max_ts": artifact.max_ts,
+            "canonical_cols": spec.schema.names,
+            "sort_keys": list(row_order(spec)),
+        },
+        "schema": [
+            {"name": field.name, "type": logical_type_name(field.type), "nullable": field.nullable}
+            for field in spec.schema
+        ],
+        "provenance": {
+            "writer": {"name": writer.name, "version": writer.version},
+            "git": {"commit": writer.git_commit, "dirty": writer.git_dirty},
+            "run_id": request.run_id,
+            "params": dict(request.params),
+            "inputs": sorted(set(request.input_artifact_ids)),
+        },
+        "tags": dict(request.tags),
+        "paths": {"parquet": artifact.path_parquet, "sidecar": artifact.path_sidecar},
+    }
+    try:
+        return json.dumps(body, ensure_ascii=False, indent=1, allow_nan=False).encode() + b"\n"
+    except (TypeError, ValueError) as error:
+        raise InvalidInputError(
+            f"{spec.label} {artifact.logical_key}: params and tags must be JSON and UTF-8 ({error})"
+        ) from error
+
+
+def read_sidecar(path: Path) -> dict[str, Any] | None:
+    """The sidecar at ``path``, or None when it holds no JSON object. Raises StorageError when it cannot be read."""
+    with storage_errors(path):
+        data = path.read_bytes()
+    try:
+        body = json.loads(data)
+    except (ValueError, RecursionError):
+        return None
+    return body if isinstance(body, dict) else None
+
+
+def describes(sidecar: dict[str, Any] | None, artifact: Artifact) -> bool:
+    """Whether the sidecar is this artifact's: the same id and the same bytes."""
+    if sidecar is None or not isinstance(sidecar.get("identity"), dict):
+        return False
+    return (
+        sidecar.get("artifact_id") == artifact.artifact_id
+        and sidecar["identity"].get("file_hash") == artifact.file_hash
+    )

@@ -1,0 +1,79 @@
+"""Where the parts of a lake live on disk."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+DEFAULT_HOME = "lake"
+
+
+@dataclass(frozen=True, slots=True)
+class LakePaths:
+    """Absolute paths of one lake. ``home`` holds everything that no variable moves elsewhere."""
+
+    home: Path
+    manifest_db: Path
+    artifacts_root: Path
+    projection_cache: Path
+    experiment_db: Path
+
+    @classmethod
+    def from_environment(
+        cls, home: str | Path | None = None, environment: Mapping[str, str] | None = None
+    ) -> LakePaths:
+        """The lake at ``home``, else at ``QUANTLAB_HOME``, else at ``./lake``.
+
+        ``ARTIFACT_MANIFEST_DB``, ``ARTIFACTS_ROOT``, ``PROJECTION_CACHE_DIR`` and ``EXPERIMENT_DB`` move single parts.
+        An empty variable counts as unset; relative paths start at the working directory.
+        """
+        variables = os.environ if environment is None else environment
+        root = Path(home or variables.get("QUANTLAB_HOME") or DEFAULT_HOME).expanduser().absolute()
+
+        def part(variable: str, default: Path) -> Path:
+            return Path(variables.get(variable) or default).expanduser().absolute()
+
+        return cls(
+            home=root,
+            manifest_db=part("ARTIFACT_MANIFEST_DB", root / "manifest" / "manifest.sqlite"),
+            artifacts_root=part("ARTIFACTS_ROOT", root / "artifacts"),
+            projection_cache=part("PROJECTION_CACHE_DIR", root / "cache"),
+            experiment_db=part("EXPERIMENT_DB", root / "data" / "experiments.duckdb"),
+        )
+
+    @property
+    def staging(self) -> Path:
+        """Files under way on the same file system as the artifacts; nothing here was published."""
+        return self.artifacts_root / "_tmp"
+
+    @property
+    def quarantine(self) -> Path:
+        """Bytes that were taken out of use: damaged files and orphans."""
+        return self.artifacts_root / "_quarantine"
+
+    @property
+    def raw_files(self) -> Path:
+        """Files as they came in, named by their SHA-256."""
+        return self.artifacts_root / "raw"
+
+    @property
+    def events(self) -> Path:
+        """One small file per manifest transaction, from which the manifest can be rebuilt."""
+        return self.manifest_db.parent / "events"
+
+    @property
+    def writers_lock(self) -> Path:
+        """Held shared by whoever publishes, exclusively by whoever cleans up."""
+        return self.manifest_db.parent / "writers.lock"
+
+    @property
+    def drop_folder(self) -> Path:
+        """Where Telegram exports are dropped."""
+        return self.home / "staging" / "telegram"
+
+    @property
+    def coverage(self) -> Path:
+        """Coverage reports."""
+        return self.home / "coverage"
