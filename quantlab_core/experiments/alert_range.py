@@ -1,0 +1,60 @@
+"""The range of alerts of an experiment: from (inclusive) to (a date inclusive, a time exclusive), UTC."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+
+from quantlab_core.errors import InvalidInputError
+from quantlab_core.experiments.experiment import DateRange
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class AlertRange:
+    """[start, end) in UTC; None is unbounded."""
+
+    start: datetime | None
+    end: datetime | None
+
+    def holds(self, alert_ts_us: int) -> bool:
+        """Whether an alert sent at ``alert_ts_us`` (epoch microseconds UTC) lies in the range."""
+        instant = _EPOCH + timedelta(microseconds=alert_ts_us)
+        return (self.start is None or self.start <= instant) and (self.end is None or instant < self.end)
+
+    def mapping(self) -> dict[str, str]:
+        """The canonical text form: instants in UTC, an absent bound left out."""
+        bounds = {"from": self.start, "to": self.end}
+        return {name: bound.isoformat() for name, bound in bounds.items() if bound is not None}
+
+
+def parse_alert_range(date_range: DateRange) -> AlertRange:
+    """The range that ``date_range`` describes. Raises InvalidInputError naming the bound.
+
+    A bound is a date (``2025-05-01``) or a time with its zone (``2025-05-01T12:00:00Z``).
+    """
+    start = _instant("from", date_range.from_, day_offset=0)
+    end = _instant("to", date_range.to, day_offset=1)
+    if start is not None and end is not None and start >= end:
+        raise InvalidInputError(
+            f"date range: from {date_range.from_} is not before to {date_range.to}; no alert can lie in it"
+        )
+    return AlertRange(start, end)
+
+
+def _instant(bound: str, text: str | None, *, day_offset: int) -> datetime | None:
+    if text is None:
+        return None
+    try:
+        if len(text) == 10:
+            day = date.fromisoformat(text) + timedelta(days=day_offset)
+            return datetime(day.year, day.month, day.day, tzinfo=UTC)
+        instant = datetime.fromisoformat(text)
+    except (ValueError, TypeError, OverflowError):
+        raise InvalidInputError(
+            f"date range: {bound} {text!r} is neither a date (2025-05-01) nor a time with zone (2025-05-01T12:00:00Z)"
+        ) from None
+    if instant.tzinfo is None:
+        raise InvalidInputError(f"date range: {bound} {text!r} has no time zone; write {text}Z for UTC")
+    return instant.astimezone(UTC)

@@ -1,0 +1,39 @@
+"""An experiment's configuration after all checks, as the engine uses it and as its identity is computed from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from quantlab_core.experiments.alert_range import AlertRange, parse_alert_range
+from quantlab_core.experiments.experiment import ExperimentConfig
+from quantlab_core.experiments.experiment_params import ExperimentParams, params_mapping, parse_params
+from quantlab_core.simulation.strategy import Strategy, parse_strategy, strategy_mapping
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedConfig:
+    """Strategy, range and parameters of one experiment."""
+
+    strategy: Strategy
+    alert_range: AlertRange
+    params: ExperimentParams
+
+    def identity(self) -> dict[str, Any]:
+        """All that can change a result, in canonical form: two configurations that mean the same have the same one.
+
+        The strategy's name and description are words about it and left out.
+        """
+        strategy = strategy_mapping(self.strategy)
+        strategy.pop("name", None)
+        strategy.pop("description", None)
+        return {"strategy": strategy, "dateRange": self.alert_range.mapping(), "params": params_mapping(self.params)}
+
+
+def check_config(config: ExperimentConfig) -> CheckedConfig:
+    """Check the whole configuration. Raises StrategyError or InvalidInputError naming the key."""
+    return CheckedConfig(
+        strategy=parse_strategy(config.strategy),
+        alert_range=parse_alert_range(config.date_range),
+        params=parse_params(config.params),
+    )

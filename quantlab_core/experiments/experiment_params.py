@@ -1,0 +1,51 @@
+"""The blocks of an experiment beside its strategy: portfolio, selection, stress and seed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, cast
+
+from quantlab_core.experiments.selection import Selection, parse_selection, selection_mapping
+from quantlab_core.simulation.config_fields import ConfigFields
+from quantlab_core.simulation.portfolio import PORTFOLIO_KEYS, PortfolioConfig, parse_portfolio
+
+PARAM_KEYS = ("portfolio", "selection", "stress", "seed")
+DeadToken = Literal["last_close", "zero"]
+
+
+@dataclass(frozen=True, slots=True)
+class ExperimentParams:
+    """The checked ``params`` of an experiment.
+
+    ``dead_token`` says what an end_of_data exit is worth. ``seed`` is for statistics that draw random numbers; it is
+    recorded with the experiment and part of its identity.
+    """
+
+    portfolio: PortfolioConfig = field(default_factory=PortfolioConfig)
+    selection: Selection = field(default_factory=Selection)
+    dead_token: DeadToken = "last_close"  # noqa: S105 - a token is a coin here
+    seed: int = 0
+
+
+def parse_params(mapping: Mapping[str, Any]) -> ExperimentParams:
+    """The parameters that ``mapping`` describes. Raises InvalidInputError naming the key."""
+    fields = ConfigFields("params", mapping, PARAM_KEYS)
+    stress = ConfigFields("stress", fields.block("stress"), ("dead_token",))
+    return ExperimentParams(
+        portfolio=parse_portfolio(fields.block("portfolio")),
+        selection=parse_selection(fields.block("selection")),
+        dead_token=cast(DeadToken, stress.choice("dead_token", "last_close", ("last_close", "zero"))),
+        seed=fields.whole("seed") or 0,
+    )
+
+
+def params_mapping(params: ExperimentParams) -> dict[str, Any]:
+    """The canonical mapping of ``params``, defaults written out; the inverse of `parse_params`."""
+    portfolio = {key: getattr(params.portfolio, key) for key in PORTFOLIO_KEYS}
+    return {
+        "portfolio": {key: value for key, value in portfolio.items() if value is not None},
+        "selection": selection_mapping(params.selection),
+        "stress": {"dead_token": params.dead_token},
+        "seed": params.seed,
+    }
