@@ -26,7 +26,7 @@ from quantlab_core.artifacts.artifact import (
 from quantlab_core.clock import Clock
 from quantlab_core.errors import ArtifactNotFoundError, ConflictError, InvalidInputError, QuantlabError
 from quantlab_core.experiments.experiment import ExperimentTransition
-from quantlab_resources.artifacts import manifest_queries
+from quantlab_resources.artifacts import heads_as_of, manifest_queries
 from quantlab_resources.artifacts.artifact_files import (
     PreparedTable,
     StoredFiles,
@@ -100,6 +100,17 @@ class ParquetArtifactStore:
             return [
                 self._absolute(artifact) for artifact in manifest_queries.heads(connection, artifact_type, key_prefix)
             ]
+
+    def last_sequence(self) -> int:
+        """The number of the latest committed change of this lake; 0 when nothing was published yet."""
+        with self.manifest.reading() as connection:
+            return heads_as_of.last_sequence(connection)
+
+    def heads_as_of(self, artifact_type: str, key_prefix: str = "", *, sequence: int, run_id: str) -> list[Artifact]:
+        """The heads as they were at ``sequence``, plus what the run ``run_id`` has published since, sorted by key."""
+        with self.manifest.reading() as connection:
+            found = heads_as_of.heads_as_of(connection, artifact_type, key_prefix, sequence=sequence, run_id=run_id)
+            return [self._absolute(artifact) for artifact in found]
 
     def publish(self, request: PublishRequest) -> PublishResult:
         """Store one table durably, or find that its content is already there; see the port."""

@@ -16,7 +16,7 @@ _FIELDS = (
     "artifact_id, artifact_type, schema_version, logical_key, status, path_parquet, path_sidecar,"
     " file_hash, content_hash, row_count, created_at, min_ts, max_ts"
 )
-_COLUMNS = ", ".join(f"a.{name.strip()}" for name in _FIELDS.split(","))
+ARTIFACT_COLUMNS = ", ".join(f"a.{name.strip()}" for name in _FIELDS.split(","))
 _NEWEST_FIRST = "ORDER BY a.created_at DESC, a.published_seq DESC, a.artifact_id"
 _LARGEST_CODE_POINT = "\U0010ffff"
 
@@ -37,13 +37,15 @@ nearest (artifact_id, depth) AS (SELECT artifact_id, min(depth) FROM walk GROUP 
 
 
 def artifact_of(row: Sequence[Any]) -> Artifact:
-    """The artifact in a row of `_COLUMNS`."""
+    """The artifact in a row of `ARTIFACT_COLUMNS`."""
     return Artifact(*row[:4], ArtifactStatus(row[4]), *row[5:])
 
 
 def find(connection: apsw.Connection, artifact_id: str) -> Artifact | None:
     """The artifact with this id, or None."""
-    row = connection.execute(f"SELECT {_COLUMNS} FROM artifacts a WHERE a.artifact_id = ?", (artifact_id,)).fetchone()  # noqa: S608
+    row = connection.execute(
+        f"SELECT {ARTIFACT_COLUMNS} FROM artifacts a WHERE a.artifact_id = ?", (artifact_id,)
+    ).fetchone()  # noqa: S608
     return None if row is None else artifact_of(row)
 
 
@@ -60,7 +62,7 @@ def get(connection: apsw.Connection, artifact_id: str) -> Artifact:
 def get_many(connection: apsw.Connection, artifact_ids: Sequence[str]) -> list[Artifact | None]:
     """The artifacts with these ids in the same order; None where an id is unknown."""
     rows = connection.execute(
-        f"SELECT {_COLUMNS} FROM artifacts a WHERE a.artifact_id IN (SELECT value FROM json_each(?))",  # noqa: S608
+        f"SELECT {ARTIFACT_COLUMNS} FROM artifacts a WHERE a.artifact_id IN (SELECT value FROM json_each(?))",  # noqa: S608
         (json.dumps(list(artifact_ids)),),
     )
     found = {row[0]: artifact_of(row) for row in rows}
@@ -81,7 +83,7 @@ def find_content(
 ) -> Artifact | None:
     """The artifact that holds this content under this key; an active one before others."""
     row = connection.execute(
-        f"SELECT {_COLUMNS} FROM artifacts a WHERE a.artifact_type = ?1 AND a.logical_key = ?2 AND a.schema_version = ?3"  # noqa: S608
+        f"SELECT {ARTIFACT_COLUMNS} FROM artifacts a WHERE a.artifact_type = ?1 AND a.logical_key = ?2 AND a.schema_version = ?3"  # noqa: S608
         " AND (a.content_hash = ?4 OR a.qlh1_hash = ?4) ORDER BY a.status <> 'active', a.created_at LIMIT 1",
         (artifact_type, logical_key, schema_version, content_hash),
     ).fetchone()
@@ -113,7 +115,9 @@ def list_artifacts(connection: apsw.Connection, filter: ArtifactFilter) -> Artif
         )
     where = f"WHERE {' AND '.join(conditions)}" if conditions else ""
     limit = -1 if filter.limit is None else filter.limit + 1
-    rows = connection.execute(f"SELECT {_COLUMNS} FROM artifacts a {where} {_NEWEST_FIRST} LIMIT ?", (*values, limit))  # noqa: S608
+    rows = connection.execute(
+        f"SELECT {ARTIFACT_COLUMNS} FROM artifacts a {where} {_NEWEST_FIRST} LIMIT ?", (*values, limit)
+    )  # noqa: S608
     artifacts = [artifact_of(row) for row in rows]
     is_cut = filter.limit is not None and len(artifacts) > filter.limit
     return ArtifactList(tuple(artifacts[: filter.limit]) if is_cut else tuple(artifacts), is_cut)
@@ -122,7 +126,7 @@ def list_artifacts(connection: apsw.Connection, filter: ArtifactFilter) -> Artif
 def find_by_logical_key(connection: apsw.Connection, artifact_type: str, logical_key: str) -> list[Artifact]:
     """Every artifact ever published under this key, newest first."""
     rows = connection.execute(
-        f"SELECT {_COLUMNS} FROM artifacts a WHERE a.artifact_type = ? AND a.logical_key = ? {_NEWEST_FIRST}",  # noqa: S608
+        f"SELECT {ARTIFACT_COLUMNS} FROM artifacts a WHERE a.artifact_type = ? AND a.logical_key = ? {_NEWEST_FIRST}",  # noqa: S608
         (artifact_type, logical_key),
     )
     return [artifact_of(row) for row in rows]
@@ -131,7 +135,7 @@ def find_by_logical_key(connection: apsw.Connection, artifact_type: str, logical
 def heads(connection: apsw.Connection, artifact_type: str, key_prefix: str) -> list[Artifact]:
     """The active head of every key of this type that starts with ``key_prefix``, sorted by key."""
     rows = connection.execute(
-        f"SELECT {_COLUMNS} FROM artifact_heads h JOIN artifacts a ON a.artifact_id = h.artifact_id"  # noqa: S608
+        f"SELECT {ARTIFACT_COLUMNS} FROM artifact_heads h JOIN artifacts a ON a.artifact_id = h.artifact_id"  # noqa: S608
         " WHERE h.artifact_type = ? AND h.logical_key >= ? AND h.logical_key < ? ORDER BY h.logical_key",
         (artifact_type, key_prefix, key_prefix + _LARGEST_CODE_POINT),
     )
