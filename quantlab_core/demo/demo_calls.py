@@ -61,9 +61,10 @@ def _calls_of(token: DemoToken, dice: Dice) -> list[Call]:
     calls = [first]
     others = [caller for caller in CALLERS if caller != token.first_caller]
     for _ in range(dice.whole(*_FOLLOWERS.get(token.story, _FEW_FOLLOWERS))):
-        # Latecomers gather right after the move; a few are hours behind.
-        behind_min = dice.whole(2, 45) if dice.chance(0.6) else dice.whole(60, 900)
         follower = others.pop(dice.whole(0, len(others) - 1))
+        # Most gather right after the move; who is late by habit, and sometimes others, is hours behind.
+        is_prompt = follower.lead_min[1] >= 0 and dice.chance(0.7)
+        behind_min = dice.whole(2, 45) if is_prompt else dice.whole(60, 900)
         calls.append(_mention(token, follower, token.first_call_min + behind_min, dice))
     if dice.chance(_RETURNS.get(token.story, _RARE_RETURN)):
         calls.append(_mention(token, token.first_caller, token.first_call_min + dice.whole(120, 1500), dice))

@@ -30,9 +30,9 @@ _DENSITY_HALF_LIFE_MIN = 1100  # afterwards the share halves in this time
 _LEAST_DENSITY = 0.03
 _RUGGED_DENSITY = 0.05
 
-_MEMORY = 0.997  # share of the walk's distance from its profile that is left after a minute
-_NOISE = 0.006  # standard deviation of a quiet minute's return
-_BURST_NOISE = 0.011
+_MEMORY = 0.996  # share of the walk's distance from its profile that is left after a minute
+_NOISE = 0.009  # standard deviation of a quiet minute's return
+_BURST_NOISE = 0.018
 
 Floats = npt.NDArray[np.float64]
 Minutes = npt.NDArray[np.int64]

@@ -19,7 +19,7 @@ from quantlab_core.demo.demo_calls import Call, Wording, scheduled_calls
 from quantlab_core.demo.demo_cast import CALLERS, DemoToken, Story, demo_tokens
 from quantlab_core.demo.demo_world import DEMO_CANDLE_SCHEMA, DemoWorld, demo_world
 
-DIGEST_OF_SEED_7 = "8e83848d29d587439a05b413c219f021118a60d5b7614716a968c77a1f349fbf"
+DIGEST_OF_SEED_7 = "ceb669eae66d84c10f0169979a41aceabe26e5eb5fafc4804dc090c76419b57a"
 
 
 @cache
