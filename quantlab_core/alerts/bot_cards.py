@@ -1,0 +1,191 @@
+"""What token bots answer: the fields of Rick's and Phanes' cards and of trading-bot dialogs, one pattern table each.
+
+Cards are refreshed in place. Everything in the body (price, market cap, liquidity) is as of the last edit; only the
+footer (``You are first @ 2.8M``, ``First Call ann @ $51.4K``) speaks of the first call. Who uses a card decides which
+numbers may be used, see `alert_events`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from quantlab_core.alerts.addresses import STOP_LIST, extract_addresses, is_chain_name, normalise_chain
+from quantlab_core.alerts.links import find_urls
+from quantlab_core.token import SOLANA
+
+RICK = "rick"
+PHANES = "phanes"
+TRADING_BOT = "trading_bot"
+
+_SUBSCRIPT_DIGITS = str.maketrans("₀₁₂₃₄₅₆₇₈₉", "0123456789")
+_MULTIPLIERS = {"": 1.0, "K": 1e3, "M": 1e6, "B": 1e9, "T": 1e12}
+_SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 7 * 86_400, "mo": 30 * 86_400, "y": 365 * 86_400}
+_AMOUNT = r"\$?(\d[\d,]*(?:\.\d+)?[KMBT]?)\b"
+_DURATION = r"(\d+(?:s|mo|m|h|d|w|y))"
+
+RICK_PATTERNS: Mapping[str, str] = {
+    "ticker": r"^[^\n]*?(?:\]|\s-)\s+\$(\S+)",
+    "chain": r"🌐\s*(\w+)\s*@",
+    "price": r"USD:?\s*\$(\d[\d.,₀-₉]*)",
+    "mcap": r"(?:FDV|MC):?\s*" + _AMOUNT,
+    "mcap_title": r"^[^\n]*?\[" + _AMOUNT + r"/",
+    "mcap_change": r"^[^\n]*?\[[^/\]\n]+/(-?[\d.]+K?)%\]",
+    "liquidity": r"Liq:?\s*" + _AMOUNT,
+    "ath": r"(?:⇨\s*(?:ATH:?\s*)?|ATH:\s*)" + _AMOUNT,
+    "age": r"(?:Age:|🕰️?)\s*" + _DURATION + r"\b",
+    "is_first": r"(You are first) @",
+    "first_caller": r"^(?!💨)\W*?(?:🏆|First Call)\s*(\S.*?)\s+@\s*\$?[\d.]",
+    "mcap_at_call": r"^\W*(?:💨|🏆|You are first)[^\n]*?@\s*" + _AMOUNT,
+    "first_call_age": r"^\W*🏆[^\n]*?@\s*[^\n⋅]+⋅[^\n⋅]+⋅\s*" + _DURATION + r"\b",
+    "holders": r"Total:\s*(\d[\d.,]*[KM]?)",
+    "wallet_age": r"[Aa]vg:?\s*" + _DURATION + r" old",
+}
+
+PHANES_PATTERNS: Mapping[str, str] = {
+    "ticker": r"^[^\n]*\(\$([^)\n]*?)\s*\)",
+    "chain": r"└[^\n]*?#(\w+)",
+    "price": r"USD:?\s+\$(\d[\d.,₀-₉]*)",
+    "mcap": r"MC:?\s+" + _AMOUNT,
+    "liquidity": r"LP:?\s+" + _AMOUNT,
+    "ath": r"ATH:?\s+" + _AMOUNT,
+    "age": r"#\w+[^|\n]*\|\s*(?:🌱\s*)?" + _DURATION + r"\b",
+    "first_caller": r"^\s*(?:😈|👿|🔥\s*First Call|First Call)\s*(\S.*?)\s+@\s*\$",
+    "mcap_at_call": r"^\s*(?:😈|👿|🔥\s*First Call|First Call)[^\n]*?@\s*" + _AMOUNT,
+    "is_first": r"(First Call)\s",
+    "first_call_age": r"^\s*(?:😈|👿|🔥)[^\n]*?@[^\n]*\(" + _DURATION + r"\)",
+}
+
+TRADING_BOT_PATTERNS: Mapping[str, str] = {
+    "ticker": r"^\W*(?:Buy|Sell)\s+\$(\S+)",
+    "price": r"Price:\s*\$(\d[\d.,₀-₉]*)",
+    "mcap": r"MC(?:ap)?:\s*" + _AMOUNT,
+    "liquidity": r"LIQ:\s*" + _AMOUNT,
+}
+
+# A text is a card of a bot if all of these are in it.
+_SIGNATURES: Mapping[str, tuple[re.Pattern[str], ...]] = {
+    PHANES: (re.compile(r"^[^\n]*\(\$[^)\n]*\)[^\n]*\n\s*├\s*\S{32,}"),),
+    RICK: (
+        re.compile(r"^[^\n]*(?:\[[^\]\n]*/[^\]\n]*%\]|\s-)\s+\$\S"),
+        re.compile(r"^\W*FDV:|^\W*(?:💰 )?\W*\$\d|💦 Liq:", re.MULTILINE),
+    ),
+    TRADING_BOT: (re.compile(r"^\W*(?:Buy|Sell)\s+\$\S+"), re.compile(r"^Price:\s*\$", re.MULTILINE)),
+}
+_LINE_FIELDS = frozenset({"first_caller", "mcap_at_call", "first_call_age"})
+_TABLES = {
+    bot: {field: re.compile(pattern, re.MULTILINE if field in _LINE_FIELDS else 0) for field, pattern in table.items()}
+    for bot, table in ((RICK, RICK_PATTERNS), (PHANES, PHANES_PATTERNS), (TRADING_BOT, TRADING_BOT_PATTERNS))
+}
+
+
+@dataclass(frozen=True, slots=True)
+class BotCard:
+    """One card. Amounts are USD; ages are as the bot writes them (``8h``) and in seconds; None is "not shown".
+
+    ``address`` is the token, ``chain`` is None where the card does not name it. ``mcap_at_call_usd`` is the footer's
+    value at the first call in the group, made ``first_call_age_s`` before the card's last edit; ``is_first`` says that
+    the footer speaks of the very message that the card answers.
+    """
+
+    bot: str
+    address: str | None
+    chain: str | None
+    ticker: str | None
+    price_usd: float | None = None
+    mcap_usd: float | None = None
+    mcap_change_pct: float | None = None
+    liquidity_usd: float | None = None
+    ath_mcap_usd: float | None = None
+    age: str | None = None
+    age_s: int | None = None
+    first_caller: str | None = None
+    is_first: bool = False
+    mcap_at_call_usd: float | None = None
+    first_call_age_s: int | None = None
+    total_holders: int | None = None
+    avg_wallet_age_days: float | None = None
+
+
+def parse_card(text: str) -> BotCard | None:
+    """The card that ``text`` is, or None."""
+    stripped = text.lstrip()
+    for bot, signature in _SIGNATURES.items():
+        if all(pattern.search(stripped) for pattern in signature):
+            return _read_card(bot, stripped)
+    return None
+
+
+def parse_amount(text: str) -> float | None:
+    """``$2.27M``, ``19.6K``, ``1,234.5`` or ``0.0₄5142`` (four zeros after the point) as a number, else None."""
+    compact = text.strip().lstrip("$").replace(",", "").rstrip(".")
+    if subscript := re.fullmatch(r"0\.0([₀-₉]+)(\d+)", compact):
+        compact = "0." + "0" * min(int(subscript[1].translate(_SUBSCRIPT_DIGITS)), 40) + subscript[2]
+    match = re.fullmatch(r"(-?\d{1,30}(?:\.\d{1,60})?)([KMBT]?)", compact, re.IGNORECASE)
+    if match is None:
+        return None
+    # Rounding to 12 digits takes off the multiplication's noise: 19.6K is 19600.0, not 19600.000000000004.
+    return float(f"{float(match[1]) * _MULTIPLIERS[match[2].upper()]:.12g}")
+
+
+def parse_duration(text: str) -> int | None:
+    """``8h``, ``10m``, ``5w`` or ``2mo`` in seconds (a month is 30 days); None if it is none."""
+    match = re.fullmatch(r"(\d{1,6})(s|mo|m|h|d|w|y)", text.strip())
+    return int(match[1]) * _SECONDS[match[2]] if match else None
+
+
+def _read_card(bot: str, text: str) -> BotCard:
+    table = _TABLES[bot]
+
+    def field(name: str) -> str | None:
+        match = table[name].search(text) if name in table else None
+        return match[1] if match else None
+
+    def amount(name: str) -> float | None:
+        shown = field(name)
+        return None if shown is None else parse_amount(shown)
+
+    def seconds(name: str) -> int | None:
+        shown = field(name)
+        return None if shown is None else parse_duration(shown)
+
+    address, family = _token_of(text)
+    holders, wallet_age = amount("holders"), seconds("wallet_age")
+    mcap = amount("mcap")
+    return BotCard(
+        bot=bot,
+        address=address,
+        chain=_chain_of(field("chain"), family),
+        ticker=field("ticker") or None,
+        price_usd=amount("price"),
+        mcap_usd=amount("mcap_title") if mcap is None else mcap,
+        mcap_change_pct=amount("mcap_change"),
+        liquidity_usd=amount("liquidity"),
+        ath_mcap_usd=amount("ath"),
+        age=field("age"),
+        age_s=seconds("age"),
+        first_caller=field("first_caller"),
+        is_first=field("is_first") is not None,
+        mcap_at_call_usd=amount("mcap_at_call"),
+        first_call_age_s=seconds("first_call_age"),
+        total_holders=None if holders is None else int(holders),
+        avg_wallet_age_days=None if wallet_age is None else wallet_age / 86_400,
+    )
+
+
+def _token_of(text: str) -> tuple[str | None, str | None]:
+    """The address written out in the card, links left aside: they hold pools and wallets."""
+    for start, end, _ in reversed(find_urls(text)):
+        text = text[:start] + " " + text[end:]
+    for candidate in extract_addresses(text).found:
+        if candidate.normal_form not in STOP_LIST:
+            return candidate.address, candidate.family
+    return None, None
+
+
+def _chain_of(shown: str | None, family: str | None) -> str | None:
+    if family == SOLANA:
+        return SOLANA
+    named = normalise_chain(shown) if shown else None
+    return named if named is not None and named != SOLANA and is_chain_name(named) else None
