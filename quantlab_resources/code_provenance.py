@@ -13,7 +13,7 @@ _TIMEOUT_S = 10
 
 
 class GitCodeProvenance:
-    """`quantlab_core.code_provenance.CodeProvenance` of the repository that holds ``folder`` (default: this package)."""
+    """`quantlab_core.code_provenance.CodeProvenance` of the repository that holds ``folder`` (default: this one)."""
 
     def __init__(self, folder: Path | None = None) -> None:
         self._folder = folder or Path(__file__).resolve().parent

@@ -1,6 +1,6 @@
 """qlh1: the hash of a table's content, whatever library, chunking or encoding carried it.
 
-The specification with test vectors is docs/content-identity.md. In short: SHA-256 over a header (row count, column count),
+The specification with test vectors is docs/content-identity.md. In short: SHA-256 over a header (row and column count),
 then per column its name, logical type and values in one canonical layout, then the attributes by name.
 """
 
@@ -12,21 +12,20 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from quantlab_core.artifacts.artifact_type import ArtifactType
-from quantlab_core.artifacts.logical_type import logical_type_name
+from quantlab_core.artifacts.logical_type import logical_type_name, value_type
 from quantlab_core.artifacts.table_normal_form import to_normal_form
 
 PREFIX = "qlh1:"
 _MAGIC = b"qlh1\n"
-_Piece = bytes | memoryview | npt.NDArray[Any]
+_Piece = bytes | memoryview
 
 
 def content_hash(table: pa.Table, spec: ArtifactType) -> str:
-    """The content hash ``qlh1:<64 hex digits>`` of ``table`` as content of ``spec``. Raises SchemaError as `to_normal_form`."""
+    """The content hash ``qlh1:<64 hex digits>`` of ``table`` as content of ``spec``. Raises SchemaError."""
     return hash_of_normal_form(to_normal_form(table, spec), spec)
 
 
@@ -52,7 +51,7 @@ def _encoded(table: pa.Table, spec: ArtifactType) -> Iterator[_Piece]:
         yield _text(metadata[name.encode()].decode())
 
 
-def _encoded_values(chunks: list[pa.Array], type_: pa.DataType) -> Iterator[_Piece]:
+def _encoded_values(chunks: list[pa.Array[Any]], type_: pa.DataType) -> Iterator[_Piece]:
     """Count, validity bits, then the values; pass by pass over the chunks, so that chunk borders leave no trace."""
     count = sum(len(chunk) for chunk in chunks)
     yield struct.pack("<Q", count)
@@ -60,14 +59,14 @@ def _encoded_values(chunks: list[pa.Array], type_: pa.DataType) -> Iterator[_Pie
     if pa.types.is_list(type_):
         for chunk in chunks:
             yield _lengths(pc.list_value_length(chunk))
-        yield from _encoded_values([chunk.flatten() for chunk in chunks], type_.value_type)
+        yield from _encoded_values([pc.list_flatten(chunk) for chunk in chunks], value_type(type_))
     elif pa.types.is_string(type_) or pa.types.is_binary(type_):
         chunks = [
             chunk if chunk.null_count == 0 else chunk.fill_null(b"" if pa.types.is_binary(type_) else "")
             for chunk in chunks
         ]
         for chunk in chunks:
-            yield _lengths(pc.binary_length(chunk))
+            yield _lengths(pc.binary_length(chunk))  # type: ignore[call-overload]
         for chunk in chunks:
             yield _text_bytes(chunk)
     else:
@@ -75,7 +74,7 @@ def _encoded_values(chunks: list[pa.Array], type_: pa.DataType) -> Iterator[_Pie
             yield _fixed_width_bytes(chunk)
 
 
-def _validity_bits(chunks: list[pa.Array], count: int) -> _Piece:
+def _validity_bits(chunks: list[pa.Array[Any]], count: int) -> _Piece:
     """One bit per value, least significant first, 1 for a value and 0 for null; the last byte is filled with zeros."""
     is_valid = np.ones(count, dtype=bool)
     start = 0
@@ -83,26 +82,26 @@ def _validity_bits(chunks: list[pa.Array], count: int) -> _Piece:
         if chunk.null_count:
             is_valid[start : start + len(chunk)] = chunk.is_valid().to_numpy(zero_copy_only=False)
         start += len(chunk)
-    return np.packbits(is_valid, bitorder="little")
+    return np.packbits(is_valid, bitorder="little").data
 
 
-def _lengths(lengths: pa.Array) -> _Piece:
+def _lengths(lengths: pa.Array[Any]) -> _Piece:
     """Lengths as unsigned 32-bit little-endian; null has length 0."""
     filled = lengths.fill_null(0) if lengths.null_count else lengths
-    return filled.to_numpy().astype("<u4", copy=False)
+    return filled.to_numpy().astype("<u4", copy=False).data
 
 
-def _text_bytes(chunk: pa.Array) -> _Piece:
+def _text_bytes(chunk: pa.Array[Any]) -> _Piece:
     if len(chunk) == 0:
         return b""
     _, offsets, data = chunk.buffers()
-    if data is None:
+    if data is None or offsets is None:
         return b""
-    ends = np.frombuffer(offsets, dtype=np.int32)
+    ends = np.frombuffer(memoryview(offsets), dtype=np.int32)
     return memoryview(data)[int(ends[chunk.offset]) : int(ends[chunk.offset + len(chunk)])]
 
 
-def _fixed_width_bytes(chunk: pa.Array) -> _Piece:
+def _fixed_width_bytes(chunk: pa.Array[Any]) -> _Piece:
     """Values little-endian, zero where null; booleans as one byte each."""
     if len(chunk) == 0:
         return b""
@@ -113,7 +112,7 @@ def _fixed_width_bytes(chunk: pa.Array) -> _Piece:
     if chunk.null_count:
         chunk = chunk.fill_null(0)
     values = chunk.to_numpy()
-    return np.ascontiguousarray(values, dtype=values.dtype.newbyteorder("<"))
+    return np.ascontiguousarray(values, dtype=values.dtype.newbyteorder("<")).data
 
 
 def _text(value: str) -> bytes:

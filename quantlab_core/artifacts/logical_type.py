@@ -1,6 +1,7 @@
 """Which Arrow types an artifact's column may have, and their names in the qlh1 specification.
 
-The names are quantlab's own and frozen (docs/content-identity.md): a library may rename its types, a hash may not change.
+The names are quantlab's own and frozen (docs/content-identity.md): a library may rename its types, a hash may not
+change.
 """
 
 from __future__ import annotations
@@ -30,24 +31,23 @@ _PLAIN_NAMES = {
 
 
 def logical_type_name(type_: pa.DataType) -> str:
-    """The frozen name of ``type_``; lists nest: ``list<string>``. Raises SchemaError for a type that is not supported."""
+    """The frozen name of ``type_``; lists nest: ``list<string>``. Raises SchemaError for an unsupported type."""
     if pa.types.is_list(type_):
         return f"list<{logical_type_name(type_.value_type)}>"
     name = _PLAIN_NAMES.get(type_)
     if name is None:
-        raise SchemaError(
-            f"a column of type {type_} cannot be stored; supported: {', '.join(_PLAIN_NAMES.values())} and lists of them"
-        )
+        known = ", ".join(_PLAIN_NAMES.values())
+        raise SchemaError(f"a column of type {type_} cannot be stored; supported: {known} and lists of them")
     return name
 
 
 def plain_type(type_: pa.DataType) -> pa.DataType:
-    """The supported type that holds the values of ``type_``: dictionary, view and large encodings and time units undone.
+    """The supported type for the values of ``type_``: dictionary, view and large encodings and time units undone.
 
     Times keep their instant: any zone becomes UTC, whole dates stay dates. Raises SchemaError where there is none.
     """
     if pa.types.is_dictionary(type_):
-        return plain_type(type_.value_type)
+        return plain_type(value_type(type_))
     if pa.types.is_large_string(type_) or pa.types.is_string_view(type_) or pa.types.is_null(type_):
         return pa.string()
     if pa.types.is_large_binary(type_) or pa.types.is_binary_view(type_) or pa.types.is_fixed_size_binary(type_):
@@ -57,9 +57,15 @@ def plain_type(type_: pa.DataType) -> pa.DataType:
     if pa.types.is_date64(type_):
         return pa.date32()
     if is_list_like(type_):
-        return pa.list_(plain_type(type_.value_type))
+        return pa.list_(plain_type(value_type(type_)))
     logical_type_name(type_)
     return type_
+
+
+def value_type(type_: pa.DataType) -> pa.DataType:
+    """The type of the values in a dictionary or list type, whatever its encoding."""
+    inner: pa.DataType = getattr(type_, "value_type")  # noqa: B009 - the base class of the stubs has no such attribute
+    return inner
 
 
 def is_list_like(type_: pa.DataType) -> bool:

@@ -1,19 +1,20 @@
 """The normal form of a table: exactly the columns, types and row order of its artifact type.
 
-Equal content has one normal form, wherever the table came from (Arrow, pandas, Polars, DuckDB, Parquet, CSV) and however
-it is chunked or encoded. What is hashed and what is stored is always the normal form.
+Equal content has one normal form, wherever the table came from (Arrow, pandas, Polars, DuckDB, Parquet, CSV) and
+however it is chunked or encoded. What is hashed and what is stored is always the normal form.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from quantlab_core.artifacts.artifact_type import ArtifactType
-from quantlab_core.artifacts.logical_type import is_list_like, logical_type_name, plain_type
+from quantlab_core.artifacts.logical_type import is_list_like, logical_type_name, plain_type, value_type
 from quantlab_core.errors import SchemaError
 
 
@@ -26,7 +27,7 @@ def to_normal_form(table: pa.Table, spec: ArtifactType) -> pa.Table:
     """
     _check_column_names(table.column_names, spec)
     columns = [_normal_column(table.column(field.name), field, spec) for field in spec.schema]
-    schema = spec.schema.with_metadata(_attributes(table, spec) or None)
+    schema = spec.schema.with_metadata(_attributes(table, spec))
     return _checked_unique(_sorted(pa.table(columns, schema=schema), spec), spec)
 
 
@@ -74,7 +75,7 @@ def _attributes(table: pa.Table, spec: ArtifactType) -> dict[str, str]:
     return attributes
 
 
-def _normal_column(values: pa.ChunkedArray, field: pa.Field, spec: ArtifactType) -> pa.ChunkedArray:
+def _normal_column(values: pa.ChunkedArray[Any], field: pa.Field[Any], spec: ArtifactType) -> pa.ChunkedArray[Any]:
     if values.type != field.type:
         _check_same_kind(values.type, field, spec)
         try:
@@ -89,11 +90,11 @@ def _normal_column(values: pa.ChunkedArray, field: pa.Field, spec: ArtifactType)
     return values
 
 
-def _check_same_kind(given: pa.DataType, field: pa.Field, spec: ArtifactType) -> None:
-    """Encodings, widths and time units are cast; another kind of value (text for a number, a time without zone) is not."""
-    source, target = (given.value_type if pa.types.is_dictionary(given) else given), field.type
+def _check_same_kind(given: pa.DataType, field: pa.Field[Any], spec: ArtifactType) -> None:
+    """Encodings, widths and time units are cast; another kind of value (text for a number, a naive time) is not."""
+    source, target = (value_type(given) if pa.types.is_dictionary(given) else given), field.type
     while is_list_like(source) and is_list_like(target):
-        source, target = source.value_type, target.value_type
+        source, target = value_type(source), value_type(target)
     if pa.types.is_null(source) or _kind(source) == _kind(target):
         return
     if pa.types.is_timestamp(source) and pa.types.is_timestamp(target):
@@ -105,7 +106,7 @@ def _check_same_kind(given: pa.DataType, field: pa.Field, spec: ArtifactType) ->
 
 def _kind(type_: pa.DataType) -> str:
     if pa.types.is_dictionary(type_):
-        return _kind(type_.value_type)
+        return _kind(value_type(type_))
     if pa.types.is_integer(type_) or pa.types.is_floating(type_):
         return "number"
     if pa.types.is_timestamp(type_):
@@ -116,13 +117,14 @@ def _kind(type_: pa.DataType) -> str:
         return str(type_)
 
 
-def _normal_floats(values: pa.ChunkedArray, *, nan_is_null: bool) -> pa.ChunkedArray:
+def _normal_floats(values: pa.ChunkedArray[Any], *, nan_is_null: bool) -> pa.ChunkedArray[Any]:
     """One bit pattern for NaN, or null in its place. Negative zero stays: it is another value in 1 / x."""
     is_nan = pc.is_nan(values)
     if not pc.any(is_nan).as_py():
         return values
     canonical = pa.scalar(None if nan_is_null else float("nan"), type=values.type)
-    return pc.if_else(pc.fill_null(is_nan, False), canonical, values)
+    normal: pa.ChunkedArray[Any] = pc.if_else(pc.fill_null(is_nan, False), canonical, values)  # type: ignore[type-var]
+    return normal
 
 
 def _sorted(table: pa.Table, spec: ArtifactType) -> pa.Table:

@@ -1,4 +1,4 @@
-"""The two files of an artifact, Parquet and sidecar, brought durably under their final names before any row names them."""
+"""The two files of an artifact, Parquet and sidecar, brought durably under their names before any row names them."""
 
 from __future__ import annotations
 
@@ -124,13 +124,15 @@ def is_whole(paths: LakePaths, artifact: Artifact) -> bool:
 def repair(paths: LakePaths, prepared: PreparedTable, artifact: Artifact) -> None:
     """Put a missing or damaged file back from the same content, if that gives the recorded bytes.
 
-    Damaged bytes are moved to the quarantine folder, never deleted. Raises ArtifactDamagedError when other bytes come out.
+    Damaged bytes are moved to the quarantine folder, never deleted. Raises ArtifactDamagedError when other bytes come
+    out.
     """
     path = resolve(paths, artifact.path_parquet)
     data = to_parquet(prepared.table, prepared.spec, artifact.logical_key)
     if sha256_of(data) != artifact.file_hash:
         raise ArtifactDamagedError(
-            f"{path} is missing or damaged and this version of Arrow writes other bytes for its content; restore it from a backup"
+            f"{path} is missing or damaged and this version of Arrow writes other bytes for its content;"
+            " restore it from a backup"
         )
     staged = write_staged(paths.staging, data)
     try:
@@ -169,8 +171,12 @@ def _artifact(prepared: PreparedTable, file_hash: str, length: int, created_at: 
 def _time_range(table: pa.Table, spec: ArtifactType) -> tuple[str | None, str | None]:
     if spec.time_column is None or table.num_rows == 0:
         return None, None
-    limits = pc.min_max(table.column(spec.time_column)).as_py()
-    return tuple(None if limits[side] is None else microseconds(limits[side]) for side in ("min", "max"))  # type: ignore[return-value]
+    limits: dict[str, datetime | None] = pc.min_max(table.column(spec.time_column)).as_py()  # type: ignore[assignment]
+    earliest, latest = limits["min"], limits["max"]
+    return (
+        None if earliest is None else microseconds(earliest),
+        None if latest is None else microseconds(latest),
+    )
 
 
 def _check_staged(staged: Path, prepared: PreparedTable, file_hash: str) -> None:
@@ -179,7 +185,8 @@ def _check_staged(staged: Path, prepared: PreparedTable, file_hash: str) -> None
     table = with_schema_of(decode(data, origin=str(staged)), prepared.spec)
     if hash_of_normal_form(table, prepared.spec) != prepared.content_hash:
         raise StorageError(
-            f"{staged}: reading back {prepared.spec.label} {prepared.request.logical_key} gave other content; nothing was published"
+            f"{staged}: reading back {prepared.spec.label} {prepared.request.logical_key} gave other content;"
+            " nothing was published"
         )
 
 
@@ -191,7 +198,7 @@ def _link_or_same(staged: Path, final: Path, file_hash: str) -> bool:
 
 
 def _store_sidecar(paths: LakePaths, prepared: PreparedTable, artifact: Artifact, now: datetime) -> Artifact | None:
-    """Write the sidecar; another publisher's for the same bytes is shared, with its time. None when the name is taken."""
+    """Write the sidecar; another publisher's for the same bytes is shared, with its time. None: the name is taken."""
     final = paths.artifacts_root / artifact.path_sidecar
     staged = write_staged(paths.staging, sidecar_bytes(artifact, prepared.spec, prepared.request, microseconds(now)))
     try:

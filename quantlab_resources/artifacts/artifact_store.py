@@ -121,8 +121,8 @@ class ParquetArtifactStore:
     ) -> list[PublishResult]:
         """Publish all of them in one transaction, or none; a ``transition`` is journaled in the same transaction.
 
-        Inputs may be artifacts of the same call. Raises as the port's ``publish``, and ConflictError when two requests put
-        different content under one key.
+        Inputs may be artifacts of the same call. Raises as the port's ``publish``, and ConflictError when two requests
+        put different content under one key.
         """
         prepared = [prepare(request) for request in requests]
         _check_one_content_per_key(prepared)
@@ -279,7 +279,7 @@ def _publication(request: PublishRequest) -> Publication:
 
 
 def _outputs(transition: ExperimentTransition, ids: Mapping[str, str]) -> dict[str, str]:
-    """The output ids that a transition names by logical key. Raises ConflictError for a key that was not published with it."""
+    """The output ids that a transition names by logical key. Raises ConflictError for a key without one."""
     missing = [key for key in transition.output_keys.values() if key not in ids]
     if missing:
         raise ConflictError(

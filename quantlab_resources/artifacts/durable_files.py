@@ -1,7 +1,7 @@
 """Files that are either completely and durably there under their final name, or not there.
 
-The only steps are: write under a staging name, fsync, make read-only, link to the final name without replacing, fsync the
-directory. Every refusal of the operating system becomes a StorageError that names the path.
+The only steps are: write under a staging name, fsync, make read-only, link to the final name without replacing, fsync
+the directory. Every refusal of the operating system becomes a StorageError that names the path.
 """
 
 from __future__ import annotations

@@ -43,8 +43,9 @@ class ExperimentJournal:
     def append(self, transition: ExperimentTransition, *, outputs: Mapping[str, str] | None = None) -> JournalEntry:
         """Journal a change of status, checked under the write lock; the first one of an experiment is ``pending``.
 
-        ``outputs`` maps output names to ids of published artifacts. To journal in the same transaction as a publish, use
-        ``publish_many(…, transition=…)``. Raises IllegalTransitionError, ExperimentNotFoundError, ArtifactNotFoundError.
+        ``outputs`` maps output names to ids of published artifacts. To journal in the same transaction as a publish,
+        use ``publish_many(…, transition=…)``. Raises IllegalTransitionError, ExperimentNotFoundError,
+        ArtifactNotFoundError.
         """
         with self._manifest.writing() as transaction:
             return transaction.append_transition(transition, outputs or {})
@@ -88,7 +89,7 @@ def latest_entry(connection: apsw.Connection, experiment_id: str) -> JournalEntr
 def next_entry(
     connection: apsw.Connection, transition: ExperimentTransition, outputs: Mapping[str, str], *, seq: int, at: str
 ) -> JournalEntry:
-    """The line that ``transition`` makes after the present last one. Raises IllegalTransitionError, ExperimentNotFoundError."""
+    """The line that ``transition`` makes after the last one. Raises IllegalTransitionError, ExperimentNotFoundError."""
     experiment_id, status = transition.experiment_id, transition.status
     try:
         last = latest_entry(connection, experiment_id)
@@ -117,7 +118,8 @@ def outputs_entry(
 def insert(connection: apsw.Connection, entry: JournalEntry) -> None:
     """Add the line; the caller holds the transaction."""
     connection.execute(
-        "INSERT INTO experiment_journal (seq, experiment_id, attempt, status, at, error, outputs) VALUES (?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO experiment_journal (seq, experiment_id, attempt, status, at, error, outputs)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?)",
         (
             entry.seq,
             entry.experiment_id,
@@ -132,4 +134,7 @@ def insert(connection: apsw.Connection, entry: JournalEntry) -> None:
 
 def _select(connection: apsw.Connection, rest: str, values: Sequence[Any]) -> list[JournalEntry]:
     rows = connection.execute(f"SELECT {_COLUMNS} FROM experiment_journal j {rest}", tuple(values))  # noqa: S608 - fixed text
-    return [JournalEntry(*row[:3], ExperimentStatus(row[3]), *row[4:6], json.loads(row[6])) for row in rows]
+    return [
+        JournalEntry(seq, experiment_id, attempt, ExperimentStatus(status), at, error, json.loads(outputs))
+        for seq, experiment_id, attempt, status, at, error, outputs in rows
+    ]

@@ -1,7 +1,7 @@
 """File names of artifacts: ``<type>/v<N>/<type>__v<N>__<hint>__ch=<start of the content hash>.parquet``.
 
-Names are for people; identity is in the manifest. Nothing a caller gives becomes a path: types, keys and hints are checked
-against a grammar without separators first.
+Names are for people; identity is in the manifest. Nothing a caller gives becomes a path: types, keys and hints are
+checked against a grammar without separators first.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import pyarrow as pa
@@ -17,7 +18,7 @@ from quantlab_resources.artifacts.parquet_files import MAX_DECODED_BYTES, decode
 
 
 def registered_type(name: str, version: int) -> ArtifactType | None:
-    """The specification of (name, version), or None when it is not registered. Raises SchemaError for an unsafe name."""
+    """The specification of (name, version), or None if it is not registered. Raises SchemaError for an unsafe name."""
     check_type_name(name, version)
     try:
         return artifact_type(name, version)
@@ -59,7 +60,7 @@ def _read_csv(path: Path, data: bytes, spec: ArtifactType | None) -> pa.Table:
     types = {} if spec is None else {field.name: field.type for field in spec.schema}
     try:
         return csv.read_csv(
-            pa.BufferReader(data),
+            io.BytesIO(data),
             parse_options=csv.ParseOptions(newlines_in_values=True),
             convert_options=csv.ConvertOptions(
                 column_types=types, strings_can_be_null=True, quoted_strings_can_be_null=False

@@ -2,7 +2,8 @@
 
 One connection per process and thread, made when it is needed and never used on the other side of a fork. WAL with
 ``synchronous=FULL``: a commit that returned is on disk. Writers queue up behind ``BEGIN IMMEDIATE`` for at most 30 s.
-The bundled SQLite of `apsw` is used because versions before 3.51.3 can lose commits when several processes write in WAL mode.
+The bundled SQLite of `apsw` is used because versions before 3.51.3 can lose commits when several processes write in
+WAL mode.
 """
 
 from __future__ import annotations
@@ -66,7 +67,7 @@ class Manifest:
             try:
                 yield connection
             finally:
-                if connection.in_transaction:
+                if not connection.get_autocommit():
                     connection.execute("ROLLBACK")
                 if connection.open_flags & apsw.SQLITE_OPEN_READONLY:
                     self.close()  # an immutable view must not outlive the question: a writer may come

@@ -173,7 +173,7 @@ def check_version(connection: apsw.Connection, path: str) -> None:
 
 
 def migrate(connection: apsw.Connection, *, at: str) -> list[str]:
-    """Apply the missing migrations, each in one transaction with its record; ``at`` is UTC text. Returns their names."""
+    """Apply the missing migrations, each in one transaction with its record. Returns their names."""
     applied = []
     for migration in MIGRATIONS:
         connection.execute("BEGIN IMMEDIATE")

@@ -1,7 +1,7 @@
 """The changes that one manifest transaction may hold: artifacts, publications, heads, tombstones, experiment states.
 
-Every method reads the present state under the write lock, refuses what is not allowed, and notes the change for the event
-file. `Manifest.writing` is the only place that makes one of these.
+Every method reads the present state under the write lock, refuses what is not allowed, and notes the change for the
+event file. `Manifest.writing` is the only place that makes one of these.
 """
 
 from __future__ import annotations
@@ -104,8 +104,8 @@ class ManifestTransaction:
             self._insert(new)
         elif known.status is ArtifactStatus.TOMBSTONED:
             raise ConflictError(
-                f"{artifact.artifact_type} {artifact.logical_key}: this content was withdrawn as artifact {known.artifact_id};"
-                " nothing was published"
+                f"{artifact.artifact_type} {artifact.logical_key}: this content was withdrawn as artifact"
+                f" {known.artifact_id}; nothing was published"
             )
         elif known.status is ArtifactStatus.ACTIVE:
             return PublishOutcome(known.artifact_id, deduped=True, superseded_artifact_id=None)
@@ -126,8 +126,9 @@ class ManifestTransaction:
     def _insert(self, new: NewArtifact) -> None:
         artifact = new.artifact
         self._connection.execute(
-            "INSERT INTO artifacts (artifact_id, artifact_type, schema_version, logical_key, status, path_parquet, path_sidecar,"
-            " file_hash, content_hash, row_count, min_ts, max_ts, created_at, byte_size, published_seq)"
+            "INSERT INTO artifacts (artifact_id, artifact_type, schema_version, logical_key, status,"
+            " path_parquet, path_sidecar, file_hash,"
+            " content_hash, row_count, min_ts, max_ts, created_at, byte_size, published_seq)"
             " VALUES (?, ?, ?, ?, 'active', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 artifact.artifact_id,
@@ -158,8 +159,8 @@ class ManifestTransaction:
         params = json.dumps(publication.params, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
         writer = publication.writer
         self._connection.execute(
-            "INSERT INTO publications (seq, ordinal, artifact_id, deduped, run_id, writer_name, writer_version, git_commit,"
-            " git_dirty, params, at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO publications (seq, ordinal, artifact_id, deduped, run_id, writer_name, writer_version,"
+            " git_commit, git_dirty, params, at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 self._seq,
                 ordinal,
@@ -197,7 +198,7 @@ class ManifestTransaction:
         )
 
     def _link_inputs(self, outcome: PublishOutcome, inputs: Sequence[str]) -> None:
-        """Add the inputs to the lineage, except those that descend from the artifact: its history stays free of cycles."""
+        """Add the inputs to the lineage, except those that descend from the artifact: history stays free of cycles."""
         allowed = set(inputs)
         if outcome.deduped:
             known = set(manifest_queries.direct_inputs(self._connection, outcome.artifact_id))
@@ -212,7 +213,7 @@ class ManifestTransaction:
         )
 
     def supersede(self, new_artifact_id: str, old_artifact_id: str, *, reason: str) -> None:
-        """Make ``new`` stand in place of ``old``. Raises ArtifactNotFoundError and, where it is refused, SupersedeError."""
+        """Make ``new`` stand in place of ``old``. Raises ArtifactNotFoundError, SupersedeError where it is refused."""
         new = manifest_queries.get(self._connection, new_artifact_id)
         old = manifest_queries.get(self._connection, old_artifact_id)
         refusal = self._supersede_refusal(new, old)
@@ -333,8 +334,8 @@ class ManifestTransaction:
     ) -> None:
         ordinal = self._next_ordinal()
         self._connection.execute(
-            "INSERT INTO head_changes (seq, ordinal, artifact_type, logical_key, new_artifact_id, old_artifact_id, reason, at)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO head_changes (seq, ordinal, artifact_type, logical_key, new_artifact_id, old_artifact_id,"
+            " reason, at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             (self._seq, ordinal, artifact_type, logical_key, new, old, reason, self._at),
         )
         self._note(

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from quantlab_core.artifacts.artifact_type import ArtifactType
+from quantlab_core.artifacts.logical_type import value_type
 from quantlab_core.artifacts.table_normal_form import row_order
 from quantlab_core.errors import ArtifactDamagedError, ArtifactMissingError, InvalidInputError, SchemaError
 from quantlab_resources.artifacts.durable_files import replace_durably, storage_errors
@@ -35,7 +37,7 @@ def to_parquet(table: pa.Table, spec: ArtifactType, logical_key: str) -> bytes:
     """The Parquet bytes of a table in normal form. Raises SchemaError for a table over `MAX_DECODED_BYTES`."""
     if table.nbytes > MAX_DECODED_BYTES:
         raise SchemaError(
-            f"{spec.label} {logical_key}: a table of {table.nbytes} bytes is too large; split it (at most {MAX_DECODED_BYTES})"
+            f"{spec.label} {logical_key}: a table of {table.nbytes} bytes is over {MAX_DECODED_BYTES}; split it"
         )
     attributes = {name.decode(): value.decode() for name, value in (table.schema.metadata or {}).items()}
     plain = pa.table(table.columns, schema=_without_metadata(table.schema))
@@ -46,7 +48,7 @@ def to_parquet(table: pa.Table, spec: ArtifactType, logical_key: str) -> bytes:
         version="2.6",
         compression="zstd",
         compression_level=_ZSTD_LEVEL,
-        use_dictionary=_text_leaves(plain.schema) or False,
+        use_dictionary=_text_leaves(plain.schema) or False,  # type: ignore[arg-type] # the stubs know no lists
         write_page_checksum=True,
         # Zone and list types are Parquet's own; Arrow's copy of the schema would add nothing but bytes.
         store_schema=False,
@@ -59,7 +61,7 @@ def to_parquet(table: pa.Table, spec: ArtifactType, logical_key: str) -> bytes:
 
 
 def write_plain_parquet(table: pa.Table, path: Path) -> None:
-    """Write a table that is no artifact (a source file for the demo, say) as an ordinary Parquet file, replacing ``path``.
+    """Write a table that is no artifact (a source file, say) as an ordinary Parquet file in place of ``path``.
 
     Raises StorageError; then ``path`` is as it was.
     """
@@ -91,8 +93,8 @@ def read_verified_bytes(path: Path, file_hash: str) -> bytes:
 def decode(data: bytes, *, origin: str, max_bytes: int = MAX_DECODED_BYTES) -> pa.Table:
     """The table in Parquet bytes, checked against ``max_bytes`` before and while it is decoded.
 
-    Text is decoded as dictionaries first, so that a short value repeated a billion times is measured before it is spread
-    out. Page checksums are checked. Raises InvalidInputError when it is no readable Parquet or too large.
+    Text is decoded as dictionaries first, so that a short value repeated a billion times is measured before it is
+    spread out. Page checksums are checked. Raises InvalidInputError when it is no readable Parquet or too large.
     """
     try:
         with pq.ParquetFile(pa.BufferReader(data)) as probe:
@@ -103,20 +105,11 @@ def decode(data: bytes, *, origin: str, max_bytes: int = MAX_DECODED_BYTES) -> p
         ) as file:
             packed = file.read()
         _check_size(sum(_spread_size(column) for column in packed.columns), origin, max_bytes)
-        return pa.table(
-            [_spread(column) for column in packed.columns],
-            schema=pa.schema(
-                [
-                    pa.field(
-                        field.name,
-                        field.type.value_type if pa.types.is_dictionary(field.type) else field.type,
-                        field.nullable,
-                    )
-                    for field in packed.schema
-                ],
-                metadata=packed.schema.metadata,
-            ),
-        )
+        columns = [_spread(column) for column in packed.columns]
+        table = pa.table(columns, names=packed.column_names)
+        nullable = [field.nullable for field in packed.schema]
+        fields = [field.with_nullable(flag) for field, flag in zip(table.schema, nullable, strict=True)]
+        return pa.table(columns, schema=pa.schema(fields)).replace_schema_metadata(packed.schema.metadata)
     except (pa.ArrowException, OSError, ValueError) as error:
         raise InvalidInputError(f"{origin} cannot be read as Parquet: {str(error).splitlines()[0][:200]}") from error
 
@@ -136,7 +129,7 @@ def with_schema_of(table: pa.Table, spec: ArtifactType) -> pa.Table:
         raise SchemaError(
             f"a stored table does not have the schema of {spec.label}: {str(error).splitlines()[0]}"
         ) from error
-    return pa.table(columns.columns, schema=spec.schema.with_metadata(attributes or None))
+    return pa.table(columns.columns, schema=spec.schema.with_metadata(attributes))
 
 
 def without_identity(table: pa.Table) -> pa.Table:
@@ -172,19 +165,19 @@ def _is_text(type_: pa.DataType) -> bool:
     return bool(pa.types.is_string(type_) or pa.types.is_binary(type_))
 
 
-def _spread_size(column: pa.ChunkedArray) -> int:
+def _spread_size(column: pa.ChunkedArray[Any]) -> int:
     size = 0
     for chunk in column.chunks:
-        if pa.types.is_dictionary(chunk.type):
-            lengths = pc.binary_length(chunk.dictionary).cast(pa.int64())
+        if isinstance(chunk, pa.DictionaryArray):
+            lengths: pa.Array[Any] = pc.binary_length(chunk.dictionary).cast(pa.int64())  # type: ignore[call-overload]
             size += pc.sum(lengths.take(chunk.indices)).as_py() or 0
         else:
             size += chunk.nbytes
     return size
 
 
-def _spread(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    return column.cast(column.type.value_type) if pa.types.is_dictionary(column.type) else column
+def _spread(column: pa.ChunkedArray[Any]) -> pa.ChunkedArray[Any]:
+    return column.cast(value_type(column.type)) if pa.types.is_dictionary(column.type) else column
 
 
 def _without_metadata(schema: pa.Schema) -> pa.Schema:
@@ -197,7 +190,7 @@ def _text_leaves(schema: pa.Schema) -> list[str]:
     for field in schema:
         path, type_ = field.name, field.type
         while pa.types.is_list(type_):
-            path, type_ = path + ".list.element", type_.value_type
+            path, type_ = path + ".list.element", value_type(type_)
         if _is_text(type_):
             leaves.append(path)
     return leaves

@@ -1,7 +1,7 @@
 """The lock between publishing and cleaning up: publishers share it, recovery holds it alone.
 
-While it is held alone, a staging file or an unregistered file belongs to nobody who is still alive. The kernel drops the
-lock when a process dies, so a crash never leaves it behind.
+While it is held alone, a staging file or an unregistered file belongs to nobody who is still alive. The kernel drops
+the lock when a process dies, so a crash never leaves it behind.
 """
 
 from __future__ import annotations

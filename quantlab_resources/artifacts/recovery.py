@@ -1,0 +1,108 @@
+"""Recovery: what a crash can leave behind, found and cleared away.
+
+A crash before the commit leaves at most staging files, files of an artifact that no row names, and one event file
+without a row. None of them was ever visible. Recovery never touches a file that the manifest names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from quantlab_core.errors import StorageError
+from quantlab_resources.artifacts.artifact_files import resolve
+from quantlab_resources.artifacts.artifact_store import ParquetArtifactStore
+from quantlab_resources.artifacts.durable_files import make_directory, storage_errors, sync_directory
+from quantlab_resources.artifacts.event_files import event_numbers, event_path
+from quantlab_resources.artifacts.writers_lock import cleaning_up
+from quantlab_resources.lake_paths import LakePaths
+
+
+@dataclass(frozen=True, slots=True)
+class RecoveryReport:
+    """What was cleared: staging files and event files removed, orphans moved to ``_quarantine/orphans``."""
+
+    staging_files: tuple[Path, ...]
+    event_files: tuple[Path, ...]
+    orphans: tuple[Path, ...]
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether there was nothing to do."""
+        return not (self.staging_files or self.event_files or self.orphans)
+
+
+def recover(store: ParquetArtifactStore, *, wait_s: float = 30.0) -> RecoveryReport:
+    """Clear what crashes left behind; waits up to ``wait_s`` seconds until nobody publishes.
+
+    Files that no row names are moved to ``_quarantine/orphans``, not deleted: publishing their content again makes them
+    anew. Raises StorageError when publishers stay busy or the disk refuses, LakeNotFoundError when there is no lake.
+    """
+    with store.manifest.reading():
+        pass  # a missing lake is an error, not something to clean
+    with cleaning_up(store.paths, wait_s=wait_s) as is_alone:
+        if not is_alone:
+            raise StorageError(f"{store.paths.writers_lock}: others are publishing; nothing was changed, repeat later")
+        return RecoveryReport(
+            staging_files=tuple(_remove_staging_files(store.paths)),
+            event_files=tuple(_remove_uncommitted_events(store)),
+            orphans=tuple(_move_orphans(store)),
+        )
+
+
+def _remove_staging_files(paths: LakePaths) -> Iterator[Path]:
+    with storage_errors(paths.staging):
+        found = sorted(path for path in paths.staging.iterdir() if path.is_file()) if paths.staging.is_dir() else []
+    for path in found:
+        with storage_errors(path):
+            path.unlink(missing_ok=True)
+        yield path
+
+
+def _remove_uncommitted_events(store: ParquetArtifactStore) -> Iterator[Path]:
+    with store.manifest.reading() as connection:
+        last: int = connection.execute("SELECT coalesce(max(seq), 0) FROM events").get
+    events = store.paths.events
+    stale = [event_path(events, seq) for seq in event_numbers(events) if seq > last]
+    with storage_errors(events):
+        stale += sorted(events.glob("staged-*"))
+    for path in stale:
+        with storage_errors(path):
+            path.unlink(missing_ok=True)
+        yield path
+
+
+def _move_orphans(store: ParquetArtifactStore) -> Iterator[Path]:
+    root = store.paths.artifacts_root
+    with store.manifest.reading() as connection:
+        stored = [
+            path for row in connection.execute("SELECT path_parquet, path_sidecar FROM artifacts") for path in row
+        ]
+        raw = {
+            row[0].rpartition("sha256=")[2]
+            for row in connection.execute("SELECT logical_key FROM artifacts WHERE artifact_type = 'raw_file_v1'")
+        }
+    registered = {resolve(store.paths, path) for path in stored} | {store.paths.raw_files / sha256 for sha256 in raw}
+    for path in _artifact_files(store.paths):
+        if path not in registered:
+            _move(path, store.paths.quarantine / "orphans" / path.relative_to(root))
+            yield path
+
+
+def _artifact_files(paths: LakePaths) -> list[Path]:
+    """Every file where artifacts and raw files live, in order."""
+    with storage_errors(paths.artifacts_root):
+        folders = [
+            entry for entry in paths.artifacts_root.iterdir() if entry.is_dir() and not entry.name.startswith("_")
+        ]
+        files = [path for folder in folders for path in folder.rglob("*") if path.is_file()]
+    return sorted(files)
+
+
+def _move(path: Path, target: Path) -> None:
+    make_directory(target.parent)
+    with storage_errors(path):
+        path.replace(target)
+    sync_directory(target.parent)
+    sync_directory(path.parent)
