@@ -8,7 +8,26 @@ from quantlab_core.errors import InvalidInputError
 
 SOLANA = "solana"
 EVM_UNKNOWN = "evm_unknown"
-EVM_CHAINS = frozenset({"ethereum", "base", "bsc", "polygon", "arbitrum", "optimism", "avalanche", "abstract", "hyperevm", "blast", "sonic", "berachain", "unichain", "linea", "monad", EVM_UNKNOWN})
+EVM_CHAINS = frozenset(
+    {
+        "abstract",
+        "arbitrum",
+        "avalanche",
+        "base",
+        "berachain",
+        "blast",
+        "bsc",
+        "ethereum",
+        "hyperevm",
+        "linea",
+        "monad",
+        "optimism",
+        "polygon",
+        "sonic",
+        "unichain",
+        EVM_UNKNOWN,
+    }
+)
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -1,7 +1,7 @@
 """What one (artifact type, schema version) is: schema, sort key, unique key, logical key grammar, meaning.
 
 A capability declares its types in its own ``artifact_types.py``; ``registry.py`` collects them. The specifications are
-rendered into ``docs/data-contracts.md`` and into Dagster's column metadata, so a field's description is written once, here.
+rendered into ``docs/data-contracts.md`` and into Dagster's column metadata, so a field's description is written once.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def description_of(schema_field: pa.Field) -> str:
 class ArtifactType:
     """The contract of one (name, version).
 
-    ``sort_key`` fixes the row order that is hashed and stored; ``unique_key`` must identify a row (empty: no such claim).
+    ``sort_key`` fixes the row order that is hashed and stored; ``unique_key`` must identify a row (empty: no claim).
     ``key_parts`` are the names of the logical key's ``name=value`` parts in order; ``key_suffix`` is a bare last part
     (``experiment=…/trades``). ``attributes`` are names of text values that belong to the content although no row holds
     them (a slice's source span exists even when it has no candle); they travel in the schema metadata and are hashed.

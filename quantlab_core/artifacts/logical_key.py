@@ -23,7 +23,9 @@ def format_key(spec: ArtifactType, parts: Mapping[str, str]) -> str:
     """
     unknown = set(parts) - set(spec.key_parts)
     if unknown:
-        raise LogicalKeyError(f"{spec.label} has no key part {sorted(unknown)[0]!r}; its parts are {', '.join(spec.key_parts)}")
+        raise LogicalKeyError(
+            f"{spec.label} has no key part {min(unknown)!r}; its parts are {', '.join(spec.key_parts)}"
+        )
     pieces = []
     for name in spec.key_parts:
         value = parts.get(name)
@@ -40,7 +42,7 @@ def format_key(spec: ArtifactType, parts: Mapping[str, str]) -> str:
 
 
 def parse_key(spec: ArtifactType, logical_key: str) -> dict[str, str]:
-    """The parts of ``logical_key``; the inverse of `format_key`. Raises LogicalKeyError when it is outside the grammar."""
+    """The parts of ``logical_key``, the inverse of `format_key`. Raises LogicalKeyError outside the grammar."""
     if len(logical_key) > MAX_KEY_LENGTH:
         raise LogicalKeyError(f"a logical key of {len(logical_key)} characters is too long (at most {MAX_KEY_LENGTH})")
     pieces = logical_key.split("/")

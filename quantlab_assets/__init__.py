@@ -1,0 +1,1 @@
+"""The asset graph: assets, partitions, definitions, and the workflows that run them in-process."""

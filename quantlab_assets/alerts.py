@@ -1,0 +1,155 @@
+"""Assets of the group ``alerts``: from a raw Telegram export to the frozen set of alerts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, time, timedelta
+
+import dagster as dg
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from quantlab_assets.artifact_asset import OWNER, Step, Upstream, artifact_asset
+from quantlab_assets.frozen_sets import CURRENT, frozen_set_draft
+from quantlab_assets.partitions import DAYS, EXPORTS, day_of
+from quantlab_core.alerts.alert_events import REPLY_WINDOW, events_of_day
+from quantlab_core.alerts.artifact_types import (
+    ALERT_EVENTS,
+    ALERTS,
+    ALERTS_QUARANTINE,
+    MESSAGE_DISPOSITIONS,
+    TELEGRAM_MESSAGES,
+    TOKEN_CALLS,
+)
+from quantlab_core.alerts.daily_alerts import alerts_of_day
+from quantlab_core.alerts.export_tables import export_tables
+from quantlab_core.alerts.token_calls import token_calls as count_token_calls
+from quantlab_core.artifacts.artifact_types import ARTIFACT_SET, RAW_FILE
+from quantlab_resources.alerts.telegram_json import read_telegram_json
+from quantlab_resources.dagster_io.artifact_draft import ArtifactDraft
+
+GROUP = "alerts"
+
+
+telegram_exports = dg.AssetSpec(
+    "telegram_exports",
+    description=f"{RAW_FILE.doc} A drop is known by its SHA-256; `quantlab alerts ingest FILE` archives one.",
+    group_name=GROUP,
+    owners=[OWNER],
+    kinds={"telegram", "json"},
+    partitions_def=EXPORTS,
+)
+
+
+@artifact_asset(
+    name="telegram_messages",
+    specs=[TELEGRAM_MESSAGES, MESSAGE_DISPOSITIONS, ALERTS_QUARANTINE],
+    group=GROUP,
+    code_version="1",
+    deps=["telegram_exports"],
+    partitions_def=EXPORTS,
+    kinds=["telegram"],
+)
+def telegram_messages(step: Step) -> Iterator[ArtifactDraft]:
+    """Read from the archived export of this partition; messages, dispositions and quarantine are published together."""
+    raw = step.raw_file("telegram_export")
+    tables = export_tables(read_telegram_json(raw.path))
+    for spec, table in (
+        (TELEGRAM_MESSAGES, tables.messages),
+        (MESSAGE_DISPOSITIONS, tables.dispositions),
+        (ALERTS_QUARANTINE, tables.quarantine),
+    ):
+        yield ArtifactDraft(spec, {"export": step.key}, table, inputs=[raw.artifact.artifact_id])
+
+
+@artifact_asset(
+    name="alert_events",
+    specs=[ALERT_EVENTS],
+    group=GROUP,
+    code_version="1",
+    inputs={"messages": Upstream("telegram_messages", dg.AllPartitionMapping())},
+    partitions_def=DAYS,
+)
+def alert_events(step: Step) -> Iterator[ArtifactDraft]:
+    """Read from all exports: the messages of this UTC day, and bot replies up to one reply window past its end."""
+    day = day_of(step.key)
+    start = datetime.combine(day, time.min, UTC)
+    end = start + timedelta(days=1) + REPLY_WINDOW
+    upstream = step["messages"]
+    rows: list[pa.Table] = []
+    inputs: list[str] = []
+    for artifact in upstream.overlapping(start, end):
+        within = _between(upstream.read(artifact), "sent_ts", start, end)
+        if within.num_rows:
+            rows.append(within)
+            inputs.append(artifact.artifact_id)
+    events = events_of_day(_concat(TELEGRAM_MESSAGES.schema, rows), day)
+    for chain in _chains(events) | step.published_parts(ALERT_EVENTS, "chain", day=step.key):
+        of_chain = events.filter(pc.equal(events["chain"], chain))
+        yield ArtifactDraft(ALERT_EVENTS, {"day": step.key, "chain": chain}, of_chain, inputs=inputs)
+
+
+@artifact_asset(
+    name="alerts",
+    specs=[ALERTS],
+    group=GROUP,
+    code_version="1",
+    inputs={"events": Upstream("alert_events")},
+    partitions_def=DAYS,
+)
+def alerts(step: Step) -> Iterator[ArtifactDraft]:
+    """Derived from the alert events of the same day, one artifact per chain."""
+    for artifact in step["events"].with_key(day=step.key):
+        chain = artifact.logical_key.rpartition("chain=")[2]
+        table = alerts_of_day(step["events"].read(artifact))
+        yield ArtifactDraft(ALERTS, {"day": step.key, "chain": chain}, table, inputs=[artifact.artifact_id])
+
+
+@artifact_asset(
+    name="alert_set",
+    specs=[ARTIFACT_SET],
+    group=GROUP,
+    code_version="1",
+    inputs={"alerts": Upstream("alerts", dg.AllPartitionMapping())},
+)
+def alert_set(step: Step) -> Iterator[ArtifactDraft]:
+    """Freezes the current alerts artifacts of all days and chains."""
+    members = [artifact for artifact in step["alerts"].all() if artifact.row_count]
+    for member in members:
+        step["alerts"].reference(member)
+    yield frozen_set_draft("alerts", CURRENT, members)
+
+
+@artifact_asset(
+    name="token_calls",
+    specs=[TOKEN_CALLS],
+    group=GROUP,
+    code_version="1",
+    inputs={"alert_set": Upstream("alert_set")},
+)
+def token_calls(step: Step) -> Iterator[ArtifactDraft]:
+    """Counted over the whole alert set, because a first call depends on all earlier days."""
+    upstream = step["alert_set"]
+    for artifact_set in upstream.with_key(of="alerts", selection=CURRENT):
+        alerts_tables = [upstream.read_member(member) for member in upstream.members(artifact_set)]
+        table = count_token_calls(_concat(ALERTS.schema, alerts_tables))
+        yield ArtifactDraft(TOKEN_CALLS, {"selection": CURRENT}, table, inputs=[artifact_set.artifact_id])
+
+
+ALERT_ASSETS = (telegram_exports, telegram_messages, alert_events, alerts, alert_set, token_calls)
+
+
+def _between(table: pa.Table, column: str, start: datetime, end: datetime) -> pa.Table:
+    values = table[column]
+    return table.filter(
+        pc.and_(pc.greater_equal(values, pa.scalar(start, values.type)), pc.less(values, pa.scalar(end, values.type)))
+    )
+
+
+def _concat(schema: pa.Schema, tables: list[pa.Table]) -> pa.Table:
+    bare = schema.remove_metadata()
+    return pa.concat_tables([bare.empty_table(), *(table.cast(bare) for table in tables)])
+
+
+def _chains(events: pa.Table) -> set[str]:
+    return set(events["chain"].to_pylist())

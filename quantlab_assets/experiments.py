@@ -1,0 +1,185 @@
+"""Assets of the group ``experiments``: the frozen definition, and the results that depend on nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import dagster as dg
+import pyarrow as pa
+from quantlab_core.experiments.definition_table import definition_of, definition_table
+from quantlab_resources.experiments.running_attempt import running_attempt
+
+from quantlab_assets.artifact_asset import Drafts, Step, Upstream, artifact_asset
+from quantlab_assets.partitions import EXPERIMENTS
+from quantlab_assets.set_contents import alerts_of, candles_of, set_members
+from quantlab_core.artifacts.artifact import Artifact
+from quantlab_core.artifacts.artifact_identity import artifact_id
+from quantlab_core.artifacts.artifact_type import ArtifactType
+from quantlab_core.artifacts.content_hash import content_hash
+from quantlab_core.artifacts.logical_key import format_key
+from quantlab_core.errors import ExperimentNotFoundError, InvalidInputError
+from quantlab_core.experiments.artifact_types import (
+    EXPERIMENT_CURVES,
+    EXPERIMENT_DEFINITION,
+    EXPERIMENT_DIAGNOSTICS,
+    EXPERIMENT_FILLS,
+    EXPERIMENT_METRICS,
+    EXPERIMENT_OUTCOME,
+    EXPERIMENT_TRADES,
+)
+from quantlab_core.experiments.experiment import (
+    Experiment,
+    ExperimentDefinition,
+    ExperimentStatus,
+    ExperimentTransition,
+)
+from quantlab_core.experiments.experiment_identity import decode_definition
+from quantlab_core.experiments.experiment_tables import ExperimentTables, run_experiment
+from quantlab_core.simulation.engine_version import ENGINE_VERSION
+from quantlab_resources.dagster_io.artifact_draft import ArtifactDraft
+from quantlab_resources.lab import Lab
+
+GROUP = "experiments"
+OUTPUTS: Mapping[str, ArtifactType] = {
+    "trades": EXPERIMENT_TRADES,
+    "fills": EXPERIMENT_FILLS,
+    "metrics": EXPERIMENT_METRICS,
+    "curves": EXPERIMENT_CURVES,
+    "diagnostics": EXPERIMENT_DIAGNOSTICS,
+}
+
+RESULT_ASSETS = tuple(str(spec.asset) for spec in (*OUTPUTS.values(), EXPERIMENT_OUTCOME))
+
+
+@artifact_asset(
+    name="experiment_definitions",
+    specs=[EXPERIMENT_DEFINITION],
+    group=GROUP,
+    code_version="1",
+    deps=["alert_set", "candle_set"],
+    partitions_def=EXPERIMENTS,
+    config_schema={
+        "definition": dg.Field(str, is_required=False, description="the definition as JSON; empty: the one on record")
+    },
+)
+def experiment_definitions(step: Step) -> Drafts | list[ArtifactDraft]:
+    """Freezes what the experiment is made of: sets, strategy, range, parameters, engine."""
+    recorded = _recorded(step.lab, step.key)
+    text = step.config.get("definition")
+    if text:
+        definition = decode_definition(text)
+    elif recorded is not None:
+        definition = recorded.definition
+    else:
+        raise InvalidInputError(f"experiment {step.key} has no definition yet; `quantlab experiments create` makes one")
+    if definition.experiment_id != step.key:
+        raise InvalidInputError(
+            f"the definition is of experiment {definition.experiment_id}, the partition is {step.key}"
+        )
+    set_ids = [definition.alert_set_id, definition.candle_set_id]
+    for set_id in set_ids:
+        step.note_read(set_id)
+    draft = ArtifactDraft(EXPERIMENT_DEFINITION, {"experiment": step.key}, definition_table(definition), inputs=set_ids)
+    if recorded is not None:
+        return [draft]
+    return Drafts([draft], ExperimentTransition(step.key, ExperimentStatus.PENDING))
+
+
+@artifact_asset(
+    name="experiment_results",
+    specs=[*OUTPUTS.values(), EXPERIMENT_OUTCOME],
+    group=GROUP,
+    code_version=ENGINE_VERSION,
+    inputs={"definition": Upstream("experiment_definitions")},
+    partitions_def=EXPERIMENTS,
+)
+def experiment_results(step: Step) -> Drafts | list[ArtifactDraft]:
+    """Simulated from the frozen definition alone; results and outcome are published together or not at all.
+
+    A completed experiment is never computed again: its results are on record, and stay.
+    """
+    experiments = step.lab.experiments
+    experiment_id = step.key
+    (artifact,) = step["definition"].with_key(experiment=experiment_id) or [None]
+    if artifact is None:
+        raise ExperimentNotFoundError(f"experiment {experiment_id} not found; `quantlab experiments create` makes one")
+    definition = definition_of(step["definition"].read(artifact))
+    inputs = [artifact.artifact_id]
+    if experiments.get(experiment_id).status is ExperimentStatus.COMPLETED:
+        return _recorded_results(step, inputs)
+    step.resources.enter_context(running_attempt(step.lab, experiment_id))
+    tables = _simulate(step.lab, definition)
+    drafts = [
+        ArtifactDraft(
+            spec, {"experiment": experiment_id}, getattr(tables, output), inputs, tags={"experiment_id": experiment_id}
+        )
+        for output, spec in OUTPUTS.items()
+    ]
+    outcome = ArtifactDraft(
+        EXPERIMENT_OUTCOME, {"experiment": experiment_id}, _outcome_table(experiment_id, drafts), inputs
+    )
+    return Drafts(
+        [*drafts, outcome],
+        ExperimentTransition(
+            experiment_id,
+            ExperimentStatus.COMPLETED,
+            output_keys={
+                **{output: draft.logical_key for output, draft in zip(OUTPUTS, drafts, strict=True)},
+                "outcome": outcome.logical_key,
+            },
+        ),
+    )
+
+
+def _simulate(lab: Lab, definition: ExperimentDefinition) -> ExperimentTables:
+    alert_members = set_members(lab.artifacts, definition.alert_set_id)
+    candle_members = set_members(lab.artifacts, definition.candle_set_id)
+
+    def read(member: Artifact) -> pa.Table:
+        return lab.artifacts.read(member.artifact_id)
+
+    return run_experiment(
+        experiment_id=definition.experiment_id,
+        config=definition.config,
+        alerts=alerts_of(read, alert_members),
+        candles=candles_of(read, candle_members),
+    )
+
+
+def _outcome_table(experiment_id: str, drafts: list[ArtifactDraft]) -> pa.Table:
+    rows = []
+    for output, draft in zip(OUTPUTS, drafts, strict=True):
+        hashed = content_hash(draft.table, draft.spec)
+        rows.append(
+            {
+                "experiment_id": experiment_id,
+                "output": output,
+                "artifact_type": draft.spec.name,
+                "artifact_id": artifact_id(draft.spec.name, draft.spec.version, draft.logical_key, hashed),
+                "content_hash": hashed,
+                "row_count": draft.table.num_rows,
+                "engine_version": ENGINE_VERSION,
+            }
+        )
+    return pa.Table.from_pylist(rows, schema=EXPERIMENT_OUTCOME.schema)
+
+
+def _recorded_results(step: Step, inputs: list[str]) -> list[ArtifactDraft]:
+    drafts = []
+    for spec in (*OUTPUTS.values(), EXPERIMENT_OUTCOME):
+        logical_key = format_key(spec, {"experiment": step.key})
+        for head in step.lab.artifacts.heads(spec.name, logical_key):
+            if head.logical_key == logical_key:
+                table = step.lab.artifacts.read(head.artifact_id)
+                drafts.append(ArtifactDraft(spec, {"experiment": step.key}, table, inputs))
+    return drafts
+
+
+def _recorded(lab: Lab, experiment_id: str) -> Experiment | None:
+    try:
+        return lab.experiments.get(experiment_id)
+    except ExperimentNotFoundError:
+        return None
+
+
+EXPERIMENT_ASSETS = (experiment_definitions, experiment_results)

@@ -1,0 +1,172 @@
+"""An experiment is created: choose its inputs, freeze them, name it, and put its definition on record."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any
+
+from quantlab_assets.frozen_sets import CURRENT, frozen_set_table
+from quantlab_assets.partitions import EXPERIMENTS, add_partitions, checked_key, day_of
+from quantlab_assets.set_contents import ALERT_MEMBERS, CANDLE_MEMBERS, require_members, set_members
+from quantlab_assets.workflows.lake_runs import LakeRuns
+from quantlab_core.alerts.artifact_types import ALERTS
+from quantlab_core.artifacts.artifact import Artifact, PublishRequest, Writer
+from quantlab_core.artifacts.artifact_types import ARTIFACT_SET
+from quantlab_core.artifacts.logical_key import parse_key
+from quantlab_core.artifacts.timestamp_text import format_timestamp
+from quantlab_core.candles.slices import HOURS_AFTER
+from quantlab_core.errors import InvalidInputError, StrategyError
+from quantlab_core.experiments.checked_config import check_config
+from quantlab_core.experiments.experiment import (
+    DateRange,
+    Experiment,
+    ExperimentConfig,
+    ExperimentDefinition,
+    ExperimentInputs,
+    ExperimentProvenance,
+)
+from quantlab_core.experiments.experiment_identity import definition_hash, encode_definition, experiment_id_for
+from quantlab_core.simulation.engine_version import ENGINE_VERSION
+from quantlab_core.simulation.strategy import parse_strategy, strategy_mapping
+from quantlab_resources.lab import Lab
+from quantlab_resources.version import QUANTLAB_VERSION
+
+
+@dataclass(frozen=True, slots=True)
+class DaySelection:
+    """Alerts by day instead of by id: every current alerts artifact from ``first`` to ``last``, both inclusive."""
+
+    first: date
+    last: date
+
+
+@dataclass(frozen=True, slots=True)
+class ExperimentRequest:
+    """What a user asks for. Without ids or a selection, the current alert set and candle set are frozen.
+
+    ``alerts`` and ``ohlcv`` are ids of artifacts or of artifact sets.
+    """
+
+    name: str
+    strategy: Mapping[str, Any]
+    alerts: Sequence[str] = ()
+    ohlcv: Sequence[str] = ()
+    selection: DaySelection | None = None
+    date_range: DateRange = field(default_factory=lambda: DateRange(None, None))
+    params: Mapping[str, Any] = field(default_factory=dict)
+    description: str | None = None
+    experiment_id: str | None = None
+
+
+def create_experiment(runs: LakeRuns, request: ExperimentRequest) -> Experiment:
+    """Freeze the inputs and record the definition as pending; an equal experiment that exists is returned as it is.
+
+    Raises StrategyError, InvalidInputError, ArtifactNotFoundError, ConflictError (another definition under this id).
+    """
+    strategy = parse_strategy(request.strategy)
+    if strategy.max_hold_min * 60 > HOURS_AFTER.total_seconds():
+        raise StrategyError(
+            f"max_hold_min {strategy.max_hold_min} reaches beyond the candles: "
+            f"slices end {HOURS_AFTER.total_seconds() / 3600:g} h after the day of the call"
+        )
+    lab = runs.lab
+    alert_set = _frozen(lab, "alerts", _alert_members(lab, request), ALERT_MEMBERS)
+    candle_set = _frozen(lab, "candles", [_artifact(lab, artifact_id) for artifact_id in request.ohlcv], CANDLE_MEMBERS)
+    config = ExperimentConfig(strategy_mapping(strategy), request.date_range, request.params)
+    check_config(config)
+    identity = definition_hash(
+        alert_set_content_hash=alert_set.content_hash,
+        candle_set_content_hash=candle_set.content_hash,
+        config=config,
+        engine_version=ENGINE_VERSION,
+    )
+    code = lab.code_provenance.code_version()
+    definition = ExperimentDefinition(
+        experiment_id=checked_key(request.experiment_id or experiment_id_for(request.name, identity)),
+        name=request.name,
+        description=request.description,
+        inputs=ExperimentInputs(
+            alerts=tuple(request.alerts) or (alert_set.artifact_id,),
+            ohlcv=tuple(request.ohlcv) or (candle_set.artifact_id,),
+        ),
+        config=config,
+        provenance=ExperimentProvenance(
+            code.git_commit, code.git_dirty, ENGINE_VERSION, created_at=format_timestamp(lab.clock.now())
+        ),
+        alert_set_id=alert_set.artifact_id,
+        candle_set_id=candle_set.artifact_id,
+    )
+    existing = lab.experiments.find_equal(definition)
+    if existing is not None:
+        return existing
+    add_partitions(runs.instance, EXPERIMENTS, [definition.experiment_id])
+    runs.materialize_partition(
+        f"Freezing {definition.experiment_id}",
+        ["experiment_definitions"],
+        definition.experiment_id,
+        config={"ops": {"experiment_definitions": {"config": {"definition": encode_definition(definition)}}}},
+    )
+    return lab.experiments.get(definition.experiment_id)
+
+
+def _alert_members(lab: Lab, request: ExperimentRequest) -> list[Artifact]:
+    if request.selection is None:
+        return [_artifact(lab, artifact_id) for artifact_id in request.alerts]
+    first, last = request.selection.first, request.selection.last
+    chosen = [
+        head
+        for head in lab.artifacts.heads(ALERTS.name)
+        if first <= day_of(parse_key(ALERTS, head.logical_key)["day"]) <= last and head.row_count
+    ]
+    if not chosen:
+        raise InvalidInputError(
+            f"there are no alerts from {first} to {last}; "
+            "`quantlab artifacts list --type alerts_v1` shows what there is"
+        )
+    return chosen
+
+
+def _frozen(lab: Lab, of: str, given: Sequence[Artifact], member_types: frozenset[str]) -> Artifact:
+    """The frozen set of what was given: a single set stands as it is, nothing given means the current set."""
+    if not given:
+        return _current_set(lab, of)
+    if len(given) == 1 and given[0].artifact_type == ARTIFACT_SET.name:
+        members = set_members(lab.artifacts, given[0].artifact_id)
+        require_members(members, member_types)
+        return given[0]
+    members = []
+    for artifact in given:
+        is_set = artifact.artifact_type == ARTIFACT_SET.name
+        members.extend(set_members(lab.artifacts, artifact.artifact_id) if is_set else [artifact])
+    unique = list({member.artifact_id: member for member in members}.values())
+    require_members(unique, member_types)
+    code = lab.code_provenance.code_version()
+    return lab.artifacts.publish(
+        PublishRequest(
+            artifact_type=ARTIFACT_SET.name,
+            schema_version=ARTIFACT_SET.version,
+            logical_key=f"of={of}/selection={_selection_name(unique)}",
+            data=frozen_set_table(unique),
+            writer=Writer("quantlab.create_experiment", QUANTLAB_VERSION, code.git_commit, code.git_dirty),
+            input_artifact_ids=[member.artifact_id for member in unique],
+        )
+    ).artifact
+
+
+def _current_set(lab: Lab, of: str) -> Artifact:
+    found = lab.artifacts.heads(ARTIFACT_SET.name, f"of={of}/selection={CURRENT}")
+    if not found:
+        command = "alerts ingest" if of == "alerts" else "ohlcv import"
+        raise InvalidInputError(f"the lake has no {of} yet; `quantlab {command} FILE` brings some")
+    return found[0]
+
+
+def _selection_name(members: Sequence[Artifact]) -> str:
+    return hashlib.sha256("\n".join(sorted(member.artifact_id for member in members)).encode()).hexdigest()[:16]
+
+
+def _artifact(lab: Lab, artifact_id: str) -> Artifact:
+    return lab.artifacts.get_artifact(artifact_id)

@@ -1,0 +1,74 @@
+"""Candle files come in: archive them and store their valid candles in normal form."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from pathlib import Path
+
+from quantlab_assets.partitions import CANDLE_FILES, add_partitions, file_key
+from quantlab_assets.workflows.archive import archive_file
+from quantlab_assets.workflows.lake_runs import LakeRuns
+from quantlab_core.artifacts.timestamp_text import parse_timestamp
+from quantlab_core.candles.artifact_types import CANDLES_QUARANTINE, IMPORTED_CANDLES
+from quantlab_core.candles.slices import HOURS_AFTER, HOURS_BEFORE
+from quantlab_resources.candles.candle_file import CandleFileDeclaration, read_candle_file
+from quantlab_resources.candles.declaration_config import declaration_to_config
+
+
+@dataclass(frozen=True, slots=True)
+class ImportedFile:
+    """One imported file: its partition key, its valid candles, its quarantined rows and its reach in time."""
+
+    path: Path
+    file: str
+    candles: int
+    quarantined: int
+    first_ts: datetime | None
+    last_ts: datetime | None
+
+    def cohort_days(self) -> set[date]:
+        """Cohort days whose slices these candles can change."""
+        if self.first_ts is None or self.last_ts is None:
+            return set()
+        first = (self.first_ts - HOURS_AFTER).date()
+        last = (self.last_ts + HOURS_BEFORE).date()
+        return {first + timedelta(days=offset) for offset in range((last - first).days + 1)}
+
+
+def import_candle_file(runs: LakeRuns, path: Path, declaration: CandleFileDeclaration) -> ImportedFile:
+    """Archive and read one candle file.
+
+    The file is read before anything is stored, so that one that cannot be read leaves no trace.
+    Raises CandleFileError, StorageError.
+    """
+    read_candle_file(path, declaration, as_of=runs.lab.clock.now())
+    raw = archive_file(runs, path, "candle_file")
+    key = file_key(raw.logical_key.rpartition("sha256=")[2])
+    add_partitions(runs.instance, CANDLE_FILES, [key])
+    runs.materialize_partition(
+        f"Reading {path.name}",
+        ["imported_candles", "candles_quarantine"],
+        key,
+        config={"ops": {"imported_candles": {"config": {"declaration": declaration_to_config(declaration)}}}},
+    )
+    (candles,) = runs.lab.artifacts.heads(IMPORTED_CANDLES.name, f"file={key}")
+    (quarantine,) = runs.lab.artifacts.heads(CANDLES_QUARANTINE.name, f"file={key}")
+    return ImportedFile(
+        path=path,
+        file=key,
+        candles=candles.row_count,
+        quarantined=quarantine.row_count,
+        first_ts=parse_timestamp(candles.min_ts) if candles.min_ts else None,
+        last_ts=parse_timestamp(candles.max_ts) if candles.max_ts else None,
+    )
+
+
+def import_candle_files(
+    runs: LakeRuns, paths: Sequence[Path], declaration: CandleFileDeclaration
+) -> list[ImportedFile]:
+    """Import several files under one declaration. All are checked before the first is stored."""
+    for path in paths:
+        read_candle_file(path, declaration, as_of=runs.lab.clock.now())
+    return [import_candle_file(runs, path, declaration) for path in paths]

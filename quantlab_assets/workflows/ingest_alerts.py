@@ -1,0 +1,77 @@
+"""A Telegram export comes in: archive it, read it, and bring the alerts of the days it touches up to date."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from pathlib import Path
+
+import pyarrow as pa
+
+from quantlab_assets.partitions import EXPORTS, add_partitions, file_key
+from quantlab_assets.workflows.archive import archive_file
+from quantlab_assets.workflows.lake_runs import LakeRuns
+from quantlab_core.alerts.alert_events import REPLY_WINDOW
+from quantlab_core.alerts.artifact_types import ALERTS, ALERTS_QUARANTINE, MESSAGE_DISPOSITIONS
+from quantlab_resources.alerts.telegram_json import read_telegram_json
+
+
+@dataclass(frozen=True, slots=True)
+class IngestReport:
+    """What became of an export: messages by disposition, quarantined ones by rule, and the days that it touches."""
+
+    export: str
+    dispositions: dict[str, int]
+    quarantine_rules: dict[str, int]
+    days: tuple[date, ...]
+    alerts_on_days: int
+
+
+def ingest_telegram_export(runs: LakeRuns, path: Path, *, only_day: date | None = None) -> IngestReport:
+    """Archive and read the export at ``path``, then materialize the alerts of its days and the alert set.
+
+    The file is read to its end before anything is stored, so that a damaged one leaves no trace. ``only_day`` limits
+    which day's alerts are materialized; the messages are always stored whole.
+    Raises TelegramExportError, StorageError.
+    """
+    for _message in read_telegram_json(path):
+        pass
+    raw = archive_file(runs, path, "telegram_export")
+    export = file_key(raw.logical_key.rpartition("sha256=")[2])
+    add_partitions(runs.instance, EXPORTS, [export])
+    runs.materialize_partition("Reading messages", MESSAGE_ASSETS, export)
+
+    dispositions = _table(runs, MESSAGE_DISPOSITIONS.name, f"export={export}")
+    days = _touched_days(dispositions) if only_day is None else {only_day}
+    runs.materialize_days("Finding alerts", ["alert_events", "alerts"], days)
+    runs.materialize("Freezing the alert set", ["alert_set", "token_calls"])
+    heads = [head for day in sorted(days) for head in runs.lab.artifacts.heads(ALERTS.name, f"day={day.isoformat()}/")]
+    return IngestReport(
+        export=export,
+        dispositions=dict(Counter(dispositions["disposition"].to_pylist())),
+        quarantine_rules=dict(Counter(_table(runs, ALERTS_QUARANTINE.name, f"export={export}")["rule_id"].to_pylist())),
+        days=tuple(sorted(days)),
+        alerts_on_days=sum(head.row_count for head in heads),
+    )
+
+
+MESSAGE_ASSETS = ("telegram_messages", "message_dispositions", "alerts_quarantine")
+
+
+def _table(runs: LakeRuns, artifact_type: str, logical_key: str) -> pa.Table:
+    (head,) = runs.lab.artifacts.heads(artifact_type, logical_key)
+    return runs.lab.artifacts.read(head.artifact_id)
+
+
+def _touched_days(dispositions: pa.Table) -> set[date]:
+    """UTC days whose alerts these messages can change: days of calls, and of what a bot reply may answer."""
+    days: set[date] = set()
+    columns = (dispositions["kind"].to_pylist(), dispositions["sent_ts"].to_pylist())
+    for kind, sent in zip(*columns, strict=True):
+        if sent is None or kind not in {"call", "bot_reply"}:
+            continue
+        days.add(sent.date())
+        if kind == "bot_reply" and sent - datetime.combine(sent.date(), time.min, UTC) < REPLY_WINDOW:
+            days.add(sent.date() - timedelta(days=1))
+    return days

@@ -1,0 +1,136 @@
+"""Runs of the asset graph in this process, on the configured Dagster instance, so that the UI knows about them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+from datetime import date
+from typing import Any, Protocol
+
+import dagster as dg
+
+from quantlab_assets.definitions import build_defs
+from quantlab_assets.partitions import add_partitions, day_ranges
+from quantlab_core.errors import QuantlabError
+from quantlab_resources.lab import Lab
+from quantlab_resources.progress import ProgressListener, PublishedUnit, listening
+
+RANGE_START_TAG = "dagster/asset_partition_range_start"
+RANGE_END_TAG = "dagster/asset_partition_range_end"
+_QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+
+
+@dataclass(slots=True)
+class ArtifactCounts:
+    """Artifacts published so far: all, and those that the lake did not hold before."""
+
+    published: int = 0
+    new: int = 0
+
+
+class StageListener(Protocol):
+    """Shows the stages of a workflow to a person."""
+
+    def stage(self, title: str, total: int | None) -> AbstractContextManager[ProgressListener]:
+        """Enter a stage of ``total`` units; the listener it gives is told of every finished unit."""
+        ...
+
+
+class SilentStages:
+    """Shows nothing: for tests and programs."""
+
+    def stage(self, title: str, total: int | None) -> AbstractContextManager[ProgressListener]:
+        """Enter a stage that nobody watches."""
+        return nullcontext(lambda _unit: None)
+
+
+def _own_error(error: BaseException) -> BaseException:
+    """The quantlab error inside what Dagster wrapped around it; the outer one where there is none."""
+    inner: BaseException | None = error
+    while inner is not None and not isinstance(inner, QuantlabError):
+        inner = inner.__cause__
+    return inner or error
+
+
+class LakeRuns:
+    """Materializes assets of one lake in-process and raises what they raise."""
+
+    def __init__(self, lab: Lab, instance: dg.DagsterInstance, stages: StageListener | None = None) -> None:
+        self.lab = lab
+        self.instance = instance
+        self.stages: StageListener = stages or SilentStages()
+        self.counts = ArtifactCounts()
+        self._job = build_defs(home=str(lab.paths.home)).get_implicit_global_asset_job_def()
+
+    def materialize(self, title: str, assets: Sequence[str], *, config: Mapping[str, Any] | None = None) -> None:
+        """One run over unpartitioned assets."""
+        with self.watched(title, len(assets)):
+            self._run(assets, config=config)
+
+    def materialize_partition(
+        self, title: str, assets: Sequence[str], partition: str, *, config: Mapping[str, Any] | None = None
+    ) -> None:
+        """One run over one partition."""
+        with self.watched(title, 1):
+            self._run(assets, partition_key=partition, config=config)
+
+    def materialize_days(self, title: str, assets: Sequence[str], days: Iterable[date]) -> None:
+        """One run per contiguous range of days; small gaps are bridged."""
+        ranges = day_ranges(days)
+        total = sum((date.fromisoformat(end) - date.fromisoformat(start)).days + 1 for start, end in ranges)
+        with self.watched(title, total * len(assets)):
+            for start, end in ranges:
+                self._run_range(assets, start, end)
+
+    def materialize_keys(
+        self, title: str, assets: Sequence[str], partitions: dg.DynamicPartitionsDefinition, keys: Iterable[str]
+    ) -> None:
+        """One run from the first to the last of ``keys``, in Dagster's order of the dynamic keys."""
+        wanted = set(keys)
+        add_partitions(self.instance, partitions, wanted)
+        known = self.instance.get_dynamic_partitions(str(partitions.name))
+        touched = [index for index, key in enumerate(known) if key in wanted]
+        if not touched:
+            return
+        with self.watched(title, touched[-1] - touched[0] + 1):
+            self._run_range(assets, known[touched[0]], known[touched[-1]])
+
+    def _run_range(self, assets: Sequence[str], first: str, last: str) -> None:
+        if first == last:
+            self._run(assets, partition_key=first)
+        else:
+            self._run(assets, tags={RANGE_START_TAG: first, RANGE_END_TAG: last})
+
+    def _run(
+        self,
+        assets: Sequence[str],
+        *,
+        partition_key: str | None = None,
+        tags: Mapping[str, str] | None = None,
+        config: Mapping[str, Any] | None = None,
+    ) -> None:
+        try:
+            self._job.execute_in_process(
+                instance=self.instance,
+                asset_selection=[dg.AssetKey(asset) for asset in assets],
+                partition_key=partition_key,
+                tags=dict(tags or {}),
+                run_config={**_QUIET, **(config or {})},
+                raise_on_error=True,
+            )
+        except dg.DagsterError as error:
+            raise _own_error(error) from error
+
+    @contextmanager
+    def watched(self, title: str, total: int) -> Iterator[None]:
+        """A stage that is shown to the user and whose publications are counted."""
+        with self.stages.stage(title, total) as show:
+
+            def count_and_show(unit: PublishedUnit) -> None:
+                self.counts.published += unit.artifacts
+                self.counts.new += unit.new
+                show(unit)
+
+            with listening(count_and_show):
+                yield

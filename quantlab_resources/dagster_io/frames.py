@@ -1,0 +1,38 @@
+"""Upstream artifacts as the frame type that a consumer annotates."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pyarrow as pa
+
+from quantlab_core.errors import SchemaError
+from quantlab_resources.dagster_io.upstream_artifacts import UpstreamArtifacts
+
+
+def frame_of(upstream: UpstreamArtifacts, partitions: Sequence[str] | None, wanted: Any) -> Any:
+    """All rows of ``partitions`` (None: of the whole asset) as ``wanted``.
+
+    Raises SchemaError for a frame type that is not supported.
+    """
+    first_part = upstream.spec.key_parts[0]
+    if partitions is None:
+        artifacts = upstream.all()
+    else:
+        artifacts = [artifact for partition in partitions for artifact in upstream.with_key(**{first_part: partition})]
+    table = upstream.read_all(artifacts)
+    module, name = getattr(wanted, "__module__", ""), getattr(wanted, "__qualname__", str(wanted))
+    if wanted in (pa.Table, Any, None):
+        return table
+    if module.startswith("polars") and name in {"DataFrame", "LazyFrame"}:
+        import polars as pl
+
+        frame = pl.DataFrame(pl.from_arrow(table))
+        return frame.lazy() if name == "LazyFrame" else frame
+    if module.startswith("pandas") and name == "DataFrame":
+        return table.to_pandas()
+    raise SchemaError(
+        f"cannot hand {upstream.spec.label} over as {module}.{name}; annotate pyarrow.Table, polars.DataFrame, "
+        "polars.LazyFrame, pandas.DataFrame or UpstreamArtifacts"
+    )

@@ -1,0 +1,88 @@
+"""What an asset gets for one upstream asset: finds artifacts in the manifest, reads them verified, keeps the ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+
+import pyarrow as pa
+
+from quantlab_core.artifacts.artifact import Artifact
+from quantlab_core.artifacts.artifact_store import ArtifactStore
+from quantlab_core.artifacts.artifact_type import ArtifactType
+from quantlab_core.artifacts.artifact_types import ARTIFACT_SET
+from quantlab_core.artifacts.timestamp_text import parse_timestamp
+
+
+class UpstreamArtifacts:
+    """Current artifacts of one upstream asset, as of the start of the run plus what the run itself published.
+
+    Nothing is read until it is asked for. Every read checks the stored bytes and is recorded as an input of the step.
+    """
+
+    def __init__(
+        self,
+        spec: ArtifactType,
+        store: ArtifactStore,
+        heads: Callable[[str], list[Artifact]],
+        record: Callable[[str], None],
+        key_prefix: str = "",
+    ) -> None:
+        self.spec = spec
+        self._store = store
+        self._heads = heads
+        self._record = record
+        self._key_prefix = key_prefix
+        self._tables: dict[str, pa.Table] = {}
+
+    def with_key(self, **parts: str) -> list[Artifact]:
+        """Heads whose logical key begins with these parts, e.g. ``with_key(day="2025-05-01")``, sorted by key."""
+        prefix = "/".join(f"{name}={value}" for name, value in parts.items())
+        return [head for head in self._heads(prefix) if f"{head.logical_key}/".startswith(f"{prefix}/")]
+
+    def overlapping(self, start: datetime, end: datetime) -> list[Artifact]:
+        """Heads whose rows may lie in [start, end), by the time range that the manifest records."""
+        return [
+            artifact
+            for artifact in self._heads(self._key_prefix)
+            if artifact.min_ts is not None
+            and artifact.max_ts is not None
+            and parse_timestamp(artifact.min_ts) < end
+            and parse_timestamp(artifact.max_ts) >= start
+        ]
+
+    def all(self) -> list[Artifact]:
+        """Every head of the upstream asset, sorted by key."""
+        return self._heads(self._key_prefix)
+
+    def read(self, artifact: Artifact) -> pa.Table:
+        """The artifact's table, verified; recorded as an input."""
+        self._record(artifact.artifact_id)
+        if artifact.artifact_id not in self._tables:
+            self._tables[artifact.artifact_id] = self._store.read(artifact.artifact_id)
+        return self._tables[artifact.artifact_id]
+
+    def drop_cache(self) -> None:
+        """Forget tables that were read, to bound memory over many partitions."""
+        self._tables.clear()
+
+    def reference(self, artifact: Artifact) -> str:
+        """The artifact's id, recorded as an input although only its manifest entry is used (frozen sets)."""
+        self._record(artifact.artifact_id)
+        return artifact.artifact_id
+
+    def read_all(self, artifacts: Sequence[Artifact]) -> pa.Table:
+        """The rows of several artifacts in the given order, in the schema of the type; empty without artifacts."""
+        tables = [self.read(artifact).replace_schema_metadata(None) for artifact in artifacts]
+        return pa.concat_tables([self.spec.schema.empty_table().replace_schema_metadata(None), *tables])
+
+    def members(self, artifact_set: Artifact) -> list[Artifact]:
+        """The members of a frozen set. The set itself is the input: outputs point at the set, not at its members."""
+        if artifact_set.artifact_type != ARTIFACT_SET.name:
+            raise TypeError(f"{artifact_set.artifact_id} is a {artifact_set.artifact_type}, not a frozen set")
+        ids = self.read(artifact_set).column("artifact_id").to_pylist()
+        return [artifact for artifact in self._store.get_artifacts(ids) if artifact is not None]
+
+    def read_member(self, member: Artifact) -> pa.Table:
+        """A member's table, verified. Not recorded: the set that was read stands for it."""
+        return self._store.read(member.artifact_id)

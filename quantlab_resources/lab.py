@@ -1,0 +1,120 @@
+"""The lab: one object that wires every adapter from the environment, each made when it is first used."""
+
+from __future__ import annotations
+
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from quantlab_core.artifacts.artifact import Artifact
+from quantlab_core.artifacts.artifact_type import ArtifactType
+from quantlab_core.candles.candle_source import CandleSource
+from quantlab_core.clock import Clock
+from quantlab_core.code_provenance import CodeProvenance
+from quantlab_core.projections.projection_builder import ProjectionBuilder
+from quantlab_resources.artifacts.artifact_store import ParquetArtifactStore
+from quantlab_resources.clock import SystemClock
+from quantlab_resources.code_provenance import GitCodeProvenance
+from quantlab_resources.dagster_io.read_ledger import ReadLedger
+from quantlab_resources.lake_paths import LakePaths
+
+if TYPE_CHECKING:
+    from quantlab_resources.experiments.experiment_index import ExperimentIndex
+    from quantlab_resources.experiments.experiment_tracker import ArtifactExperimentTracker
+
+
+class Lab:
+    """The ports of one lake by name: ``artifacts``, ``candle_source``, ``projections``, ``experiments``.
+
+    ``home`` is the folder of the lake (default ``QUANTLAB_HOME``, else ``./lake``). Making a lab touches nothing on
+    disk; a missing lake is an error at first use, and `Lab.create` makes one.
+    """
+
+    def __init__(
+        self,
+        home: str | Path | None = None,
+        *,
+        clock: Clock | None = None,
+        code_provenance: CodeProvenance | None = None,
+    ) -> None:
+        self.paths = LakePaths.from_environment(home)
+        self.clock: Clock = clock or SystemClock()
+        self.code_provenance: CodeProvenance = code_provenance or GitCodeProvenance()
+        self.read_ledger = ReadLedger()
+
+    @classmethod
+    def from_environment(cls) -> Lab:
+        """The lab that the environment names."""
+        return cls()
+
+    @classmethod
+    def create(cls, home: str | Path | None = None) -> Lab:
+        """The lab at ``home``, whose lake is made if it is not there yet. Raises StorageError."""
+        lab = lab_at(None if home is None else str(home))
+        ParquetArtifactStore.create(lab.paths, clock=lab.clock)
+        return lab
+
+    @cached_property
+    def artifacts(self) -> ParquetArtifactStore:
+        """The artifact store."""
+        return ParquetArtifactStore(self.paths, clock=self.clock)
+
+    @property
+    def candle_source(self) -> CandleSource:
+        """Where candles come from: the files that were imported. Fresh each time, since imports go on."""
+        from quantlab_resources.candles.imported_candle_source import ImportedCandleSource
+
+        return ImportedCandleSource(self.artifacts)
+
+    @cached_property
+    def projections(self) -> ProjectionBuilder:
+        """The DuckDB projection builder."""
+        from quantlab_resources.projections.projection_builder import DuckDBProjectionBuilder
+
+        return DuckDBProjectionBuilder(self.artifacts, self.paths.projection_cache)
+
+    @cached_property
+    def experiments(self) -> ArtifactExperimentTracker:
+        """The experiment tracker."""
+        from quantlab_resources.experiments.experiment_tracker import ArtifactExperimentTracker
+
+        return ArtifactExperimentTracker(self.artifacts, self.clock)
+
+    @cached_property
+    def experiment_index(self) -> ExperimentIndex:
+        """The DuckDB index of experiments."""
+        from quantlab_resources.experiments.experiment_index import ExperimentIndex
+
+        return ExperimentIndex(self.artifacts, self.experiments, self.paths.experiment_db)
+
+    def run_view(self, run_id: str) -> RunView:
+        """The lake as one run sees it: as of its first look, plus what it publishes itself."""
+        return _run_view(self, run_id)
+
+
+class RunView:
+    """Heads as of one moment, plus the publications of one run, so that a run reads one consistent state."""
+
+    def __init__(self, lab: Lab, run_id: str) -> None:
+        self._store = lab.artifacts
+        self._run_id = run_id
+        self._as_of = self._store.last_sequence()
+
+    def heads(self, spec: ArtifactType, key_prefix: str = "") -> list[Artifact]:
+        """The heads of this type whose key begins with ``key_prefix``, sorted by key."""
+        return self._store.heads_as_of(spec.name, key_prefix, sequence=self._as_of, run_id=self._run_id)
+
+
+@lru_cache(maxsize=64)
+def _run_view(lab: Lab, run_id: str) -> RunView:
+    return RunView(lab, run_id)
+
+
+def lab_at(home: str | None) -> Lab:
+    """One lab per lake and process."""
+    return _lab_of(LakePaths.from_environment(home))
+
+
+@lru_cache(maxsize=16)
+def _lab_of(paths: LakePaths) -> Lab:
+    return Lab(paths.home)
