@@ -79,7 +79,12 @@ def experiment_definitions(step: Step) -> Drafts | list[ArtifactDraft]:
     set_ids = [definition.alert_set_id, definition.candle_set_id]
     for set_id in set_ids:
         step.note_read(set_id)
-    draft = ArtifactDraft(EXPERIMENT_DEFINITION, {"experiment": step.key}, definition_table(definition), inputs=set_ids)
+    draft = ArtifactDraft(
+        EXPERIMENT_DEFINITION,
+        {"experiment": step.key},
+        definition_table(definition, step.lab.experiments.definition_hash(definition)),
+        inputs=set_ids,
+    )
     if recorded is not None:
         return [draft]
     return Drafts([draft], ExperimentTransition(step.key, ExperimentStatus.PENDING))
@@ -107,7 +112,7 @@ def experiment_results(step: Step) -> Drafts | list[ArtifactDraft]:
     inputs = [artifact.artifact_id]
     if experiments.get(experiment_id).status is ExperimentStatus.COMPLETED:
         return _recorded_results(step, inputs)
-    step.resources.enter_context(running_attempt(step.lab, experiment_id))
+    step.resources.enter_context(running_attempt(experiments, experiment_id, home=step.lab.paths.home))
     tables = _simulate(step.lab, definition)
     drafts = [
         ArtifactDraft(

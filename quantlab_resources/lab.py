@@ -78,7 +78,7 @@ class Lab:
         """The experiment tracker."""
         from quantlab_resources.experiments.experiment_tracker import ArtifactExperimentTracker
 
-        return ArtifactExperimentTracker(self.artifacts, self.clock)
+        return ArtifactExperimentTracker(self.artifacts)
 
     @cached_property
     def experiment_index(self) -> ExperimentIndex:

@@ -74,6 +74,11 @@ class LakePaths:
         return self.home / "staging" / "telegram"
 
     @property
+    def reports(self) -> Path:
+        """Pages for people, made from artifacts; disposable."""
+        return self.home / "reports"
+
+    @property
     def coverage(self) -> Path:
         """Coverage reports."""
         return self.home / "coverage"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from quantlab_resources.reports.experiment_report import write_experiment_report
+from quantlab_resources.reports.report_file import write_experiment_report
 
 from quantlab_assets.experiments import RESULT_ASSETS
 from quantlab_assets.partitions import EXPERIMENTS, add_partitions

@@ -1,0 +1,39 @@
+"""The page of a completed experiment as a file. Disposable: it is made from the artifacts again at any time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from quantlab_core.artifacts.artifact_store import ArtifactStore
+from quantlab_core.errors import ConflictError
+from quantlab_core.experiments.experiment import Experiment
+from quantlab_resources.artifacts.durable_files import replace_durably
+from quantlab_resources.reports.experiment_report import render_experiment_report
+
+
+def write_experiment_report(store: ArtifactStore, experiment: Experiment, folder: Path) -> Path:
+    """Write ``<folder>/<experiment id>.html`` and return its path.
+
+    Raises ConflictError for an experiment without results, IntegrityError for damaged ones, StorageError.
+    """
+    outputs = experiment.outputs
+    experiment_id = experiment.definition.experiment_id
+    ids = outputs and (
+        outputs.trades_artifact_id,
+        outputs.fills_artifact_id,
+        outputs.metrics_artifact_id,
+        outputs.curves_artifact_id,
+        outputs.diagnostics_artifact_id,
+    )
+    if not ids or None in ids:
+        raise ConflictError(
+            f"experiment {experiment_id} is {experiment.status} and has no results to report; "
+            f"`quantlab experiments execute {experiment_id}` computes them"
+        )
+    trades, fills, metrics, curves, diagnostics = (store.read(artifact_id) for artifact_id in ids if artifact_id)
+    page = render_experiment_report(
+        experiment=experiment, trades=trades, fills=fills, metrics=metrics, curves=curves, diagnostics=diagnostics
+    )
+    path = folder / f"{experiment_id}.html"
+    replace_durably(path, page.encode())
+    return path
