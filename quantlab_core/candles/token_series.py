@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain
 
 import pyarrow as pa
 
 from quantlab_core.artifacts.table_attributes import attributes_of, with_attributes
 from quantlab_core.candles.duplicate_candles import merge_candles
 from quantlab_core.candles.source_spans import decode_spans, encode_spans, merge_spans
+from quantlab_core.candles.token_codes import token_codes
 from quantlab_core.errors import InvalidInputError
 
 UNKNOWN_UNIT = "unknown"
@@ -25,15 +27,15 @@ def merge_slices(slices: Sequence[pa.Table]) -> pa.Table:
         raise InvalidInputError("a token's series needs at least one slice; export its candles first")
     attributes = [attributes_of(table) for table in slices]
     candles, _ = merge_candles(slices)
-    tokens = sorted({f"{chain}:{address}" for chain, address in _names(candles)})
+    tokens = [token.partition_key for token in token_codes(candles).tokens]
     if len(tokens) > 1:
         raise InvalidInputError(f"slices of {tokens[0]} and {tokens[1]} cannot be merged into one series")
+    spans_of = [decode_spans(named["source_spans"]) for named in attributes]
     telling = [
         named
-        for named, table in zip(attributes, slices, strict=True)
-        if table.num_rows or decode_spans(named["source_spans"])
+        for named, table, spans in zip(attributes, slices, spans_of, strict=True)
+        if table.num_rows > 0 or merge_spans(spans)
     ]
-    spans = merge_spans(span for named in attributes for span in decode_spans(named["source_spans"]))
     subject = tokens[0] if tokens else "a token without candles"
     return with_attributes(
         candles,
@@ -42,7 +44,7 @@ def merge_slices(slices: Sequence[pa.Table]) -> pa.Table:
             "source": "+".join(
                 sorted({part for named in telling or attributes for part in named["source"].split("+")})
             ),
-            "source_spans": encode_spans(spans),
+            "source_spans": encode_spans(merge_spans(chain.from_iterable(spans_of))),
             "price_unit": _common(telling, "price_unit", subject),
             "volume_unit": _common(telling, "volume_unit", subject),
         },
@@ -52,11 +54,6 @@ def merge_slices(slices: Sequence[pa.Table]) -> pa.Table:
 def conflicting_candles(slices: Sequence[pa.Table]) -> int:
     """How many candles of these slices lost to another one of the same minute with other values."""
     return merge_candles(slices)[1]
-
-
-def _names(candles: pa.Table) -> set[tuple[str, str]]:
-    distinct = candles.group_by(["chain", "token_address"]).aggregate([])
-    return {(row["chain"], row["token_address"]) for row in distinct.to_pylist()}
 
 
 def _common(attributes: Sequence[dict[str, str]], name: str, subject: str) -> str:

@@ -6,6 +6,7 @@ measured before they are read: a file beyond the limits is refused, not tried.
 
 from __future__ import annotations
 
+import codecs
 import csv
 from dataclasses import dataclass
 from io import StringIO
@@ -72,8 +73,8 @@ def _read_parquet(path: Path) -> RawRows:
             stored = sum(footer.row_group(group).total_byte_size for group in range(footer.num_row_groups))
             if cells > MAX_PARQUET_CELLS or stored > MAX_PARQUET_BYTES:
                 raise CandleFileError(
-                    f"{path}: {footer.num_rows:,} rows of {footer.num_columns} columns ({stored:,} bytes unpacked) "
-                    f"{path}: {footer.num_rows:,} rows of {footer.num_columns} columns ({stored:,} bytes) "
+                    f"{path}: {cells:,} cells ({stored:,} bytes unpacked) "
+                    f"are more than one import takes ({MAX_PARQUET_CELLS:,} and {MAX_PARQUET_BYTES:,}); split the file"
                 )
             table = file.read()
     except (pa.ArrowException, OSError) as error:
@@ -120,12 +121,16 @@ def _read_csv(path: Path, start: bytes, size: int) -> RawRows:
 
 def _header(path: Path, start: bytes) -> list[str]:
     """Column names of the first line that is not blank."""
-    if start.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" in start:
+    try:
+        text = codecs.getincrementaldecoder("utf-8-sig")().decode(start)
+    except UnicodeDecodeError:
+        text = "\0"
+    if "\0" in text:
         raise CandleFileError(f"{path}: neither Parquet nor CSV in UTF-8; convert it to one of them")
-    text = start.decode("utf-8-sig", errors="replace")
     if text.lstrip().startswith(("{", "[")):
         raise CandleFileError(f"{path}: looks like JSON; candle files are read as Parquet or as CSV with a header")
-    header = next((row for row in csv.reader(StringIO(text)) if row), None)
+    lines = (row for row in csv.reader(StringIO(text)) if row)
+    header = next(lines, None)
     if header is None:
         raise CandleFileError(f"{path}: the file is empty; there is nothing to import")
     if len(header) == 1 and any(separator in header[0] for separator in ";\t|"):
@@ -135,6 +140,8 @@ def _header(path: Path, start: bytes) -> list[str]:
             f"{path}: its first line holds numbers; add a header such as ts,open,high,low,close,volume"
         )
     _refuse_repeated(path, header)
+    if len(start) < _HEADER_BYTES and next(lines, None) is None:
+        raise CandleFileError(f"{path}: the file has a header and no rows; there is nothing to import")
     return header
 
 
