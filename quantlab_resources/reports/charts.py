@@ -1,0 +1,117 @@
+"""Charts of results, the same bytes for the same table: SVG for the page, PNG for Dagster's metadata.
+
+matplotlib is imported when a chart is drawn, and used through its figure objects: no global state, no display.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_RESOLUTION_DPI = 110
+
+
+@dataclass(frozen=True, slots=True)
+class _Palette:
+    ink: str
+    muted: str
+    grid: str
+    line: str
+    loss: str
+
+
+_LIGHT = _Palette(ink="#1c2430", muted="#66707f", grid="#e3e6eb", line="#1f6feb", loss="#c93c37")
+# Colours that occur nowhere else stand for the page's own, so that one drawing fits its light and dark dress.
+_PLACEHOLDERS = _Palette(ink="#010203", muted="#010204", grid="#010205", line="#010206", loss="#010207")
+_PAGE_COLOURS = {
+    _PLACEHOLDERS.ink: "var(--ink)",
+    _PLACEHOLDERS.muted: "var(--muted)",
+    _PLACEHOLDERS.grid: "var(--line)",
+    _PLACEHOLDERS.line: "var(--accent)",
+    _PLACEHOLDERS.loss: "var(--loss)",
+}
+
+
+def equity_curve_svg(curves: pa.Table, *, is_narrow: bool = False) -> str:
+    """Equity and drawdown over time as an ``<svg>`` element that takes its colours from the page's CSS variables.
+
+    ``curves`` has the curves schema and one parameter set. ``is_narrow`` draws for a phone. An empty table gives an
+    empty text.
+    """
+    if not curves.num_rows:
+        return ""
+    from matplotlib import rc_context
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+
+    size = (4.2, 3.9) if is_narrow else (8.6, 4.2)
+    with rc_context({"svg.hashsalt": f"quantlab equity {size}", "svg.fonttype": "none"}):
+        figure = _equity_figure(curves, _PLACEHOLDERS, size)
+        sink = io.StringIO()
+        nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
+        FigureCanvasSVG(figure).print_svg(sink, metadata=nothing)  # type: ignore[no-untyped-call]
+    svg = sink.getvalue()
+    for placeholder, colour in _PAGE_COLOURS.items():
+        svg = svg.replace(placeholder, colour)
+    element, rest = svg[svg.index("<svg") :].strip().split(">", 1)
+    # Without a fixed size the drawing fills its column.
+    return re.sub(r' (width|height)="[^"]*"', "", element) + ">" + rest
+
+
+def equity_curve_png(curves: pa.Table) -> bytes:
+    """The same chart as a PNG on white; empty bytes for an empty table."""
+    if not curves.num_rows:
+        return b""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    figure = _equity_figure(curves, _LIGHT, (8.6, 4.2))
+    figure.set_facecolor("white")
+    sink = io.BytesIO()
+    FigureCanvasAgg(figure).print_png(sink, metadata={"Software": None})  # type: ignore[no-untyped-call]
+    return sink.getvalue()
+
+
+def _equity_figure(curves: pa.Table, palette: _Palette, size: tuple[float, float]) -> Figure:
+    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter, date2num
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator, PercentFormatter, StrMethodFormatter
+
+    ordered = curves.sort_by("ts")
+    times = date2num(ordered["ts"].to_pylist())  # type: ignore[no-untyped-call]
+    equity = ordered["equity"].to_numpy()
+    drawdown = ordered["drawdown"].to_numpy()
+
+    figure = Figure(figsize=size, dpi=_RESOLUTION_DPI, layout="constrained")
+    figure.patch.set_alpha(0)
+    top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
+    top.step(times, equity, where="post", color=palette.line, linewidth=1.6, zorder=3)
+    start = equity[0] / (1 + drawdown[0])
+    top.axhline(start, color=palette.muted, linewidth=0.8, linestyle=(0, (4, 3)), zorder=2)
+    bottom.fill_between(times, drawdown, 0, step="post", color=palette.loss, alpha=0.35, linewidth=0)
+    bottom.step(times, drawdown, where="post", color=palette.loss, linewidth=0.9)
+    top.set_ylabel("Equity", color=palette.muted, fontsize=9)
+    bottom.set_ylabel("Drawdown", color=palette.muted, fontsize=9)
+    top.yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+    bottom.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=None))
+    bottom.yaxis.set_major_locator(MaxNLocator(3))
+    locator = AutoDateLocator(minticks=3, maxticks=6 if size[0] < 6 else 10)  # type: ignore[no-untyped-call]
+    bottom.xaxis.set_major_locator(locator)
+    bottom.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
+    bottom.xaxis.get_offset_text().set_color(palette.muted)
+    bottom.xaxis.get_offset_text().set_fontsize(8)
+    for axes in (top, bottom):
+        axes.patch.set_alpha(0)
+        axes.grid(axis="y", color=palette.grid, linewidth=0.8)
+        axes.set_axisbelow(True)
+        axes.tick_params(colors=palette.muted, labelsize=8, length=0)
+        for side in ("top", "right", "left"):
+            axes.spines[side].set_visible(False)
+        axes.spines["bottom"].set_color(palette.grid)
+        axes.margins(x=0.01)
+    return figure
