@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import fcntl
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from quantlab_resources.artifacts.durable_files import make_directory, storage_errors
+
+_POLL_S = 0.02
 
 
 @contextmanager
@@ -23,18 +26,25 @@ def locked(path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def locked_unless_held(path: Path) -> Iterator[bool]:
-    """Try to hold the lock on ``path`` within the block; yields False at once if another holds it."""
+def locked_unless_held(path: Path, *, wait_s: float = 0.0) -> Iterator[bool]:
+    """Hold the lock on ``path`` within the block; yields False when another still holds it after ``wait_s`` seconds."""
     descriptor = _opened(path)
     try:
+        yield _try_lock(descriptor, time.monotonic() + wait_s)
+    finally:
+        os.close(descriptor)
+
+
+def _try_lock(descriptor: int, deadline: float) -> bool:
+    while True:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            yield False
+            if time.monotonic() >= deadline:
+                return False
+            time.sleep(_POLL_S)
         else:
-            yield True
-    finally:
-        os.close(descriptor)
+            return True
 
 
 def _opened(path: Path) -> int:

@@ -27,10 +27,6 @@ class ExperimentTracker(Protocol):
         """The experiment as it stands. Raises ExperimentNotFoundError."""
         ...
 
-    def list(self, filter: ExperimentFilter) -> list[Experiment]:
-        """Matching experiments, newest first."""
-        ...
-
     def update_status(self, experiment_id: str, status: ExperimentStatus, *, error: str | None = None) -> None:
         """Journal a change of status. Raises IllegalTransitionError, ExperimentNotFoundError."""
         ...
@@ -41,4 +37,8 @@ class ExperimentTracker(Protocol):
 
     def find_by_input_artifacts(self, artifact_ids: Sequence[str], match: MatchMode = "any") -> list[Experiment]:
         """Experiments that used any (or all) of these artifacts, directly or through a frozen set."""
+        ...
+
+    def list(self, filter: ExperimentFilter) -> list[Experiment]:
+        """Matching experiments, newest first."""
         ...

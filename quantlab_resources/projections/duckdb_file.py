@@ -45,17 +45,25 @@ def remove_duckdb_file(path: Path) -> None:
 def open_projection(path: Path | str) -> duckdb.DuckDBPyConnection:
     """A read-only connection to the projection at ``path``; its tables can be named directly, times are shown in UTC.
 
-    The file is attached to a fresh in-memory database instead of being opened: ``duckdb.connect`` hands out the
-    instance that the process already has under the same path, which after a rebuild would still be the old file.
+    A reader keeps the file that it opened when the projection is rebuilt; open again to see the new one.
     Raises StorageError when the file is absent or no DuckDB file.
+    """
+    return open_read_only(Path(path))
+
+
+def open_read_only(path: Path) -> duckdb.DuckDBPyConnection:
+    """A read-only connection to a DuckDB file. Raises StorageError when it is absent, locked or no DuckDB file.
+
+    The file is attached to a fresh in-memory database instead of being opened: ``duckdb.connect`` hands out the
+    instance that the process already has under the same path, which after a swap would still be the old file.
     """
     connection = _in_utc(duckdb.connect(":memory:"))
     try:
-        connection.execute(f"ATTACH {_text_literal(str(path))} AS projection (READ_ONLY)")
-        connection.execute("USE projection")
+        connection.execute(f"ATTACH {_text_literal(str(path))} AS quantlab_file (READ_ONLY)")
+        connection.execute("USE quantlab_file")
     except duckdb.Error as error:
         connection.close()
-        raise StorageError(f"cannot open the projection {path}: {_first_line(error)}; rebuild it by its id") from error
+        raise StorageError(f"cannot open {path}: {_first_line(error)}") from error
     return connection
 
 

@@ -131,10 +131,10 @@ def embed_record(connection: duckdb.DuckDBPyConnection, record: ProjectionRecord
 def embedded_record(connection: duckdb.DuckDBPyConnection) -> ProjectionRecord | None:
     """The record inside an open projection; None when the file was not built by quantlab."""
     try:
-        row = connection.execute("SELECT record FROM quantlab.record").fetchone()
+        rows = connection.execute("SELECT record FROM quantlab.record").fetchall()
     except duckdb.Error:
         return None
-    return decode_record(row[0]) if row else None
+    return decode_record(rows[0][0]) if rows else None
 
 
 def _record_of(value: dict[str, Any]) -> ProjectionRecord:

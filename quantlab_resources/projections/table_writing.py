@@ -43,8 +43,9 @@ def write_table(connection: duckdb.DuckDBPyConnection, store: ArtifactStore, pla
         raise
     finally:
         connection.unregister(_SOURCE)
-    counted = connection.execute(f"SELECT count(*) FROM {quoted(plan.name)}").fetchone()  # noqa: S608
-    return int(counted[0]) if counted else 0
+    # Fetched to the end: DuckDB refuses other work on a connection with an unfinished result.
+    ((count,),) = connection.execute(f"SELECT count(*) FROM {quoted(plan.name)}").fetchall()  # noqa: S608
+    return int(count)
 
 
 def check_index_requests(plan: TablePlan, requests: Sequence[ProjectionIndex]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
@@ -21,7 +21,7 @@ from quantlab_core.projections.projection_builder import (
 )
 from quantlab_resources.advisory_lock import locked
 from quantlab_resources.artifacts.durable_files import storage_errors
-from quantlab_resources.projections.duckdb_file import open_projection, remove_duckdb_file, writing_duckdb_file
+from quantlab_resources.projections.duckdb_file import open_read_only, remove_duckdb_file, writing_duckdb_file
 from quantlab_resources.projections.projection_names import check_projection_id, check_table_names
 from quantlab_resources.projections.projection_record import (
     ProjectionRecord,
@@ -166,7 +166,8 @@ class DuckDBProjectionBuilder:
                 else _empty_table(name, requested[name])
                 for name in requested
             )
-            record = ProjectionRecord(projection_id, tables, indexes, _fingerprint(tables))
+            fingerprint = fingerprint_of((table.built.name, table.fingerprint) for table in tables)
+            record = ProjectionRecord(projection_id, tables, indexes, fingerprint)
             embed_record(connection, record)
         write_record(record_path, record)
         return record.result(path)
@@ -194,7 +195,7 @@ class DuckDBProjectionBuilder:
         path = self._path(projection_id)
         if path.is_file():
             try:
-                with open_projection(path) as connection:
+                with open_read_only(path) as connection:
                     inside = embedded_record(connection)
             except StorageError:
                 inside = None
@@ -234,8 +235,9 @@ def _empty_table(name: str, requested: Sequence[str]) -> RecordedTable:
     return RecordedTable(tuple(requested), (), ProjectionTable(name, 0, ()), "")
 
 
-def _fingerprint(tables: Sequence[RecordedTable]) -> str:
+def fingerprint_of(tables: Iterable[tuple[str, str]]) -> str:
+    """The fingerprint of a projection from (name, fingerprint) of its tables; their order does not matter."""
     digest = hashlib.sha256()
-    for table in sorted(tables, key=lambda entry: entry.built.name):
-        digest.update(f"{table.built.name}\t{table.fingerprint}\n".encode())
+    for name, fingerprint in sorted(tables):
+        digest.update(f"{name}\t{fingerprint}\n".encode())
     return f"sha256:{digest.hexdigest()}"

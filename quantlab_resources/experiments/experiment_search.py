@@ -1,0 +1,43 @@
+"""Which experiments used an artifact, and which ones a filter keeps."""
+
+from __future__ import annotations
+
+from quantlab_core.artifacts.artifact_store import ArtifactStore
+from quantlab_core.artifacts.artifact_types import ARTIFACT_SET
+from quantlab_core.errors import ArtifactNotFoundError
+from quantlab_core.experiments.artifact_types import EXPERIMENT_DEFINITION
+from quantlab_core.experiments.experiment import ExperimentDefinition, ExperimentFilter
+from quantlab_resources.artifacts.utc_text import bound
+
+
+def used_by(store: ArtifactStore, artifact_id: str) -> frozenset[str]:
+    """Ids of the definition artifacts that pin ``artifact_id``: as a frozen set, or as a member of one at any depth."""
+    try:
+        downstream = store.get_downstream(artifact_id)
+    except ArtifactNotFoundError:
+        return frozenset()
+    return frozenset(a.artifact_id for a in downstream if a.artifact_type == EXPERIMENT_DEFINITION.name)
+
+
+def is_wanted(store: ArtifactStore, definition: ExperimentDefinition, wanted: ExperimentFilter) -> bool:
+    """Whether ``definition`` meets the conditions of ``wanted`` that do not depend on the experiment's state."""
+    provenance = definition.provenance
+    created_at = bound(provenance.created_at, is_upper=False)
+    if wanted.git_commit is not None and provenance.git_commit != wanted.git_commit:
+        return False
+    if wanted.min_created_at is not None and created_at < bound(wanted.min_created_at, is_upper=False):
+        return False
+    if wanted.max_created_at is not None and created_at > bound(wanted.max_created_at, is_upper=True):
+        return False
+    return wanted.artifact_type is None or wanted.artifact_type in _input_types(store, definition)
+
+
+def _input_types(store: ArtifactStore, definition: ExperimentDefinition) -> set[str]:
+    inputs = definition.inputs
+    set_ids = (definition.alert_set_id, definition.candle_set_id)
+    named = store.get_artifacts([*inputs.alerts, *inputs.ohlcv, *inputs.strategies, *set_ids])
+    types = {artifact.artifact_type for artifact in named if artifact is not None}
+    for set_id in set_ids:
+        lineage = store.get_lineage(set_id)
+        types |= {artifact.artifact_type for artifact in lineage.inputs if artifact.artifact_type != ARTIFACT_SET.name}
+    return types

@@ -1,0 +1,82 @@
+"""A lake for the tests of projections: alerts, candles and frozen sets in the schemas of their types."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pyarrow as pa
+
+from quantlab_core.alerts.artifact_types import ALERTS
+from quantlab_core.artifacts.artifact import Artifact, PublishRequest, Writer
+from quantlab_core.artifacts.artifact_type import ArtifactType
+from quantlab_core.artifacts.artifact_types import ARTIFACT_SET
+from quantlab_core.artifacts.table_attributes import with_attributes
+from quantlab_core.candles.artifact_types import CANDLE_ATTRIBUTES, CANDLE_SCHEMA, TOKEN_CANDLES
+from quantlab_resources.artifacts.artifact_store import ParquetArtifactStore
+from quantlab_resources.projections.projection_builder import DuckDBProjectionBuilder
+
+DAY = datetime(2025, 5, 1, tzinfo=UTC)
+WRITER = Writer("test", "1", "0" * 40, False)
+
+
+@dataclass(frozen=True)
+class SmallLake:
+    store: ParquetArtifactStore
+    builder: DuckDBProjectionBuilder
+    cache: Path
+
+    def publish(self, type_name: str, version: int, key: str, table: pa.Table, inputs: Sequence[str] = ()) -> Artifact:
+        request = PublishRequest(type_name, version, key, table, WRITER, input_artifact_ids=inputs)
+        return self.store.publish(request).artifact
+
+    def candles(self, token: str, closes: Sequence[float]) -> Artifact:
+        """One token's candles, a minute apart from `DAY`, all prices of a candle equal."""
+        n = len(closes)
+        prices = [list(closes)] * 4
+        columns = [[token] * n, ["solana"] * n, [DAY + timedelta(minutes=i) for i in range(n)], *prices, [1.0] * n]
+        table = pa.table(
+            [pa.array(v, f.type) for v, f in zip(columns, CANDLE_SCHEMA, strict=True)], schema=CANDLE_SCHEMA
+        )
+        table = with_attributes(table, dict.fromkeys(CANDLE_ATTRIBUTES, "unknown"))
+        return self._publish(TOKEN_CANDLES, f"token={token}/chain=solana/res=1m", table)
+
+    def alerts(self, day: str, calls: Sequence[tuple[str, str, datetime]]) -> Artifact:
+        """Alerts (alert id, token, time) of one day."""
+        rows = []
+        for alert_id, token, at in calls:
+            row = {field.name: _filler(field) for field in ALERTS.schema}
+            rows.append(row | {"alert_id": alert_id, "mint": token, "alert_ts_utc": at, "caller_name": f"by {token}"})
+        table = pa.Table.from_pylist(rows, schema=ALERTS.schema)
+        return self._publish(ALERTS, f"day={day}/chain=solana", table)
+
+    def frozen_set(self, of: str, selection: str, members: Sequence[Artifact]) -> Artifact:
+        rows = [
+            {
+                "logical_key": member.logical_key,
+                "artifact_id": member.artifact_id,
+                "artifact_type": member.artifact_type,
+                "schema_version": member.schema_version,
+                "content_hash": member.content_hash,
+                "row_count": member.row_count,
+                "min_ts": None,
+                "max_ts": None,
+            }
+            for member in members
+        ]
+        table = pa.Table.from_pylist(rows, schema=ARTIFACT_SET.schema)
+        ids = [member.artifact_id for member in members]
+        return self.publish("artifact_set", 1, f"of={of}/selection={selection}", table, ids)
+
+    def _publish(self, spec: ArtifactType, key: str, table: pa.Table) -> Artifact:
+        return self.publish(spec.name, spec.version, key, table)
+
+
+def _filler(field: pa.Field) -> object:
+    if field.nullable:
+        return None
+    if pa.types.is_integer(field.type):
+        return 1
+    return False if pa.types.is_boolean(field.type) else "x"
