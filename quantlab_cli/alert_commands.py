@@ -1,0 +1,85 @@
+"""``quantlab alerts``: bring Telegram exports in."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from quantlab_cli.lake_command import Invocation, LakeGroup
+from quantlab_cli.tables import Column, shown
+
+if TYPE_CHECKING:
+    from quantlab_assets.workflows.ingest_alerts import IngestReport
+    from quantlab_resources.lab import Lab
+
+DAY_COLUMNS = (
+    Column("day", "day (UTC)"),
+    Column("chain", "chain"),
+    Column("alerts", "alerts", is_number=True),
+    Column("artifactId", "artifact id"),
+)
+
+
+@click.group(cls=LakeGroup)
+def alerts() -> None:
+    """Bring Telegram exports in and find the alerts in them."""
+
+
+@alerts.command("ingest")
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="FILE...")
+@click.option(
+    "--date",
+    "day",
+    type=click.DateTime(["%Y-%m-%d"]),
+    help="Bring only this UTC day's alerts up to date, not all days.",
+)
+@click.option("--chain", metavar="CHAIN", help="Show only the alerts of this chain; all are stored.")
+@click.pass_obj
+def ingest(invocation: Invocation, files: tuple[Path, ...], day: datetime | None, chain: str | None) -> None:
+    """Read Telegram exports (Telegram Desktop's result.json) and bring alerts and all that rests on them up to date."""
+    from quantlab_assets.workflows.ingest_alerts import ingest_telegram_export
+    from quantlab_assets.workflows.refresh_research import refresh_research
+    from quantlab_cli.open_lake import running_on_new_or_existing
+
+    with running_on_new_or_existing(invocation) as runs:
+        only_day = None if day is None else day.date()
+        reports = [ingest_telegram_export(runs, path, only_day=only_day) for path in files]
+        days = {day for report in reports for day in report.days}
+        refresh_research(runs, days)
+        for path, report in zip(files, reports, strict=True):
+            click.echo(f"{shown(path)}: {messages_line(report)}")
+        _show_alerts_by_day(runs.lab, sorted(day.isoformat() for day in days), chain)
+        click.echo(f"{runs.counts.new:,} new artifacts; {runs.counts.published - runs.counts.new:,} were there already")
+
+
+def messages_line(report: IngestReport) -> str:
+    """What became of the messages, in one line."""
+    messages = sum(report.dispositions.values())
+    line = f"{messages:,} messages ({_counts(report.dispositions)})"
+    if report.quarantine_rules:
+        line += f"; quarantined by rule: {_counts(report.quarantine_rules)}"
+    return line
+
+
+def _counts(counts: dict[str, int]) -> str:
+    return ", ".join(f"{number:,} {shown(name)}" for name, number in sorted(counts.items(), key=lambda item: -item[1]))
+
+
+def _show_alerts_by_day(lab: Lab, days: list[str], chain: str | None) -> None:
+    from quantlab_cli.tables import show_rows
+    from quantlab_core.alerts.artifact_types import ALERTS
+    from quantlab_core.artifacts.logical_key import parse_key
+
+    rows = []
+    for day in days:
+        for head in lab.artifacts.heads(ALERTS.name, f"day={day}/"):
+            parts = parse_key(ALERTS, head.logical_key)
+            if head.row_count and chain in (None, parts["chain"]):
+                rows.append(
+                    {"day": day, "chain": parts["chain"], "alerts": head.row_count, "artifactId": head.artifact_id}
+                )
+    of_chain = "" if chain is None else f" of {shown(chain)}"
+    show_rows(rows, DAY_COLUMNS, "table", nothing=f"no alerts{of_chain} on these days")

@@ -1,0 +1,257 @@
+"""``quantlab experiments``: freeze inputs, simulate, and look at what came out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from quantlab_cli.experiment_arguments import parse_ids, parse_params, parse_selection, read_strategy
+from quantlab_cli.lake_command import Invocation, LakeGroup
+from quantlab_cli.tables import Column, Format, format_option, show_csv, show_facts, show_json, show_rows, show_table
+
+if TYPE_CHECKING:
+    from quantlab_assets.workflows.create_experiment import DaySelection
+    from quantlab_core.experiments.experiment import Experiment
+    from quantlab_resources.lab import Lab
+
+STATUSES = ("pending", "running", "completed", "failed", "cancelled")
+LIST_COLUMNS = (
+    Column("experimentId", "experiment id"),
+    Column("name", "name", shrinks=True),
+    Column("status", "status"),
+    Column("strategy", "strategy", shrinks=True),
+    Column("createdAt", "created (UTC)", shrinks=True),
+    Column("durationSeconds", "seconds", is_number=True),
+)
+
+
+@click.group(cls=LakeGroup)
+def experiments() -> None:
+    """Freeze inputs, simulate a strategy on them, and look at what came out."""
+
+
+@experiments.command("create")
+@click.option("--name", required=True, help="A name for people.")
+@click.option(
+    "--strategy",
+    required=True,
+    metavar="NAME|FILE",
+    help="A preset by name, or a .yaml or .json file; see docs/strategies.md.",
+)
+@click.option(
+    "--alerts", multiple=True, callback=parse_ids, metavar="IDS", help="Alerts artifacts or sets, comma-separated."
+)
+@click.option(
+    "--ohlcv", multiple=True, callback=parse_ids, metavar="IDS", help="Candle artifacts or sets, comma-separated."
+)
+@click.option(
+    "--select",
+    "selection",
+    callback=parse_selection,
+    metavar="alerts_v1,FROM..TO",
+    help="Alerts by day instead of by id.",
+)
+@click.option("--from", "start", metavar="ISO", help="Only alerts from then on: a date, or a time with zone.")
+@click.option(
+    "--to", "end", metavar="ISO", help="Only alerts up to then: a date with its whole day, or a time (not included)."
+)
+@click.option(
+    "--param",
+    "params",
+    multiple=True,
+    callback=parse_params,
+    metavar="K=V",
+    help="E.g. portfolio.stake=50; repeatable.",
+)
+@click.option("--description", help="What it is for.")
+@click.option("--id", "experiment_id", metavar="ID", help="Its id  [default: made from name and definition]")
+@format_option
+@click.pass_obj
+def create(
+    invocation: Invocation,
+    name: str,
+    strategy: str,
+    alerts: tuple[str, ...],
+    ohlcv: tuple[str, ...],
+    selection: DaySelection | None,
+    start: str | None,
+    end: str | None,
+    params: dict[str, Any],
+    description: str | None,
+    experiment_id: str | None,
+    output_format: Format,
+) -> None:
+    """Freeze inputs and a strategy as a new experiment.
+
+    Without --alerts or --select all current alerts are taken, without --ohlcv all current candles. An equal experiment
+    that exists is shown instead of making another.
+    """
+    if alerts and selection is not None:
+        raise click.UsageError("--alerts and --select exclude each other")
+    from quantlab_cli.open_lake import existing_lake, running
+
+    lab = existing_lake(invocation)
+    mapping = read_strategy(strategy)
+
+    from quantlab_assets.workflows.create_experiment import ExperimentRequest, create_experiment
+    from quantlab_core.experiments.experiment import DateRange
+
+    with running(lab) as runs:
+        experiment = create_experiment(
+            runs,
+            ExperimentRequest(
+                name=name,
+                strategy=mapping,
+                alerts=alerts,
+                ohlcv=ohlcv,
+                selection=selection,
+                date_range=DateRange(start, end),
+                params=params,
+                description=description,
+                experiment_id=experiment_id,
+            ),
+        )
+    _show_one(lab, experiment, output_format)
+    if output_format == "table" and experiment.status == "pending":
+        click.echo(f"run it: quantlab experiments execute {experiment.definition.experiment_id}")
+
+
+@experiments.command("execute")
+@click.argument("experiment_id", metavar="ID")
+@click.pass_obj
+def execute(invocation: Invocation, experiment_id: str) -> None:
+    """Simulate an experiment on its frozen inputs and write its report."""
+    from quantlab_cli.headlines import HEADLINE_COLUMNS, headline_row
+    from quantlab_cli.open_lake import existing_lake, running
+
+    lab = existing_lake(invocation)
+    lab.experiments.get(experiment_id)
+
+    from quantlab_assets.workflows.execute_experiment import execute_experiment
+
+    with running(lab) as runs:
+        execution = execute_experiment(runs, experiment_id)
+    if execution.was_completed_before:
+        click.echo(f"{experiment_id} was completed before; these are its results")
+    show_table([headline_row(lab, execution.experiment)], HEADLINE_COLUMNS)
+    click.echo(f"report: {execution.report}")
+
+
+@experiments.command("get")
+@click.argument("experiment_id", metavar="ID")
+@format_option
+@click.pass_obj
+def get(invocation: Invocation, experiment_id: str, output_format: Format) -> None:
+    """Show one experiment."""
+    from quantlab_cli.open_lake import existing_lake
+
+    lab = existing_lake(invocation)
+    _show_one(lab, lab.experiments.get(experiment_id), output_format)
+
+
+@experiments.command("list")
+@click.option("--status", type=click.Choice(STATUSES), help="Only experiments that stand so.")
+@click.option(
+    "--limit", type=click.IntRange(min=1), default=100, show_default=True, help="At most so many, newest first."
+)
+@format_option
+@click.pass_obj
+def list_experiments(invocation: Invocation, status: str | None, limit: int, output_format: Format) -> None:
+    """List experiments, newest first."""
+    from quantlab_cli.open_lake import existing_lake
+    from quantlab_core.experiments.experiment import ExperimentFilter, ExperimentStatus
+
+    wanted = None if status is None else ExperimentStatus(status)
+    found = existing_lake(invocation).experiments.list(ExperimentFilter(status=wanted, limit=limit + 1))
+    _show_many(found[:limit], output_format, nothing="no experiment matches")
+    if len(found) > limit:
+        click.echo(f"the list is cut at {limit}; --limit shows more", err=True)
+
+
+@experiments.command("find-by-inputs")
+@click.option(
+    "--artifacts",
+    required=True,
+    multiple=True,
+    callback=parse_ids,
+    metavar="IDS",
+    help="Artifact ids, comma-separated.",
+)
+@click.option(
+    "--match", type=click.Choice(["any", "all"]), default="any", show_default=True, help="Used any or all of them."
+)
+@format_option
+@click.pass_obj
+def find_by_inputs(invocation: Invocation, artifacts: tuple[str, ...], match: Any, output_format: Format) -> None:
+    """List experiments that used these artifacts, directly or through a frozen set."""
+    from quantlab_cli.open_lake import existing_lake
+
+    found = existing_lake(invocation).experiments.find_by_input_artifacts(artifacts, match)
+    _show_many(found, output_format, nothing="no experiment used them")
+
+
+def _show_many(found: Iterable[Experiment], output_format: Format, *, nothing: str) -> None:
+    from quantlab_cli.json_shapes import experiment_json
+
+    if output_format == "json":
+        show_json([experiment_json(experiment) for experiment in found])
+    else:
+        show_rows([_list_row(experiment) for experiment in found], LIST_COLUMNS, output_format, nothing=nothing)
+
+
+def _show_one(lab: Lab, experiment: Experiment, output_format: Format) -> None:
+    from quantlab_cli.headlines import HEADLINE_COLUMNS, headline_row
+    from quantlab_cli.json_shapes import experiment_json
+
+    document = experiment_json(experiment)
+    if output_format == "json":
+        show_json(document)
+        return
+    if output_format == "csv":
+        show_csv([_list_row(experiment)], [])
+        return
+    definition = experiment.definition
+    show_facts(
+        {
+            "experiment": definition.experiment_id,
+            "name": definition.name,
+            "description": definition.description,
+            "status": experiment.status.value,
+            "strategy": definition.config.strategy.get("name"),
+            "alerts from": definition.config.date_range.from_,
+            "alerts to": definition.config.date_range.to,
+            "alert set": definition.alert_set_id,
+            "candle set": definition.candle_set_id,
+            "definition": experiment.definition_artifact_id,
+            "created": definition.provenance.created_at,
+            "engine": definition.provenance.engine_version,
+            "attempt": None if experiment.execution is None else experiment.execution.attempt,
+            "completed": None if experiment.execution is None else experiment.execution.completed_at,
+            "error": None if experiment.execution is None else experiment.execution.error,
+            **document.get("outputs", {}),
+        }
+    )
+    if document.get("outputs", {}).get("metrics"):
+        click.echo()
+        show_table([headline_row(lab, experiment)], HEADLINE_COLUMNS)
+
+
+def _list_row(experiment: Experiment) -> dict[str, Any]:
+    definition, execution = experiment.definition, experiment.execution
+    return {
+        "experimentId": definition.experiment_id,
+        "name": definition.name,
+        "status": experiment.status.value,
+        "strategy": definition.config.strategy.get("name"),
+        "createdAt": definition.provenance.created_at,
+        "attempt": None if execution is None else execution.attempt,
+        "startedAt": None if execution is None else execution.started_at,
+        "completedAt": None if execution is None else execution.completed_at,
+        "durationSeconds": None if execution is None else execution.duration_s,
+        "error": None if execution is None else execution.error,
+        "alertSetId": definition.alert_set_id,
+        "candleSetId": definition.candle_set_id,
+        "definitionArtifactId": experiment.definition_artifact_id,
+    }

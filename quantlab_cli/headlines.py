@@ -1,0 +1,71 @@
+"""The few numbers that a person looks at first: headline metrics of an experiment, coverage of the alerts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from quantlab_cli.tables import Column
+
+if TYPE_CHECKING:
+    from quantlab_core.experiments.experiment import Experiment
+    from quantlab_resources.lab import Lab
+
+HEADLINE_COLUMNS = (
+    Column("strategy", "strategy"),
+    Column("trades", "trades", is_number=True),
+    Column("winRate", "win\nrate", is_number=True),
+    Column("meanReturn", "mean\nreturn", is_number=True),
+    Column("medianReturn", "median\nreturn", is_number=True),
+    Column("profitFactor", "profit\nfactor", is_number=True),
+    Column("maxDrawdown", "max\ndrawdown", is_number=True),
+    Column("totalPnl", "total\nPnL", is_number=True),
+)
+COVERAGE_HOURS = 24
+
+
+def headline_row(lab: Lab, experiment: Experiment) -> dict[str, str]:
+    """The row of a completed experiment in a table of `HEADLINE_COLUMNS`, as text."""
+    metrics = overall_metrics(lab, experiment)
+    definition = experiment.definition
+    return {
+        "strategy": str(definition.config.strategy.get("name") or definition.name),
+        "trades": f"{metrics['n_trades']:,.0f} of {metrics['n_alerts']:,.0f}",
+        "winRate": _percent(metrics["win_rate"], sign=""),
+        "meanReturn": _percent(metrics["mean_return"]),
+        "medianReturn": _percent(metrics["median_return"]),
+        "profitFactor": _number(metrics["profit_factor"]),
+        "maxDrawdown": _percent(metrics["max_drawdown"]),
+        "totalPnl": _number(metrics["total_pnl"]),
+    }
+
+
+def overall_metrics(lab: Lab, experiment: Experiment) -> Mapping[str, Any]:
+    """Value by metric over all alerts; empty before the experiment is completed."""
+    outputs = experiment.outputs
+    if outputs is None or outputs.metrics_artifact_id is None:
+        return {}
+    rows = lab.artifacts.read(outputs.metrics_artifact_id).select(["scope", "metric", "value"]).to_pylist()
+    return {row["metric"]: row["value"] for row in rows if row["scope"] == "all"}
+
+
+def coverage_line(lab: Lab) -> str | None:
+    """Which share of the alerts has well-covered 24 hours after it; None where coverage was never measured."""
+    from quantlab_core.coverage.artifact_types import ALERT_FORWARD_COVERAGE
+
+    heads = lab.artifacts.heads(ALERT_FORWARD_COVERAGE.name)
+    if not heads:
+        return None
+    rows = lab.artifacts.read(heads[0].artifact_id).select(["horizon_h", "verdict"]).to_pylist()
+    verdicts = [row["verdict"] for row in rows if row["horizon_h"] == COVERAGE_HOURS]
+    good = verdicts.count("good")
+    share = f" ({good / len(verdicts):.0%})" if verdicts else ""
+    return f"{good:,} of {len(verdicts):,} alerts{share} have good coverage of the {COVERAGE_HOURS} h after the call"
+
+
+def _percent(value: float | None, sign: str = "+") -> str:
+    return "-" if value is None else format(value, f"{sign}.1%")
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:,.2f}"

@@ -1,0 +1,118 @@
+"""``quantlab ohlcv``: bring candles in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from quantlab_cli.lake_command import Invocation, LakeGroup
+from quantlab_cli.tables import Column, show_rows, shown
+
+if TYPE_CHECKING:
+    from quantlab_assets.workflows.import_candles import ImportedFile
+    from quantlab_resources.lab import Lab
+
+# Written out, not imported: `--help` costs nothing then, and a test holds them to what the importer knows.
+RESOLUTION_NAMES = ("1m", "5m", "15m", "1h", "4h", "1d")
+PRICE_UNIT_NAMES = ("usd", "sol")
+VOLUME_UNIT_NAMES = ("usd", "sol", "token", "unknown")
+FORMATS = ("flat",)
+"""``flat`` is one candle per row, as Parquet or CSV, which are told apart by content."""
+
+FILE_COLUMNS = (
+    Column("file", "file", shrinks=True),
+    Column("candles", "candles", is_number=True),
+    Column("quarantined", "quarantined", is_number=True),
+    Column("first", "first (UTC)"),
+    Column("last", "last (UTC)"),
+)
+
+
+@click.group(cls=LakeGroup)
+def ohlcv() -> None:
+    """Bring candles in."""
+
+
+@ohlcv.command("import")
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="FILE...")
+@click.option("--token", metavar="ADDRESS", help="Token of all rows, where the file has no such column.")
+@click.option("--chain", metavar="CHAIN", help="Chain of all rows, where the file has no such column.")
+@click.option(
+    "--resolution", type=click.Choice(RESOLUTION_NAMES), default="1m", show_default=True, help="Length of the candles."
+)
+@click.option(
+    "--price-unit", type=click.Choice(PRICE_UNIT_NAMES), default="usd", show_default=True, help="Unit of the prices."
+)
+@click.option(
+    "--volume-unit", type=click.Choice(VOLUME_UNIT_NAMES), default="usd", show_default=True, help="Unit of the volume."
+)
+@click.option(
+    "--from", "start", metavar="ISO", help="The file was asked for candles from then on: a date, or a time with zone."
+)
+@click.option("--to", "end", metavar="ISO", help="And up to then: a date with its whole day, or a time (not included).")
+@click.option("--time-zone", metavar="ZONE", help="Zone of times that carry none, e.g. Europe/Berlin.")
+@click.option(
+    "--accept-regular-gaps", is_flag=True, help="The token really traded in the rhythm of a coarser interval."
+)
+@click.option("--source", type=click.Choice(FORMATS), default="flat", show_default=True, help="Format of the files.")
+@click.pass_obj
+def import_files(
+    invocation: Invocation, files: tuple[Path, ...], start: str | None, end: str | None, source: str, **declared: Any
+) -> None:
+    """Read candle files (Parquet or CSV, one candle per row) and bring all that rests on candles up to date.
+
+    What a file does not say must be declared; nothing is guessed. All files are checked before the first is stored.
+    """
+    from quantlab_assets.workflows.import_candles import import_candle_files
+    from quantlab_assets.workflows.refresh_research import refresh_research
+    from quantlab_cli.open_lake import running_on_new_or_existing
+    from quantlab_core.experiments.alert_range import parse_alert_range
+    from quantlab_core.experiments.experiment import DateRange
+    from quantlab_resources.candles.candle_file import CandleFileDeclaration
+
+    span = parse_alert_range(DateRange(start, end))
+    declaration = CandleFileDeclaration(span_from=span.start, span_to=span.end, **declared)
+    with running_on_new_or_existing(invocation) as runs:
+        imported = import_candle_files(runs, files, declaration)
+        refresh_research(runs, {day for file in imported for day in file.cohort_days()})
+        show_imported(runs.lab, imported)
+        click.echo(f"{runs.counts.new:,} new artifacts; {runs.counts.published - runs.counts.new:,} were there already")
+
+
+def show_imported(lab: Lab, imported: list[ImportedFile]) -> None:
+    """What came in from each file, and why rows were quarantined."""
+    rows = [
+        {
+            "file": file.path.name,
+            "candles": file.candles,
+            "quarantined": file.quarantined,
+            "first": _minute(file.first_ts),
+            "last": _minute(file.last_ts),
+        }
+        for file in imported
+    ]
+    show_rows(rows, FILE_COLUMNS, "table", nothing="no files")
+    for file in imported:
+        if file.quarantined:
+            click.echo(f"{shown(file.path.name)}: quarantined {_reasons(lab, file.file)}")
+
+
+def _reasons(lab: Lab, file_key: str) -> str:
+    """Rules that rejected rows of the file, with the number of rows and one reason as an example."""
+    from collections import Counter
+
+    from quantlab_core.candles.artifact_types import CANDLES_QUARANTINE
+
+    (head,) = lab.artifacts.heads(CANDLES_QUARANTINE.name, f"file={file_key}")
+    rows = lab.artifacts.read(head.artifact_id).select(["row_number", "rule_id", "reason"]).to_pylist()
+    examples = {row["rule_id"]: row for row in reversed(rows)}
+    return "; ".join(
+        f"{number:,} {rule} (e.g. row {examples[rule]['row_number']}: {shown(examples[rule]['reason'])})"
+        for rule, number in Counter(row["rule_id"] for row in rows).most_common()
+    )
+
+
+def _minute(instant: Any) -> str | None:
+    return None if instant is None else f"{instant:%Y-%m-%d %H:%M}"

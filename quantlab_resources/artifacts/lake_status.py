@@ -1,0 +1,119 @@
+"""How a lake stands: what it holds by type, its experiments by status, and what each part takes up on disk.
+
+The counts come from the manifest and cost a few milliseconds; nothing is verified here (see `verification`).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from quantlab_core.artifacts.artifact import ArtifactStatus
+from quantlab_resources.artifacts.artifact_store import ParquetArtifactStore
+from quantlab_resources.lake_paths import LakePaths
+
+_BY_TYPE = """
+SELECT a.artifact_type, a.status, count(*), sum(a.row_count), sum(coalesce(a.byte_size, 0)), count(h.artifact_id)
+FROM artifacts a
+LEFT JOIN artifact_heads h
+    ON h.artifact_type = a.artifact_type AND h.logical_key = a.logical_key AND h.artifact_id = a.artifact_id
+GROUP BY a.artifact_type, a.status
+ORDER BY a.artifact_type, a.status
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class TypeStatus:
+    """All artifacts of one type. ``byte_size`` counts their Parquet files; it is unknown, and 0, for adopted ones."""
+
+    artifact_type: str
+    active: int
+    superseded: int
+    tombstoned: int
+    heads: int
+    rows: int
+    byte_size: int
+
+
+@dataclass(frozen=True, slots=True)
+class PartStatus:
+    """What one part of the lake takes up on disk."""
+
+    name: str
+    path: Path
+    byte_size: int
+
+
+@dataclass(frozen=True, slots=True)
+class LakeStatus:
+    """``experiments`` counts them by the status at which they stand."""
+
+    home: Path
+    types: tuple[TypeStatus, ...]
+    experiments: Mapping[str, int]
+    parts: tuple[PartStatus, ...]
+
+
+def lake_status(store: ParquetArtifactStore) -> LakeStatus:
+    """The status of the store's lake. Raises LakeNotFoundError, IntegrityError for a damaged manifest."""
+    with store.manifest.reading() as connection:
+        counted = list(connection.execute(_BY_TYPE))
+    experiments: dict[str, int] = {}
+    for entry in store.journal.list_latest():
+        experiments[entry.status.value] = experiments.get(entry.status.value, 0) + 1
+    return LakeStatus(
+        home=store.paths.home,
+        types=tuple(_type_status(name, counted) for name in dict.fromkeys(row[0] for row in counted)),
+        experiments=dict(sorted(experiments.items())),
+        parts=_parts(store.paths),
+    )
+
+
+def _type_status(name: str, counted: list[tuple[str, str, int, int, int, int]]) -> TypeStatus:
+    rows = [row for row in counted if row[0] == name]
+    by_status = {status: number for _, status, number, *_ in rows}
+    return TypeStatus(
+        artifact_type=name,
+        active=by_status.get(ArtifactStatus.ACTIVE.value, 0),
+        superseded=by_status.get(ArtifactStatus.SUPERSEDED.value, 0),
+        tombstoned=by_status.get(ArtifactStatus.TOMBSTONED.value, 0),
+        heads=sum(row[5] for row in rows),
+        rows=sum(row[3] for row in rows),
+        byte_size=sum(row[4] for row in rows),
+    )
+
+
+def _parts(paths: LakePaths) -> tuple[PartStatus, ...]:
+    own = {
+        "manifest": paths.manifest_db.parent,
+        "artifacts": paths.artifacts_root,
+        "projections": paths.projection_cache,
+        "experiment index": paths.experiment_db.parent,
+        "dagster": paths.home / "dagster",
+    }
+    inside_artifacts = {"raw files": paths.raw_files, "quarantine": paths.quarantine, "staging": paths.staging}
+    sizes = {name: _bytes_below(path) for name, path in {**own, **inside_artifacts}.items()}
+    sizes["artifacts"] -= sum(sizes[name] for name in inside_artifacts)
+    parts = [PartStatus(name, path, sizes[name]) for name, path in {**own, **inside_artifacts}.items()]
+    if all(path.is_relative_to(paths.home) for path in own.values()):
+        other = _bytes_below(paths.home) - sum(sizes.values())
+        parts.append(PartStatus("everything else", paths.home, other))
+    return tuple(parts)
+
+
+def _bytes_below(folder: Path) -> int:
+    """Sizes of all files below ``folder``; what vanishes meanwhile counts nothing."""
+    size, waiting = 0, [str(folder)]
+    while waiting:
+        try:
+            with os.scandir(waiting.pop()) as entries:
+                for entry in entries:
+                    if entry.is_dir(follow_symlinks=False):
+                        waiting.append(entry.path)
+                    else:
+                        size += entry.stat(follow_symlinks=False).st_size
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+    return size
