@@ -82,7 +82,7 @@ def _traps(dice: Dice, tokens: tuple[DemoToken, ...]) -> list[Aside]:
     glued_early, glued_late = tokens[3], tokens[-6]
     return [
         _said(dice, _at(dice, 1, 12), marked("cashtag", "$MOSS"), " looks ready again"),
-        _said(dice, _at(dice, 4, 20), "anyone still in ", marked("cashtag", "$PLITE"), "?"),
+        _said(dice, _at(dice, 4, 20), marked("cashtag", "$PLITE")),
         _said(dice, _at(dice, 2, 15), "dev sold, look: ", marked("link", f"https://solscan.io/tx/{signature}")),
         _said(dice, _at(dice, 6, 9), f"{signature} is the transaction, it went through"),
         _said(dice, _at(dice, 3, 10), f"my wallet {wallet} send sol pls"),

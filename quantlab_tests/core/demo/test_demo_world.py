@@ -19,7 +19,7 @@ from quantlab_core.demo.demo_calls import Call, Wording, scheduled_calls
 from quantlab_core.demo.demo_cast import CALLERS, DemoToken, Story, demo_tokens
 from quantlab_core.demo.demo_world import DEMO_CANDLE_SCHEMA, DemoWorld, demo_world
 
-DIGEST_OF_SEED_7 = "ceb669eae66d84c10f0169979a41aceabe26e5eb5fafc4804dc090c76419b57a"
+DIGEST_OF_SEED_7 = "4126a04337c5f395caef77dc6432d18b351e64a34135aa5caa315add671b0674"
 
 
 @cache
