@@ -7,7 +7,6 @@ Text is ISO 8601 with a zone. Text with a date but no zone needs a declared IANA
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -17,7 +16,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from quantlab_core.artifacts.artifact_type import UTC_TIMESTAMP
-from quantlab_core.candles.arrow_columns import Column, Mask, compute, is_valid, matches, one_array
+from quantlab_core.candles.arrow_columns import Column, Integers, Mask, compute, is_valid, matches, one_array
 from quantlab_core.errors import CandleFileError
 
 TimeForm = Literal[
@@ -53,7 +52,7 @@ class ParsedTimes:
 
 
 def parse_times(
-    values: Column, *, subject: str, time_zone: str | None = None, row_numbers: Sequence[int] | None = None
+    values: Column, *, subject: str, time_zone: str | None = None, row_numbers: Integers | None = None
 ) -> ParsedTimes:
     """The instants of one file's time column.
 
@@ -62,7 +61,7 @@ def parse_times(
     file mixes forms or units, when a date or zone is missing, and when no value can be read.
     """
     column = one_array(values)
-    numbers = row_numbers or range(1, len(column) + 1)
+    numbers = np.arange(1, len(column) + 1) if row_numbers is None else row_numbers
     kind: Any = column.type
     if pa.types.is_timestamp(kind):
         if kind.tz is not None:
@@ -79,7 +78,7 @@ def parse_times(
     return _from_text(compute.utf8_trim_whitespace(compute.cast(column, pa.string())), subject, time_zone, numbers)
 
 
-def _from_text(text: pa.Array[Any], subject: str, time_zone: str | None, numbers: Sequence[int]) -> ParsedTimes:
+def _from_text(text: pa.Array[Any], subject: str, time_zone: str | None, numbers: Integers) -> ParsedTimes:
     forms = {
         "epoch numbers": matches(text, _NUMBER),
         "times with a zone": matches(text, _ZONED),
@@ -144,7 +143,7 @@ def _in_zone(local: pa.Array[Any], subject: str, time_zone: str | None) -> Parse
     return ParsedTimes(compute.cast(zoned, UTC_TIMESTAMP), "in the declared zone")
 
 
-def _from_epoch(values: pa.Array[Any], subject: str, numbers: Sequence[int]) -> ParsedTimes:
+def _from_epoch(values: pa.Array[Any], subject: str, numbers: Integers) -> ParsedTimes:
     is_known = is_valid(values)
     stamps = compute.fill_null(values, 0).to_numpy(zero_copy_only=False)
     unit_of_row: dict[TimeForm, Mask] = {}

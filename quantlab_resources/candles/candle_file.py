@@ -101,7 +101,6 @@ def read_candle_file(path: Path, declaration: CandleFileDeclaration, *, as_of: d
 
     rejections = [Rejection(row.row_number, "row_malformed", row.reason) for row in raw.malformed]
     rejections += _unreadable(raw, columns, times, tokens, {name: bad for name, (_, bad) in numbers.items()})
-    rejected_numbers = {rejection.row_number for rejection in rejections}
     all_rows = pa.table(
         {
             "row_number": pa.array(raw.row_numbers, pa.int64()),
@@ -111,8 +110,8 @@ def read_candle_file(path: Path, declaration: CandleFileDeclaration, *, as_of: d
             **{name: values for name, (values, _) in numbers.items()},
         }
     )
-    readable = row_positions(_not_in(raw.row_numbers, rejected_numbers))
-    rows = rows_at(all_rows, readable)
+    is_rejected = np.isin(raw.row_numbers, [rejection.row_number for rejection in rejections])
+    rows = rows_at(all_rows, row_positions(~is_rejected))
     refuse_mixed_intervals(
         rows,
         resolution=declaration.resolution,
@@ -179,11 +178,7 @@ def _unreadable(
         for row in row_positions(no_number).tolist():
             value = raw.table[columns[name]][row].as_py()
             found.setdefault(row, ("number_unreadable", f"{name} {value!r} is not a number"))
-    return [Rejection(raw.row_numbers[row], rule_id, reason) for row, (rule_id, reason) in sorted(found.items())]
-
-
-def _not_in(row_numbers: tuple[int, ...] | range, rejected: set[int]) -> Mask:
-    return ~np.isin(np.array(row_numbers, dtype=np.int64), np.array(sorted(rejected), dtype=np.int64))
+    return [Rejection(int(raw.row_numbers[row]), rule_id, reason) for row, (rule_id, reason) in sorted(found.items())]
 
 
 def _check_span(candles: pa.Table, declaration: CandleFileDeclaration, subject: str) -> None:
@@ -216,9 +211,8 @@ def _attributes(declaration: CandleFileDeclaration) -> dict[str, str]:
 def _quarantine(raw: RawRows, rows: pa.Table, rejections: list[Rejection]) -> pa.Table:
     """The rejected rows as they stood in the file, with what is known of their token and time."""
     malformed = {row.row_number: row.text for row in raw.malformed}
-    numbers = np.array(raw.row_numbers, dtype=np.int64)
     in_table = [rejection for rejection in rejections if rejection.row_number not in malformed]
-    positions = np.searchsorted(numbers, [rejection.row_number for rejection in in_table]).astype(np.int64)
+    positions = np.searchsorted(raw.row_numbers, [rejection.row_number for rejection in in_table]).astype(np.int64)
     known = rows_at(rows.select(["row_number", "token_address", "chain", "ts"]), positions).to_pylist()
     payloads = rows_at(raw.table, positions).to_pylist()
     shown = {

@@ -13,7 +13,7 @@ import pyarrow as pa
 from quantlab_core.artifacts.artifact import Artifact
 from quantlab_core.artifacts.artifact_store import ArtifactStore
 from quantlab_core.artifacts.table_attributes import attributes_of
-from quantlab_core.candles.arrow_columns import microseconds, rows_at
+from quantlab_core.candles.arrow_columns import microseconds
 from quantlab_core.candles.artifact_types import CANDLE_SCHEMA, IMPORTED_CANDLES
 from quantlab_core.candles.candle_source import CandleRequest, SourcedCandles
 from quantlab_core.candles.duplicate_candles import merge_candles
@@ -164,7 +164,7 @@ def _between(table: pa.Table, rows: _TokenRows, start: datetime, end: datetime) 
     """A copy of the token's candles that open in [start, end), so that the file's table can be let go."""
     of_token = table.slice(rows.start, rows.stop - rows.start)
     bounds = np.searchsorted(microseconds(of_token["ts"]), [epoch_microseconds(start), epoch_microseconds(end)])
-    return rows_at(of_token, np.arange(bounds[0], bounds[1], dtype=np.int64))
+    return of_token.take(pa.array(np.arange(bounds[0], bounds[1]), pa.int64()))
 
 
 def _sourced(answer: _Answer) -> SourcedCandles:

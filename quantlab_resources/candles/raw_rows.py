@@ -13,14 +13,16 @@ from io import StringIO
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
 
+from quantlab_core.candles.arrow_columns import Integers
 from quantlab_core.errors import CandleFileError, NotFoundError, StorageError
 
 MAX_CSV_BYTES = 512 * 1024**2
-MAX_PARQUET_CELLS = 100_000_000
+MAX_PARQUET_CELLS = 40_000_000
 MAX_PARQUET_BYTES = 2 * 1024**3
 _HEADER_BYTES = 64 * 1024
 _PARQUET_MAGIC = b"PAR1"
@@ -40,7 +42,7 @@ class RawRows:
     """``table`` has the file's columns and types (CSV: text); ``row_numbers`` are theirs in the file, from 1."""
 
     table: pa.Table
-    row_numbers: tuple[int, ...] | range
+    row_numbers: Integers
     malformed: tuple[MalformedRow, ...] = ()
 
     @property
@@ -80,7 +82,7 @@ def _read_parquet(path: Path) -> RawRows:
     except (pa.ArrowException, OSError) as error:
         raise CandleFileError(f"{path}: damaged Parquet file ({_one_line(error)}); fetch it again") from error
     _refuse_repeated(path, table.column_names)
-    return RawRows(table, range(1, table.num_rows + 1))
+    return RawRows(table, np.arange(1, table.num_rows + 1, dtype=np.int64))
 
 
 def _read_csv(path: Path, start: bytes, size: int) -> RawRows:
@@ -114,9 +116,9 @@ def _read_csv(path: Path, start: bytes, size: int) -> RawRows:
         )
         for row in skipped
     )
-    gone = {row.row_number for row in malformed}
-    numbers = tuple(number for number in range(1, table.num_rows + len(gone) + 1) if number not in gone)
-    return RawRows(table, numbers, malformed)
+    every_number = np.arange(1, table.num_rows + len(malformed) + 1, dtype=np.int64)
+    skipped_numbers = np.array([row.row_number for row in malformed], dtype=np.int64)
+    return RawRows(table, np.setdiff1d(every_number, skipped_numbers, assume_unique=True), malformed)
 
 
 def _header(path: Path, start: bytes) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
@@ -37,7 +38,7 @@ def test_units_in_one_file_are_not_mixed() -> None:
 
 def test_rows_are_named_by_their_number_in_the_file() -> None:
     with pytest.raises(CandleFileError, match=r"seconds \(row 4\) and milliseconds \(row 9\)"):
-        parse_times(pa.array([SECONDS, SECONDS * 1000]), subject="f", row_numbers=[4, 9])
+        parse_times(pa.array([SECONDS, SECONDS * 1000]), subject="f", row_numbers=np.array([4, 9]))
 
 
 def test_a_number_that_is_no_stamp_of_this_century_is_unreadable_and_a_column_of_them_is_refused() -> None:
