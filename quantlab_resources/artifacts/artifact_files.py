@@ -33,7 +33,7 @@ from quantlab_resources.artifacts.parquet_files import (
     to_parquet,
     with_schema_of,
 )
-from quantlab_resources.artifacts.sidecar import describes, read_sidecar, sidecar_bytes
+from quantlab_resources.artifacts.sidecar import check_provenance, describes, read_sidecar, sidecar_bytes
 from quantlab_resources.artifacts.utc_text import microseconds, milliseconds
 from quantlab_resources.lake_paths import LakePaths
 
@@ -66,6 +66,7 @@ def prepare(request: PublishRequest) -> PreparedTable:
     """Validate a request and hash its content. Raises SchemaError, LogicalKeyError, InvalidInputError, StorageError."""
     table, spec, file_hash = incoming_table(request)
     check_logical_key(spec, request.logical_key)
+    check_provenance(request)
     artifact_stem(spec, request.logical_key, request.filename_hint, "0" * max(SUFFIX_LENGTHS))
     normal = to_normal_form(table, spec)
     return PreparedTable(request, spec, normal, hash_of_normal_form(normal, spec), file_hash)

@@ -6,7 +6,8 @@ publication. Whoever reads sees either all of it or nothing.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Self
@@ -43,6 +44,7 @@ from quantlab_resources.artifacts.incoming_tables import registered_type
 from quantlab_resources.artifacts.manifest import Manifest
 from quantlab_resources.artifacts.manifest_transaction import NewArtifact, Publication
 from quantlab_resources.artifacts.parquet_files import decode, read_verified_bytes, with_schema_of, without_identity
+from quantlab_resources.artifacts.recovery import clear_leftovers
 from quantlab_resources.artifacts.writers_lock import publishing
 from quantlab_resources.lake_paths import LakePaths
 
@@ -59,6 +61,7 @@ class ParquetArtifactStore:
         self.clock = clock
         self.manifest = Manifest(paths, clock=clock)
         self.journal = ExperimentJournal(self.manifest)
+        self._has_cleared_leftovers = False
 
     @classmethod
     def create(cls, paths: LakePaths, *, clock: Clock) -> Self:
@@ -126,7 +129,7 @@ class ParquetArtifactStore:
         """
         prepared = [prepare(request) for request in requests]
         _check_one_content_per_key(prepared)
-        with publishing(self.paths):
+        with self.publishing():
             self._check_inputs(prepared)
             stored = [self._store(table) for table in prepared]
             sync_folders(self.paths, [files for files in stored if files.byte_size])
@@ -186,12 +189,12 @@ class ParquetArtifactStore:
 
         Raises ArtifactNotFoundError, and SupersedeError for another type, itself, a cycle, or one that is not active.
         """
-        with publishing(self.paths), self.manifest.writing() as transaction:
+        with self.publishing(), self.manifest.writing() as transaction:
             transaction.supersede(new_artifact_id, old_artifact_id, reason=reason)
 
     def tombstone(self, artifact_id: str, *, reason: str) -> None:
         """Withdraw an artifact: it stays readable and traceable but is no head and answers no publish."""
-        with publishing(self.paths), self.manifest.writing() as transaction:
+        with self.publishing(), self.manifest.writing() as transaction:
             transaction.tombstone(artifact_id, reason=reason)
 
     def read(self, artifact_id: str) -> pa.Table:
@@ -214,6 +217,16 @@ class ParquetArtifactStore:
         except QuantlabError:
             return False
         return True
+
+    @contextmanager
+    def publishing(self) -> Iterator[None]:
+        """Keep recovery away while files are brought in that no row names yet. Raises LakeNotFoundError."""
+        self.manifest.check()
+        if not self._has_cleared_leftovers:
+            clear_leftovers(self.paths, self.manifest)
+            self._has_cleared_leftovers = True
+        with publishing(self.paths):
+            yield
 
     def close(self) -> None:
         """Let go of this thread's connection; the store can be used again afterwards."""

@@ -87,6 +87,11 @@ class Manifest:
                     connection.execute("ROLLBACK")
                 raise
 
+    def check(self) -> None:
+        """Raise LakeNotFoundError, ConflictError or IntegrityError unless there is a manifest that can be used."""
+        with self._sqlite_errors():
+            self._connection()
+
     def close(self) -> None:
         """Close this thread's connection; the next use opens another."""
         connection: apsw.Connection | None = getattr(self._local, "connection", None)

@@ -30,7 +30,6 @@ from quantlab_resources.artifacts.durable_files import (
     sync_directory,
     write_all,
 )
-from quantlab_resources.artifacts.writers_lock import publishing
 from quantlab_resources.lake_paths import LakePaths
 
 _BLOCK_BYTES = 1024 * 1024
@@ -53,7 +52,7 @@ def archive_raw_file(
     """
     if not isinstance(RAW_FILE.asset, Mapping) or kind not in RAW_FILE.asset:
         raise InvalidInputError(f"{path}: {kind!r} is no kind of raw file; known: {', '.join(RAW_FILE.assets)}")
-    with publishing(store.paths):
+    with store.publishing():
         digest, size = _archive(store.paths, path)
     return store.publish(
         PublishRequest(

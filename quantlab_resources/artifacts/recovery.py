@@ -9,14 +9,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from quantlab_core.errors import StorageError
 from quantlab_resources.artifacts.artifact_files import resolve
-from quantlab_resources.artifacts.artifact_store import ParquetArtifactStore
 from quantlab_resources.artifacts.durable_files import make_directory, storage_errors, sync_directory
-from quantlab_resources.artifacts.event_files import event_numbers, event_path
+from quantlab_resources.artifacts.event_files import event_path
+from quantlab_resources.artifacts.manifest import Manifest
 from quantlab_resources.artifacts.writers_lock import cleaning_up
 from quantlab_resources.lake_paths import LakePaths
+
+if TYPE_CHECKING:
+    from quantlab_resources.artifacts.artifact_store import ParquetArtifactStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,43 +43,61 @@ def recover(store: ParquetArtifactStore, *, wait_s: float = 30.0) -> RecoveryRep
     Files that no row names are moved to ``_quarantine/orphans``, not deleted: publishing their content again makes them
     anew. Raises StorageError when publishers stay busy or the disk refuses, LakeNotFoundError when there is no lake.
     """
-    with store.manifest.reading():
-        pass  # a missing lake is an error, not something to clean
+    store.manifest.check()
     with cleaning_up(store.paths, wait_s=wait_s) as is_alone:
         if not is_alone:
             raise StorageError(f"{store.paths.writers_lock}: others are publishing; nothing was changed, repeat later")
         return RecoveryReport(
             staging_files=tuple(_remove_staging_files(store.paths)),
-            event_files=tuple(_remove_uncommitted_events(store)),
-            orphans=tuple(_move_orphans(store)),
+            event_files=tuple(_remove_uncommitted_events(store.paths, store.manifest)),
+            orphans=tuple(_move_orphans(store.paths, store.manifest)),
         )
 
 
+def clear_leftovers(paths: LakePaths, manifest: Manifest) -> None:
+    """The cheap part, done by a store before its first publish: staging and event files, unless others are publishing."""
+    if not (_names(paths.staging) or _uncommitted_events(paths, manifest)):
+        return
+    with cleaning_up(paths, wait_s=0.0) as is_alone:
+        if is_alone:
+            list(_remove_staging_files(paths))
+            list(_remove_uncommitted_events(paths, manifest))
+
+
+def _names(folder: Path) -> list[Path]:
+    with storage_errors(folder):
+        return sorted(path for path in folder.iterdir() if path.is_file()) if folder.is_dir() else []
+
+
 def _remove_staging_files(paths: LakePaths) -> Iterator[Path]:
-    with storage_errors(paths.staging):
-        found = sorted(path for path in paths.staging.iterdir() if path.is_file()) if paths.staging.is_dir() else []
-    for path in found:
-        with storage_errors(path):
-            path.unlink(missing_ok=True)
+    for path in _names(paths.staging):
+        _remove(path)
         yield path
 
 
-def _remove_uncommitted_events(store: ParquetArtifactStore) -> Iterator[Path]:
-    with store.manifest.reading() as connection:
+def _uncommitted_events(paths: LakePaths, manifest: Manifest) -> list[Path]:
+    """Event files after the last committed one, and staged ones. Only while nobody else publishes are they leftovers."""
+    with manifest.reading() as connection:
         last: int = connection.execute("SELECT coalesce(max(seq), 0) FROM events").get
-    events = store.paths.events
-    stale = [event_path(events, seq) for seq in event_numbers(events) if seq > last]
-    with storage_errors(events):
-        stale += sorted(events.glob("staged-*"))
-    for path in stale:
-        with storage_errors(path):
-            path.unlink(missing_ok=True)
+    names = _names(paths.events)
+    last_name = event_path(paths.events, last).name
+    return [path for path in names if path.name > last_name or path.name.startswith("staged-")]
+
+
+def _remove_uncommitted_events(paths: LakePaths, manifest: Manifest) -> Iterator[Path]:
+    for path in _uncommitted_events(paths, manifest):
+        _remove(path)
         yield path
 
 
-def _move_orphans(store: ParquetArtifactStore) -> Iterator[Path]:
-    root = store.paths.artifacts_root
-    with store.manifest.reading() as connection:
+def _remove(path: Path) -> None:
+    with storage_errors(path):
+        path.unlink(missing_ok=True)
+
+
+def _move_orphans(paths: LakePaths, manifest: Manifest) -> Iterator[Path]:
+    root = paths.artifacts_root
+    with manifest.reading() as connection:
         stored = [
             path for row in connection.execute("SELECT path_parquet, path_sidecar FROM artifacts") for path in row
         ]
@@ -83,10 +105,10 @@ def _move_orphans(store: ParquetArtifactStore) -> Iterator[Path]:
             row[0].rpartition("sha256=")[2]
             for row in connection.execute("SELECT logical_key FROM artifacts WHERE artifact_type = 'raw_file_v1'")
         }
-    registered = {resolve(store.paths, path) for path in stored} | {store.paths.raw_files / sha256 for sha256 in raw}
-    for path in _artifact_files(store.paths):
+    registered = {resolve(paths, path) for path in stored} | {paths.raw_files / sha256 for sha256 in raw}
+    for path in _artifact_files(paths):
         if path not in registered:
-            _move(path, store.paths.quarantine / "orphans" / path.relative_to(root))
+            _move(path, paths.quarantine / "orphans" / path.relative_to(root))
             yield path
 
 

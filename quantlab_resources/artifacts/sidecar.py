@@ -18,8 +18,20 @@ from quantlab_core.errors import InvalidInputError
 from quantlab_resources.artifacts.durable_files import storage_errors
 
 
+def check_provenance(request: PublishRequest) -> None:
+    """Raise InvalidInputError unless tags are text and everything a request says about its origin is JSON in UTF-8."""
+    label = f"{request.artifact_type} {request.logical_key[:100]}"
+    if not all(isinstance(text, str) for pair in request.tags.items() for text in pair):
+        raise InvalidInputError(f"{label}: names and values of tags must be text")
+    parts = [dict(request.params), dict(request.tags), list(request.input_artifact_ids), request.run_id]
+    try:
+        json.dumps([parts, request.supersede_reason], ensure_ascii=False, allow_nan=False, sort_keys=True).encode()
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InvalidInputError(f"{label}: params and tags must be JSON in UTF-8 ({str(error)[:100]})") from error
+
+
 def sidecar_bytes(artifact: Artifact, spec: ArtifactType, request: PublishRequest, created_at: str) -> bytes:
-    """The sidecar of a new artifact. Raises InvalidInputError when its params are not JSON."""
+    """The sidecar of a new artifact, whose request `check_provenance` has passed."""
     writer = request.writer
     body = {
         "artifact_id": artifact.artifact_id,
@@ -51,12 +63,7 @@ def sidecar_bytes(artifact: Artifact, spec: ArtifactType, request: PublishReques
         "tags": dict(request.tags),
         "paths": {"parquet": artifact.path_parquet, "sidecar": artifact.path_sidecar},
     }
-    try:
-        return json.dumps(body, ensure_ascii=False, indent=1, allow_nan=False).encode() + b"\n"
-    except (TypeError, ValueError) as error:
-        raise InvalidInputError(
-            f"{spec.label} {artifact.logical_key}: params and tags must be JSON and UTF-8 ({error})"
-        ) from error
+    return json.dumps(body, ensure_ascii=False, allow_nan=False, indent=1).encode() + b"\n"
 
 
 def read_sidecar(path: Path) -> dict[str, Any] | None:

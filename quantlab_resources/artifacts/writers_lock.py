@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from quantlab_resources.artifacts.durable_files import make_directory, storage_errors
+from quantlab_resources.artifacts.durable_files import storage_errors
 from quantlab_resources.lake_paths import LakePaths
 
 _POLL_S = 0.02
@@ -41,7 +41,6 @@ def cleaning_up(paths: LakePaths, *, wait_s: float) -> Iterator[bool]:
 
 
 def _open(paths: LakePaths) -> int:
-    make_directory(paths.writers_lock.parent)
     with storage_errors(paths.writers_lock):
         return os.open(paths.writers_lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
 
