@@ -18,22 +18,6 @@ from quantlab_resources.projections.duckdb_file import open_projection, writing_
 from quantlab_tests.resources.projections.small_lake import SmallLake
 
 HOSTILE_IDS = ["", ".", "..", "../p", "a/b", "/etc/p", ".hidden", "a\0b", "a b", "p\n", "x" * 300, "é", "a'b", "-p"]
-    "",
-    ".",
-    "..",
-    "../p",
-    "a/b",
-    "/etc/p",
-    ".hidden",
-    "a\0b",
-    "a b",
-    "p\n",
-    "x" * 300,
-    "é",
-    "a'b",
-    'a"b',
-    "-p",
-]
 HOSTILE_TABLES = ["", "a b", 'a"; DROP TABLE x; --', "a'b", "1a", "a-b", "main.a", "x" * 64, "ä"]
 
 
