@@ -15,6 +15,9 @@ from quantlab_core.simulation.portfolio import PortfolioRun
 DAYS_PER_YEAR = 365
 _DAY_MS = 86_400_000
 
+ROUNDING = 1e-12
+"""Returns and deviations up to this size are rounding: they count as zero, so nothing is divided by them."""
+
 
 def daily_equity(run: PortfolioRun) -> list[float]:
     """Starting capital, then equity at the end of every UTC day from the first to the last event.
@@ -43,7 +46,7 @@ def sharpe_daily_365(returns: Sequence[float]) -> float | None:
         return None
     mean = math.fsum(returns) / len(returns)
     deviation = math.sqrt(math.fsum((value - mean) ** 2 for value in returns) / (len(returns) - 1))
-    return mean / deviation * math.sqrt(DAYS_PER_YEAR) if deviation > 0 else None
+    return mean / deviation * math.sqrt(DAYS_PER_YEAR) if deviation > ROUNDING else None
 
 
 def sortino(returns: Sequence[float]) -> float | None:
@@ -51,7 +54,7 @@ def sortino(returns: Sequence[float]) -> float | None:
     if len(returns) < 2:
         return None
     downside = math.sqrt(math.fsum(min(value, 0.0) ** 2 for value in returns) / len(returns))
-    return math.fsum(returns) / len(returns) / downside * math.sqrt(DAYS_PER_YEAR) if downside > 0 else None
+    return math.fsum(returns) / len(returns) / downside * math.sqrt(DAYS_PER_YEAR) if downside > ROUNDING else None
 
 
 def max_drawdown(equity: Sequence[float]) -> float:
@@ -68,7 +71,7 @@ def calmar(equity: Sequence[float]) -> float | None:
     """Compound yearly return / |max drawdown|; None without a drawdown or where the yearly return is not finite."""
     drawdown = max_drawdown(equity)
     days = len(equity) - 1
-    if drawdown == 0 or days < 2:
+    if drawdown >= -ROUNDING or days < 2:
         return None
     try:
         yearly: float = (equity[-1] / equity[0]) ** (DAYS_PER_YEAR / days) - 1.0

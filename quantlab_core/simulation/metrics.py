@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 
 from quantlab_core.simulation.alert_outcome import AlertOutcome
 from quantlab_core.simulation.equity_statistics import (
+    ROUNDING,
     calmar,
     daily_equity,
     daily_returns,
@@ -85,8 +86,8 @@ def _trade_metrics(outcomes: Sequence[AlertOutcome]) -> Mapping[str, tuple[float
     n = len(positions)
     returns = sorted(position.net_return for position in positions)
     pnls = [position.pnl for position in positions]
-    wins = [pnl for pnl in pnls if pnl > 0]
-    losses = [pnl for pnl in pnls if pnl < 0]
+    wins = [position.pnl for position in positions if position.net_return > ROUNDING]
+    losses = [position.pnl for position in positions if position.net_return < -ROUNDING]
     mean_win, mean_loss = _mean(wins), _mean(losses)
     return {
         "n_alerts": (float(len(outcomes)), len(outcomes)),
@@ -129,7 +130,7 @@ def _portfolio_metrics(run: PortfolioRun) -> Mapping[str, tuple[float | None, in
 
 def _tail_share(pnls: Sequence[float]) -> float | None:
     total = math.fsum(pnls)
-    if total <= 0:
+    if total <= ROUNDING * math.fsum(map(abs, pnls)):
         return None
     top = sorted(pnls, reverse=True)[: math.ceil(len(pnls) / 100)]
     return math.fsum(top) / total
