@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any, Literal, cast, get_args
 
 from quantlab_core.errors import StrategyError
@@ -115,16 +114,6 @@ def strategy_mapping(strategy: Strategy) -> dict[str, Any]:
     if strategy.trailing_stop is None:
         del values["trailing_activation"]
     return {key: value for key, value in values.items() if value is not None}
-
-
-def check_hold_fits(strategy: Strategy, horizon: timedelta) -> None:
-    """Raise StrategyError when the strategy may hold longer than the candles reach after a call (``horizon``)."""
-    hold = timedelta(minutes=strategy.max_hold_min)
-    if hold > horizon:
-        raise StrategyError(
-            f"strategy: max_hold_min {strategy.max_hold_min} reaches beyond the candles, which end "
-            f"{horizon // timedelta(minutes=1)} minutes after a call; shorten it, or make slices with a longer horizon"
-        )
 
 
 def _refuse_reentry(mapping: object) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,6 @@ from quantlab_core.simulation.presets import PRESETS, preset
 from quantlab_core.simulation.strategy import (
     STRATEGY_KEYS,
     Strategy,
-    check_hold_fits,
     parse_strategy,
     strategy_mapping,
 )
@@ -159,12 +157,6 @@ def test_every_preset_is_a_valid_strategy_under_its_own_name(name: str) -> None:
 def test_an_unknown_preset_names_the_nearest() -> None:
     with pytest.raises(StrategyError, match=r"no strategy preset 'momentun'; did you mean 'momentum'\?"):
         preset("momentun")
-
-
-def test_a_hold_beyond_the_candles_is_refused() -> None:
-    check_hold_fits(Strategy(max_hold_min=2_880), timedelta(hours=48))
-    with pytest.raises(StrategyError, match="max_hold_min 2881 reaches beyond the candles, which end 2880 minutes"):
-        check_hold_fits(Strategy(max_hold_min=2_881), timedelta(hours=48))
 
 
 def test_the_presets_in_the_docs_are_the_presets() -> None:
