@@ -7,7 +7,6 @@ conflict is retried and then skipped, and whatever was skipped is caught up by t
 from __future__ import annotations
 
 import logging
-import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,6 +15,7 @@ import duckdb
 import pyarrow as pa
 
 from quantlab_core.errors import QuantlabError, StorageError
+from quantlab_resources.advisory_lock import locked
 from quantlab_resources.artifacts.artifact_store import ParquetArtifactStore
 from quantlab_resources.artifacts.durable_files import make_directory
 from quantlab_resources.experiments.experiment_index_rows import TABLES, ExperimentRows, rows_of
@@ -24,6 +24,7 @@ from quantlab_resources.projections.duckdb_file import open_read_only, remove_du
 
 RETRY_S = 3.0
 _FIRST_PAUSE_S = 0.02
+_LONGEST_PAUSE_S = 0.2
 _ROWS = "new_rows"
 _log = logging.getLogger(__name__)
 
@@ -65,11 +66,12 @@ class ExperimentIndex:
         Raises StorageError when the file cannot be written.
         """
         make_directory(self._path.parent)
-        temporary = self._path.with_name(f".{self._path.name}.{os.getpid()}.building")
-        remove_duckdb_file(temporary)
-        with writing_duckdb_file(self._path, temporary) as connection:
-            _create_tables(connection)
-            self._update(connection)
+        temporary = self._path.with_name(f".{self._path.name}.building")
+        with locked(self._path.with_name(f".{self._path.name}.lock")):
+            remove_duckdb_file(temporary)
+            with writing_duckdb_file(self._path, temporary) as connection:
+                _create_tables(connection)
+                self._update(connection)
 
     def _sync_in_place(self) -> bool:
         """Retry while another holds the file; a conflict inside DuckDB is between threads of this process."""
@@ -82,7 +84,7 @@ class ExperimentIndex:
                 if time.monotonic() + pause > deadline:
                     return self._skipped(str(error))
                 time.sleep(pause)
-                pause *= 2
+                pause = min(2 * pause, _LONGEST_PAUSE_S)
             else:
                 return True
 

@@ -36,9 +36,10 @@ def writing_duckdb_file(target: Path, temporary: Path) -> Iterator[duckdb.DuckDB
 
 
 def remove_duckdb_file(path: Path) -> None:
-    """Delete a DuckDB file with its write-ahead log and spill folder; what is not there is no error."""
-    path.unlink(missing_ok=True)
-    path.with_name(f"{path.name}.wal").unlink(missing_ok=True)
+    """Delete a DuckDB file with its write-ahead log and spill folder, if they are there. Raises StorageError."""
+    with storage_errors(path):
+        path.unlink(missing_ok=True)
+        path.with_name(f"{path.name}.wal").unlink(missing_ok=True)
     shutil.rmtree(_spill_folder(path), ignore_errors=True)
 
 

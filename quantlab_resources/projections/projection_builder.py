@@ -20,7 +20,6 @@ from quantlab_core.projections.projection_builder import (
     ProjectionTable,
 )
 from quantlab_resources.advisory_lock import locked
-from quantlab_resources.artifacts.durable_files import storage_errors
 from quantlab_resources.projections.duckdb_file import open_read_only, remove_duckdb_file, writing_duckdb_file
 from quantlab_resources.projections.projection_names import check_projection_id, check_table_names
 from quantlab_resources.projections.projection_record import (
@@ -107,8 +106,7 @@ class DuckDBProjectionBuilder:
                 raise self._foreign(path)
             if read_record(self._record_path(projection_id)) != record:
                 write_record(self._record_path(projection_id), record)
-            with storage_errors(path):
-                remove_duckdb_file(path)
+            remove_duckdb_file(path)
 
     def exists(self, projection_id: str) -> bool:
         """Whether the projection's file is there. False for an id that none can have."""
