@@ -24,7 +24,7 @@ def draw(*candles: Candle, interval_min: int = 1, t0_ms: int = T0_MS) -> CandleS
 def play(
     *candles: Candle,
     alert_s: float = -1,
-    coverage_min: int | None = None,
+    coverage_min: float | None = None,
     dead_price: Any = "last_close",
     **config: Any,
 ) -> SimulatedTrade:
@@ -33,7 +33,7 @@ def play(
         draw(*candles),
         alert_ts_ms=T0_MS + round(alert_s * 1_000),
         strategy=parse_strategy({"max_hold_min": 60, **config}),
-        coverage_end_ms=None if coverage_min is None else T0_MS + 60_000 * coverage_min,
+        coverage_end_ms=None if coverage_min is None else T0_MS + round(60_000 * coverage_min),
         dead_price=dead_price,
     )
 

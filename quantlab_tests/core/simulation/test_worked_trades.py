@@ -73,12 +73,12 @@ def test_the_stop_is_live_in_the_candle_that_fills_a_limit() -> None:
 
 
 def test_a_limit_lives_for_its_lifetime_only() -> None:
-    candles = ((0, 100, 100, 90, 95), (1, 95, 95, 81, 90), (2, 90, 90, 79, 85))
+    candles = ((0, 100, 100, 90, 95), (1, 95, 95, 81, 90), (2, 90, 90, 80, 85))
     dip = {"entry_mode": "limit_dip", "limit_pct": 0.2}
     # lifetime 2 min: minutes 0 and 1 count, minute 2 opens at 120 s, which is not before 0 + 120 s
     expired = play(*candles, **dip, limit_ttl_min=2)
     assert (expired.status, expired.reason) == ("no_entry", "limit_not_filled")
-    assert position_of(play(*candles, **dip, limit_ttl_min=3)).entry_raw_price == 80
+    assert position_of(play(*candles, **dip, limit_ttl_min=3)).entry_raw_price == 80  # a touch is enough
 
 
 def test_after_a_fill_inside_a_candle_its_close_stands_in_for_its_high() -> None:
@@ -102,6 +102,14 @@ def test_a_trailing_stop_with_activation_is_live_from_the_candle_after_the_activ
         trailing_stop=0.3, trailing_activation=0.5,
     )  # fmt: skip
     assert sales(trade) == [(1.0, 112.0, 180.0, "trailing_stop")]
+
+
+def test_a_trailing_stop_without_activation_is_live_at_once_and_starts_from_the_price_paid() -> None:
+    # E = 100 x 1.1 = 110, level 77: hit in the entry candle itself
+    assert sales(play((0, 100, 105, 77, 90), trailing_stop=0.3, slippage=0.1)) == [(1.0, 77.0, 60.0, "trailing_stop")]
+    # minute 0's high 105 lies below E: the peak stays at 110
+    trade = play((0, 100, 105, 78, 90), (1, 90, 91, 76, 80), trailing_stop=0.3, slippage=0.1)
+    assert sales(trade) == [(1.0, 77.0, 120.0, "trailing_stop")]
 
 
 def test_equal_levels_are_named_stop_loss_before_step_before_trailing() -> None:
@@ -223,6 +231,8 @@ def test_candles_that_close_after_the_coverage_are_not_used() -> None:
     candles = ((0, 100, 101, 99, 100), (1, 100, 100, 95, 98), (2, 98, 300, 98, 290))
     assert sales(play(*candles, coverage_min=2)) == [(1.0, 98.0, 120.0, "end_of_data")]
     assert play(*candles, coverage_min=0).reason == "no_candle"
+    # minute 2 has opened by then but not closed: its high is not known yet
+    assert sales(play(*candles, coverage_min=2.5)) == [(1.0, 98.0, 120.0, "end_of_data")]
 
 
 def test_the_dead_token_stress_values_only_what_ends_with_the_data_at_nothing() -> None:
