@@ -20,12 +20,14 @@ from quantlab_resources.artifacts.artifact_store import ParquetArtifactStore
 from quantlab_resources.artifacts.durable_files import make_directory
 from quantlab_resources.experiments.experiment_index_rows import TABLES, ExperimentRows, rows_of
 from quantlab_resources.experiments.experiment_tracker import ArtifactExperimentTracker
-from quantlab_resources.projections.duckdb_file import open_read_only, remove_duckdb_file, writing_duckdb_file
+from quantlab_resources.projections.duckdb_file import remove_duckdb_file, writing_duckdb_file
 
 RETRY_S = 3.0
 _FIRST_PAUSE_S = 0.02
 _LONGEST_PAUSE_S = 0.2
 _ROWS = "new_rows"
+_LOCKED = "Could not set lock on file"
+"""In DuckDB's message when another process has the file open; its other I/O errors mean that this is no DuckDB file."""
 _log = logging.getLogger(__name__)
 
 
@@ -53,12 +55,12 @@ class ExperimentIndex:
         built anew.
         """
         try:
-            if self._is_usable():
-                return self._sync_in_place()
-            self.reindex()
+            if not self._path.is_file():
+                self.reindex()
+                return True
+            return self._sync_with_retry()
         except (duckdb.Error, StorageError) as error:
-            return self._skipped(str(error))
-        return True
+            return self._skipped(error)
 
     def reindex(self) -> None:
         """Build the index from nothing, from manifest and artifacts alone, and swap it in; readers do not hinder it.
@@ -73,34 +75,36 @@ class ExperimentIndex:
                 _create_tables(connection)
                 self._update(connection)
 
-    def _sync_in_place(self) -> bool:
-        """Retry while another holds the file; a conflict inside DuckDB is between threads of this process."""
+    def _sync_with_retry(self) -> bool:
+        """Update the file as soon as nobody else has it open, within the time that is allowed."""
         deadline, pause = time.monotonic() + self._retry_s, _FIRST_PAUSE_S
         while True:
             try:
-                with duckdb.connect(str(self._path)) as connection:
-                    self._update(connection)
+                is_ours = self._sync_in_place()
             except (duckdb.IOException, duckdb.ConnectionException, duckdb.TransactionException) as error:
-                if time.monotonic() + pause > deadline:
-                    return self._skipped(str(error))
-                time.sleep(pause)
-                pause = min(2 * pause, _LONGEST_PAUSE_S)
-            else:
-                return True
+                if isinstance(error, duckdb.IOException) and _LOCKED not in str(error):
+                    is_ours = False
+                elif time.monotonic() + pause > deadline:
+                    return self._skipped(error)
+                else:
+                    time.sleep(pause)
+                    pause = min(2 * pause, _LONGEST_PAUSE_S)
+                    continue
+            if not is_ours:
+                self.reindex()
+            return True
 
-    def _is_usable(self) -> bool:
-        """Whether the file has exactly our tables. One that is locked cannot be looked into and counts as usable."""
-        if not self._path.is_file():
-            return False
-        try:
-            with open_read_only(self._path) as connection:
-                columns = connection.execute(
-                    "SELECT table_name, column_name FROM duckdb_columns() WHERE database_name = current_database() "
-                    "AND NOT internal ORDER BY table_name, column_index"
-                ).fetchall()
-        except StorageError as error:
-            return "lock" in str(error).lower()
-        return columns == sorted_columns()
+    def _sync_in_place(self) -> bool:
+        """Update the tables; False when the file does not have exactly the tables of this version."""
+        with duckdb.connect(str(self._path)) as connection:
+            columns = connection.execute(
+                "SELECT table_name, column_name FROM duckdb_columns() "
+                "WHERE NOT internal ORDER BY table_name, column_index"
+            ).fetchall()
+            if columns != sorted_columns():
+                return False
+            self._update(connection)
+            return True
 
     def _update(self, connection: duckdb.DuckDBPyConnection) -> None:
         """Make the tables say what the journal says, in one transaction."""
@@ -122,7 +126,8 @@ class ExperimentIndex:
             _log.warning("experiment %s is left out of the index: %s", experiment_id, error)
             return []
 
-    def _skipped(self, reason: str) -> bool:
+    def _skipped(self, error: Exception) -> bool:
+        reason = str(error).splitlines()[0]
         _log.warning("the experiment index %s was not updated (the next sync catches up): %s", self._path, reason)
         return False
 
