@@ -87,11 +87,10 @@ def render_experiment_report(
 
 def strategy_rules(strategy: Mapping[str, Any]) -> list[tuple[str, str]]:
     """A strategy's settings in plain words, in the order in which a trade meets them; unknown keys as they stand."""
-    unnamed = {key: value for key, value in strategy.items() if key not in ("name", "description")}
-    known = [(label, write(unnamed.pop(key))) for key, (label, write) in _RULES.items() if unnamed.get(key) is not None]
-    return known + [
-        (key.replace("_", " "), _plain(value)) for key, value in sorted(unnamed.items()) if value is not None
-    ]
+    given = {key: value for key, value in strategy.items() if value not in (None, [], ())}
+    unnamed = {key: value for key, value in given.items() if key not in ("name", "description")}
+    known = [(label, write(unnamed.pop(key))) for key, (label, write) in _RULES.items() if key in unnamed]
+    return known + [(key.replace("_", " "), _plain(value)) for key, value in sorted(unnamed.items())]
 
 
 def _gain_ladder(steps: Any) -> str:

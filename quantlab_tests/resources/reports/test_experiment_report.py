@@ -339,7 +339,7 @@ def test_importing_the_report_does_not_import_matplotlib_or_jinja() -> None:
     [
         ({"stop_loss": 0.35}, ("Stop loss below the price paid", "35 %")),
         ({"take_profit": [[1.0, 0.4], [2.0, 0.3]]}, ("Sells", "40 % at +100 %, 30 % at +200 %")),
-        ({"stop_steps": [[0.5, 0.0]]}, ("Raises the stop", "to 0 % after +50 %")),
+        ({"stop_steps": [[0.5, 0.0]], "take_profit": [], "limit_pct": None}, ("Raises the stop", "to 0 % after +50 %")),
         ({"max_hold_min": 1500}, ("Holds at most", "1 d 1 h")),
         ({"slippage": 0.005}, ("Slippage a side", "0.5 %")),
         ({"something_new": 3}, ("something new", "3")),
