@@ -135,6 +135,13 @@ def test_an_unknown_chain_is_not_guessed_between_two(lake: Lake) -> None:
     assert lake.source.fetch(request(BSC)).candles.num_rows == 1
 
 
+def test_what_was_imported_as_unknown_chain_joins_what_was_imported_on_the_one_known_chain(lake: Lake) -> None:
+    called = Token(EVM_UNKNOWN, EVM_ADDRESS)
+    lake.publish("a", series([candle(1, token=called)]))
+    lake.publish("b", series([candle(2, token=BASE)]))
+    assert lake.source.fetch(request(called)).candles["ts"].to_pylist() == [minute(1), minute(2)]
+
+
 def test_many_requests_are_answered_in_their_order(lake: Lake) -> None:
     lake.publish("a", series([candle(1), candle(1, token=BASE)]))
     requests = [request(BASE), request(Token("solana", "unknown")), request(), request(BASE)]
