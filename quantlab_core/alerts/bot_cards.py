@@ -36,9 +36,9 @@ RICK_PATTERNS: Mapping[str, str] = {
     "ath": r"(?:⇨\s*(?:ATH:?\s*)?|ATH:\s*)" + _AMOUNT,
     "age": r"(?:Age:|🕰️?)\s*" + _DURATION + r"\b",
     "is_first": r"(You are first) @",
-    "first_caller": r"^(?!💨)\W*?(?:🏆|First Call)\s*(\S.*?)\s+@\s*\$?[\d.]",
-    "mcap_at_call": r"^\W*(?:💨|🏆|You are first)[^\n]*?@\s*" + _AMOUNT,
-    "first_call_age": r"^\W*🏆[^\n]*?@\s*[^\n⋅]+⋅[^\n⋅]+⋅\s*" + _DURATION + r"\b",
+    "first_caller": r"^(?!💨)[^\w\n]*?(?:🏆|First Call)\s*(\S.*?)\s+@\s*\$?[\d.]",
+    "mcap_at_call": r"^[^\w\n]*?(?:💨|🏆|You are first)[^\n]*?@\s*" + _AMOUNT,
+    "first_call_age": r"^[^\w\n]*?🏆[^\n]*?@\s*[^\n⋅]+⋅[^\n⋅]+⋅\s*" + _DURATION + r"\b",
     "holders": r"Total:\s*(\d[\d.,]*[KM]?)",
     "wallet_age": r"[Aa]vg:?\s*" + _DURATION + r" old",
 }
@@ -66,13 +66,14 @@ TRADING_BOT_PATTERNS: Mapping[str, str] = {
 
 # A text is a card of a bot if all of these are in it.
 _SIGNATURES: Mapping[str, tuple[re.Pattern[str], ...]] = {
-    PHANES: (re.compile(r"^[^\n]*\(\$[^)\n]*\)[^\n]*\n\s*├\s*\S{32,}"),),
+    PHANES: (re.compile(r"^[^\n]{0,200}\(\$[^)\n]{1,60}\)[^\n]*\n\s*├\s*\S{32,}"),),
     RICK: (
-        re.compile(r"^[^\n]*(?:\[[^\]\n]*/[^\]\n]*%\]|\s-)\s+\$\S"),
-        re.compile(r"^\W*FDV:|^\W*(?:💰 )?\W*\$\d|💦 Liq:", re.MULTILINE),
+        re.compile(r"^[^\n]{0,200}(?:\[[^\]\n]{1,40}/[^\]\n]{1,40}%\]|\s-)\s+\$\S"),
+        re.compile(r"^[^\w\n]*FDV:|^[^\w\n]*\$\d|💦 Liq:", re.MULTILINE),
     ),
     TRADING_BOT: (re.compile(r"^\W*(?:Buy|Sell)\s+\$\S+"), re.compile(r"^Price:\s*\$", re.MULTILINE)),
 }
+_LONGEST_CARD = 8_192  # Telegram's own limit is 4,096 characters
 _LINE_FIELDS = frozenset({"first_caller", "mcap_at_call", "first_call_age"})
 _TABLES = {
     bot: {field: re.compile(pattern, re.MULTILINE if field in _LINE_FIELDS else 0) for field, pattern in table.items()}
@@ -110,7 +111,7 @@ class BotCard:
 
 def parse_card(text: str) -> BotCard | None:
     """The card that ``text`` is, or None."""
-    stripped = text.lstrip()
+    stripped = text[:_LONGEST_CARD].lstrip()
     for bot, signature in _SIGNATURES.items():
         if all(pattern.search(stripped) for pattern in signature):
             return _read_card(bot, stripped)

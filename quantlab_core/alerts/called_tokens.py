@@ -40,7 +40,7 @@ _CHAIN_WORDS = "|".join(
     )
 )
 _CHAIN_IN_TEXT = re.compile(
-    rf"(?:\bon\s+(?:the\s+)?|\b(?:chain|network)\s*[:=]?\s*|#)({_CHAIN_WORDS})\b|^\W*({_CHAIN_WORDS})\W*$|\b({_CHAIN_WORDS})\s+(?:chain|network|ca|contract)\b",
+    rf"(?:\bon\s+(?:the\s+)?|\b(?:chain|network)\s*[:=]?\s*|#)({_CHAIN_WORDS})\b|^[^\w\n]*({_CHAIN_WORDS})[^\w\n]*$|\b({_CHAIN_WORDS})\s+(?:chain|network|ca|contract)\b",
     re.IGNORECASE | re.MULTILINE,
 )
 
@@ -163,6 +163,8 @@ def _evm_chain(named: list[_Mention], words: str) -> str:
 
 def _without(text: str, urls: list[tuple[int, int, str]]) -> str:
     """``text`` with its links blanked out, positions kept."""
+    pieces, position = [], 0
     for start, end, _ in urls:
-        text = text[:start] + " " * (end - start) + text[end:]
-    return text
+        pieces += [text[position:start], " " * (end - start)]
+        position = end
+    return "".join([*pieces, text[position:]])

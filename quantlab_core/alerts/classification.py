@@ -65,7 +65,7 @@ _STATED_MCAP = re.compile(
     r"(?:(?<!sell )(?<!sold )(?<!target )(?:\bat|@)|\b(?:mc|mcap|market ?cap|cap)\b\s*:?)"
     r"\s*\$?(\d{1,6}(?:\.\d{1,3})?[kmb])\b"
     r"|\$?\b(\d{1,6}(?:\.\d{1,3})?[kmb])\s*(?:mc|mcap|market ?cap|cap)\b"
-    r"|^[\s\-–~]*\$?(\d{1,6}(?:\.\d{1,3})?[kmb])[\s\-–]*$",
+    r"|^[ \t\-–~]*\$?(\d{1,6}(?:\.\d{1,3})?[kmb])[ \t\-–]*$",
     re.IGNORECASE | re.MULTILINE,
 )
 

@@ -19,8 +19,8 @@ MAX_SILENT_BYTES = 4 * 1024 * 1024
 _BYTE_ORDER_MARKS = ((b"\xef\xbb\xbf", "utf-8"), (b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "utf-16-be"))
 _ESCAPE = re.compile(r"\\(?:x([0-9a-fA-F]{2})|.)", re.DOTALL)
 _UNQUOTED_ID = re.compile(
-    r'(?<!\\)("document_id":[ \t]*)'
-    r'(?!["{\[]|-?\d+\s*[,}\r\n]|(?:null|true|false)\s*[,}\r\n])([^"\r\n}]+?)(?=[ \t]*[\r\n}])'
+    r'(?<!\\)("document_id":)(?![ \t]*(?:["{\[]|-?\d+\s*[,}\r\n]|(?:null|true|false)\s*[,}\r\n]))'
+    r'[ \t]*([^"\r\n}]+?)(?=[ \t]*[\r\n}])'
 )
 _REPLACEMENT = "\ufffd"
 
@@ -101,7 +101,7 @@ class ExportText:
         self._repairs["unquoted_document_ids"] += 1
         value = match[2].rstrip()
         comma = "," if value.endswith(",") else ""
-        return f'{match[1]}"{value.removesuffix(",")}"{comma}'
+        return f'{match[1]} "{value.removesuffix(",")}"{comma}'
 
 
 def _guess(head: bytes) -> str:

@@ -17,7 +17,7 @@ from quantlab_core.alerts.telegram_message import Chat, RawMessage
 from quantlab_core.errors import NotFoundError, StorageError, TelegramExportError
 from quantlab_resources.alerts.export_text import ExportText
 
-MAX_MESSAGE_BYTES = 4 * 1024 * 1024
+MAX_MESSAGE_BYTES = 1024 * 1024
 MAX_MESSAGE_DEPTH = 64
 _BUFFER_BYTES = 65_536
 JSONError: type[Exception] = ijson.JSONError
