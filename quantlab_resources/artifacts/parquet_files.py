@@ -26,6 +26,7 @@ MAX_DECODED_BYTES = 4 * 1024**3
 IDENTITY_KEYS = ("artifact_type", "schema_version", "logical_key")
 _ROW_GROUP_ROWS = 2**20
 _ZSTD_LEVEL = 3
+_WORTH_THREADS_BYTES = 2**20
 
 
 def sha256_of(data: bytes) -> str:
@@ -100,10 +101,11 @@ def decode(data: bytes, *, origin: str, max_bytes: int = MAX_DECODED_BYTES) -> p
         with pq.ParquetFile(pa.BufferReader(data)) as probe:
             _check_footer(probe, origin, max_bytes)
             text_columns = [field.name for field in probe.schema_arrow if _is_text(field.type)]
+            metadata = probe.metadata
         with pq.ParquetFile(
-            pa.BufferReader(data), read_dictionary=text_columns, page_checksum_verification=True
+            pa.BufferReader(data), metadata=metadata, read_dictionary=text_columns, page_checksum_verification=True
         ) as file:
-            packed = file.read()
+            packed = file.read(use_threads=len(data) > _WORTH_THREADS_BYTES)
         _check_size(sum(_spread_size(column) for column in packed.columns), origin, max_bytes)
         columns = [_spread(column) for column in packed.columns]
         table = pa.table(columns, names=packed.column_names)
@@ -121,14 +123,12 @@ def with_schema_of(table: pa.Table, spec: ArtifactType) -> pa.Table:
     """
     metadata = table.schema.metadata or {}
     attributes = {name: metadata[name.encode()].decode() for name in spec.attributes if name.encode() in metadata}
+    plain = _without_metadata(spec.schema)
     try:
-        columns = table.select(spec.schema.names).cast(
-            pa.schema([pa.field(f.name, f.type, f.nullable) for f in spec.schema])
-        )
+        columns = table if _without_metadata(table.schema) == plain else table.select(plain.names).cast(plain)
     except (KeyError, ValueError, pa.ArrowException) as error:
-        raise SchemaError(
-            f"a stored table does not have the schema of {spec.label}: {str(error).splitlines()[0]}"
-        ) from error
+        reason = str(error).splitlines()[0]
+        raise SchemaError(f"a stored table does not have the schema of {spec.label}: {reason}") from error
     return pa.table(columns.columns, schema=spec.schema.with_metadata(attributes))
 
 

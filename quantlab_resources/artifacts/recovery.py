@@ -55,7 +55,7 @@ def recover(store: ParquetArtifactStore, *, wait_s: float = 30.0) -> RecoveryRep
 
 
 def clear_leftovers(paths: LakePaths, manifest: Manifest) -> None:
-    """The cheap part, done by a store before its first publish: staging and event files, unless others are publishing."""
+    """The cheap part, done by a store before its first publish: staging and event files, unless others publish."""
     if not (_names(paths.staging) or _uncommitted_events(paths, manifest)):
         return
     with cleaning_up(paths, wait_s=0.0) as is_alone:
@@ -76,7 +76,7 @@ def _remove_staging_files(paths: LakePaths) -> Iterator[Path]:
 
 
 def _uncommitted_events(paths: LakePaths, manifest: Manifest) -> list[Path]:
-    """Event files after the last committed one, and staged ones. Only while nobody else publishes are they leftovers."""
+    """Event files after the last committed one, and staged ones; leftovers only while nobody else publishes."""
     with manifest.reading() as connection:
         last: int = connection.execute("SELECT coalesce(max(seq), 0) FROM events").get
     names = _names(paths.events)

@@ -19,7 +19,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from quantlab_core.artifacts.artifact_identity import artifact_id
+from quantlab_core.artifacts.artifact_identity import ARTIFACT_NAMESPACE, artifact_id
 from quantlab_core.artifacts.artifact_type import UTC_TIMESTAMP, ArtifactType, column
 from quantlab_core.artifacts.content_hash import content_hash
 from quantlab_core.artifacts.logical_type import logical_type_name
@@ -227,3 +227,9 @@ def from_json(type_: str, value: Any) -> Any:
     if type_ == "binary":
         return bytes.fromhex(value)
     return float(value) if type_.startswith("float") else value
+
+
+def test_the_written_specification_shows_the_frozen_vectors() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "content-identity.md").read_text(encoding="utf-8")
+    assert all(vector["hash"] in page for vector in VECTORS["content"][:3])
+    assert str(ARTIFACT_NAMESPACE) in page

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pyarrow as pa
 import pytest
 
 from quantlab_core.artifacts.artifact import ArtifactStatus, PublishRequest
@@ -160,7 +159,7 @@ def test_a_set_stands_for_its_members(tmp_path: Path) -> None:
     members = [store.publish(slice_request([1.0], key=key)).artifact_id for key in ("1", "2")]
     frozen = store.publish(
         PublishRequest(
-            ARTIFACT_SET.name, 1, "of=candles/selection=all", pa.Table.from_pylist([], schema=ARTIFACT_SET.schema), WRITER,
+            ARTIFACT_SET.name, 1, "of=candles/selection=all", ARTIFACT_SET.schema.empty_table(), WRITER,
             input_artifact_ids=members,
         )
     ).artifact_id  # fmt: skip
