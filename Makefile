@@ -42,7 +42,7 @@ ui: $(VENV)/.runtime  ## open Dagster on 127.0.0.1:3000
 	$(BIN)/dagster dev -h 127.0.0.1 -w workspace.yaml
 
 test: lint  ## run every check and every test
-	$(BIN)/python -m pytest -n 2 $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile $(PYTEST_ARGS)
 
 lint: $(VENV)/.dev  ## ruff, mypy and the layer contracts
 	$(BIN)/ruff check .

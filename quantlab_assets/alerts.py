@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from quantlab_assets.artifact_asset import OWNER, Step, Upstream, artifact_asset
 from quantlab_assets.frozen_sets import CURRENT, frozen_set_draft
-from quantlab_assets.partitions import DAYS, EXPORTS, day_of
+from quantlab_assets.partitions import DAYS, EXPORTS, day_of, first_day
 from quantlab_core.alerts.alert_events import REPLY_WINDOW, events_of_day
 from quantlab_core.alerts.artifact_types import (
     ALERT_EVENTS,
@@ -25,6 +25,7 @@ from quantlab_core.alerts.daily_alerts import alerts_of_day
 from quantlab_core.alerts.export_tables import export_tables
 from quantlab_core.alerts.token_calls import token_calls as count_token_calls
 from quantlab_core.artifacts.artifact_types import ARTIFACT_SET, RAW_FILE
+from quantlab_core.artifacts.timestamp_text import parse_timestamp
 from quantlab_resources.alerts.telegram_json import read_telegram_json
 from quantlab_resources.dagster_io.artifact_draft import ArtifactDraft
 
@@ -53,7 +54,9 @@ telegram_exports = dg.AssetSpec(
 def telegram_messages(step: Step) -> Iterator[ArtifactDraft]:
     """Read from the archived export of this partition; messages, dispositions and quarantine are published together."""
     raw = step.raw_file("telegram_export")
-    tables = export_tables(read_telegram_json(raw.path))
+    # A message later than the file itself has a wrong date: "today" is the day on which the file came in.
+    last_day = parse_timestamp(raw.artifact.created_at).date()
+    tables = export_tables(read_telegram_json(raw.path), first_day=first_day(), last_day=last_day)
     for spec, table in (
         (TELEGRAM_MESSAGES, tables.messages),
         (MESSAGE_DISPOSITIONS, tables.dispositions),

@@ -91,7 +91,7 @@ class Step:
 
     def note_read(self, artifact_id: str) -> None:
         """Note as an input what no handle can know: raw files, and what a candle source read."""
-        self.lab.read_ledger.record(self.context.run_id, self.context.op_execution_context.op_handle.name, artifact_id)
+        self.lab.read_ledger.record(self.context.run.run_id, self.context.op_execution_context.op_handle.name, artifact_id)
 
     def published_parts(self, spec: ArtifactType, part: str, **key: str) -> set[str]:
         """Values of one key part among the current artifacts of a partition, so that a key whose rows vanished gets an
@@ -145,7 +145,7 @@ def artifact_asset(
                     return _draft_group(function(Step(lab, key, context, handles, config, resources)), key)
 
                 yield from _outputs(context, assets, keys, group_of, code_version)
-            lab.read_ledger.forget(context.run_id, context.op_execution_context.op_handle.name)
+            lab.read_ledger.forget(context.run.run_id, context.op_execution_context.op_handle.name)
 
         compute.__name__ = name
         compute.__doc__ = function.__doc__
@@ -192,8 +192,7 @@ def _outputs(
         group = group_of(keys[0])
         step = StepDrafts([group])
         for asset in assets:
-            version = dg.DataVersion(_planned_version(group, asset))
-            yield dg.Output(AssetDrafts(asset, step), output_name=asset, data_version=version)
+            yield _output_with_version(AssetDrafts(asset, step), _planned_version(group, asset))
         return
     step = StepDrafts(group_of(key) for key in keys)
     for asset in assets:
@@ -208,6 +207,12 @@ def _outputs(
                     tags={DATA_VERSION_TAG: data_version_of(published), CODE_VERSION_TAG: code_version},
                 )
             )
+
+
+def _output_with_version(drafts: AssetDrafts, version: str) -> dg.Output[AssetDrafts]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", dg.BetaWarning)
+        return dg.Output(drafts, output_name=drafts.asset, data_version=dg.DataVersion(version))
 
 
 UPSTREAM_TYPE = dg.PythonObjectDagsterType(UpstreamArtifacts, name="UpstreamArtifacts")

@@ -23,10 +23,9 @@ def build_defs(*, home: str | None = None, resource_overrides: Mapping[str, Any]
 
     ``resource_overrides`` replaces resources by key (``lab``, ``io_manager``), so that tests need no globals.
     """
-    lab = LabResource(home=home)
     return dg.Definitions(
         assets=list(ASSETS),
-        resources={"lab": lab, "io_manager": LakeIOManager(lab=lab), **(resource_overrides or {})},
+        resources={"lab": LabResource(home=home), "io_manager": LakeIOManager(home=home), **(resource_overrides or {})},
         # One process per run: starting a process per step costs 2 s, and all steps of a run share their caches.
         executor=dg.in_process_executor,
     )

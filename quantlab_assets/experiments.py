@@ -6,8 +6,6 @@ from collections.abc import Mapping
 
 import dagster as dg
 import pyarrow as pa
-from quantlab_core.experiments.definition_table import definition_of, definition_table
-from quantlab_resources.experiments.running_attempt import running_attempt
 
 from quantlab_assets.artifact_asset import Drafts, Step, Upstream, artifact_asset
 from quantlab_assets.partitions import EXPERIMENTS
@@ -27,6 +25,7 @@ from quantlab_core.experiments.artifact_types import (
     EXPERIMENT_OUTCOME,
     EXPERIMENT_TRADES,
 )
+from quantlab_core.experiments.definition_table import definition_of, definition_table
 from quantlab_core.experiments.experiment import (
     Experiment,
     ExperimentDefinition,
@@ -37,6 +36,7 @@ from quantlab_core.experiments.experiment_identity import decode_definition
 from quantlab_core.experiments.experiment_tables import ExperimentTables, run_experiment
 from quantlab_core.simulation.engine_version import ENGINE_VERSION
 from quantlab_resources.dagster_io.artifact_draft import ArtifactDraft
+from quantlab_resources.experiments.running_attempt import running_attempt
 from quantlab_resources.lab import Lab
 
 GROUP = "experiments"

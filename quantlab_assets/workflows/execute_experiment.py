@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from quantlab_resources.reports.report_file import write_experiment_report
-
 from quantlab_assets.experiments import RESULT_ASSETS
 from quantlab_assets.partitions import EXPERIMENTS, add_partitions
 from quantlab_assets.workflows.lake_runs import LakeRuns
 from quantlab_core.experiments.experiment import Experiment, ExperimentStatus
+from quantlab_resources.reports.report_file import write_experiment_report
 
 
 @dataclass(frozen=True, slots=True)

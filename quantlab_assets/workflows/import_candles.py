@@ -13,6 +13,7 @@ from quantlab_assets.workflows.lake_runs import LakeRuns
 from quantlab_core.artifacts.timestamp_text import parse_timestamp
 from quantlab_core.candles.artifact_types import CANDLES_QUARANTINE, IMPORTED_CANDLES
 from quantlab_core.candles.slices import HOURS_AFTER, HOURS_BEFORE
+from quantlab_core.errors import CandleFileError
 from quantlab_resources.candles.candle_file import CandleFileDeclaration, read_candle_file
 from quantlab_resources.candles.declaration_config import declaration_to_config
 
@@ -40,10 +41,10 @@ class ImportedFile:
 def import_candle_file(runs: LakeRuns, path: Path, declaration: CandleFileDeclaration) -> ImportedFile:
     """Archive and read one candle file.
 
-    The file is read before anything is stored, so that one that cannot be read leaves no trace.
+    The file is read before anything is stored: one that cannot be read, or has no valid candle, leaves no trace.
     Raises CandleFileError, StorageError.
     """
-    read_candle_file(path, declaration, as_of=runs.lab.clock.now())
+    _check(runs, path, declaration)
     raw = archive_file(runs, path, "candle_file")
     key = file_key(raw.logical_key.rpartition("sha256=")[2])
     add_partitions(runs.instance, CANDLE_FILES, [key])
@@ -70,5 +71,14 @@ def import_candle_files(
 ) -> list[ImportedFile]:
     """Import several files under one declaration. All are checked before the first is stored."""
     for path in paths:
-        read_candle_file(path, declaration, as_of=runs.lab.clock.now())
+        _check(runs, path, declaration)
     return [import_candle_file(runs, path, declaration) for path in paths]
+
+
+def _check(runs: LakeRuns, path: Path, declaration: CandleFileDeclaration) -> None:
+    report = read_candle_file(path, declaration, as_of=runs.lab.clock.now()).report
+    if not report.valid:
+        reasons = (
+            ", ".join(f"{count} {rule}" for rule, count in report.rejected_by_rule.items()) or "none is a closed candle"
+        )
+        raise CandleFileError(f"{path}: not one of its {report.rows} rows is valid ({reasons}); nothing was imported")

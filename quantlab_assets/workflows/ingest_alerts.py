@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
@@ -28,6 +29,15 @@ class IngestReport:
     alerts_on_days: int
 
 
+def ingest_telegram_exports(
+    runs: LakeRuns, paths: Sequence[Path], *, only_day: date | None = None
+) -> list[IngestReport]:
+    """Ingest several exports. All are read to their end before the first is stored."""
+    for path in paths:
+        _read_to_its_end(path)
+    return [ingest_telegram_export(runs, path, only_day=only_day) for path in paths]
+
+
 def ingest_telegram_export(runs: LakeRuns, path: Path, *, only_day: date | None = None) -> IngestReport:
     """Archive and read the export at ``path``, then materialize the alerts of its days and the alert set.
 
@@ -35,8 +45,7 @@ def ingest_telegram_export(runs: LakeRuns, path: Path, *, only_day: date | None 
     which day's alerts are materialized; the messages are always stored whole.
     Raises TelegramExportError, StorageError.
     """
-    for _message in read_telegram_json(path):
-        pass
+    _read_to_its_end(path)
     raw = archive_file(runs, path, "telegram_export")
     export = file_key(raw.logical_key.rpartition("sha256=")[2])
     add_partitions(runs.instance, EXPORTS, [export])
@@ -57,6 +66,11 @@ def ingest_telegram_export(runs: LakeRuns, path: Path, *, only_day: date | None 
 
 
 MESSAGE_ASSETS = ("telegram_messages", "message_dispositions", "alerts_quarantine")
+
+
+def _read_to_its_end(path: Path) -> None:
+    for _message in read_telegram_json(path):
+        pass
 
 
 def _table(runs: LakeRuns, artifact_type: str, logical_key: str) -> pa.Table:

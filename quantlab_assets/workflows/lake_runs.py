@@ -11,8 +11,8 @@ from typing import Any, Protocol
 import dagster as dg
 
 from quantlab_assets.definitions import build_defs
-from quantlab_assets.partitions import add_partitions, day_ranges
-from quantlab_core.errors import QuantlabError
+from quantlab_assets.partitions import add_partitions, day_ranges, first_day
+from quantlab_core.errors import InvalidInputError, QuantlabError
 from quantlab_resources.lab import Lab
 from quantlab_resources.progress import ProgressListener, PublishedUnit, listening
 
@@ -45,12 +45,12 @@ class SilentStages:
         return nullcontext(lambda _unit: None)
 
 
-def _own_error(error: BaseException) -> BaseException:
-    """The quantlab error inside what Dagster wrapped around it; the outer one where there is none."""
+def _own_error(error: BaseException) -> QuantlabError | None:
+    """The quantlab error inside what Dagster wrapped around it."""
     inner: BaseException | None = error
     while inner is not None and not isinstance(inner, QuantlabError):
         inner = inner.__cause__
-    return inner or error
+    return inner
 
 
 class LakeRuns:
@@ -61,7 +61,7 @@ class LakeRuns:
         self.instance = instance
         self.stages: StageListener = stages or SilentStages()
         self.counts = ArtifactCounts()
-        self._job = build_defs(home=str(lab.paths.home)).get_implicit_global_asset_job_def()
+        self._job = build_defs(home=str(lab.paths.home)).resolve_implicit_global_asset_job_def()
 
     def materialize(self, title: str, assets: Sequence[str], *, config: Mapping[str, Any] | None = None) -> None:
         """One run over unpartitioned assets."""
@@ -76,8 +76,16 @@ class LakeRuns:
             self._run(assets, partition_key=partition, config=config)
 
     def materialize_days(self, title: str, assets: Sequence[str], days: Iterable[date]) -> None:
-        """One run per contiguous range of days; small gaps are bridged."""
-        ranges = day_ranges(days)
+        """One run per contiguous range of days; small gaps are bridged. Raises InvalidInputError for unknown days."""
+        wanted = sorted(set(days))
+        today = self.lab.clock.now().date()
+        outside = [day for day in wanted if not first_day() <= day <= today]
+        if outside:
+            raise InvalidInputError(
+                f"{title}: the day {outside[0]} lies outside the graph's days, {first_day()} to {today};"
+                " QUANTLAB_FIRST_DAY=YYYY-MM-DD moves the first one"
+            )
+        ranges = day_ranges(wanted)
         total = sum((date.fromisoformat(end) - date.fromisoformat(start)).days + 1 for start, end in ranges)
         with self.watched(title, total * len(assets)):
             for start, end in ranges:
@@ -120,7 +128,10 @@ class LakeRuns:
                 raise_on_error=True,
             )
         except dg.DagsterError as error:
-            raise _own_error(error) from error
+            own = _own_error(error)
+            if own is None:
+                raise
+            raise own from error
 
     @contextmanager
     def watched(self, title: str, total: int) -> Iterator[None]:

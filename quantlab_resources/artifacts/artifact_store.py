@@ -27,7 +27,7 @@ from quantlab_core.artifacts.artifact import (
 from quantlab_core.clock import Clock
 from quantlab_core.errors import ArtifactNotFoundError, ConflictError, InvalidInputError, QuantlabError
 from quantlab_core.experiments.experiment import ExperimentTransition
-from quantlab_resources.artifacts import heads_as_of, manifest_queries
+from quantlab_resources.artifacts import heads_as_of, manifest_queries, publication_log
 from quantlab_resources.artifacts.artifact_files import (
     PreparedTable,
     StoredFiles,
@@ -44,6 +44,7 @@ from quantlab_resources.artifacts.incoming_tables import registered_type
 from quantlab_resources.artifacts.manifest import Manifest
 from quantlab_resources.artifacts.manifest_transaction import NewArtifact, Publication
 from quantlab_resources.artifacts.parquet_files import decode, read_verified_bytes, with_schema_of, without_identity
+from quantlab_resources.artifacts.publication_log import PublicationRecord
 from quantlab_resources.artifacts.recovery import clear_leftovers
 from quantlab_resources.artifacts.writers_lock import publishing
 from quantlab_resources.lake_paths import LakePaths
@@ -103,6 +104,11 @@ class ParquetArtifactStore:
             return [
                 self._absolute(artifact) for artifact in manifest_queries.heads(connection, artifact_type, key_prefix)
             ]
+
+    def publications(self, artifact_id: str | None = None) -> list[PublicationRecord]:
+        """Every publication in its order, deduplicated ones included; of one artifact, or of the whole lake."""
+        with self.manifest.reading() as connection:
+            return publication_log.publications(connection, artifact_id)
 
     def last_sequence(self) -> int:
         """The number of the latest committed change of this lake; 0 when nothing was published yet."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 import dagster as dg
+from pydantic import Field
 
 from quantlab_core.artifacts.artifact import PublishRequest, Writer
 from quantlab_core.artifacts.artifact_type import ArtifactType
@@ -16,10 +17,9 @@ from quantlab_core.artifacts.registry import ARTIFACT_TYPES
 from quantlab_core.errors import ConflictError, SchemaError
 from quantlab_resources.dagster_io.artifact_draft import AssetDrafts, DraftGroup, PublishedPartition, StepDrafts
 from quantlab_resources.dagster_io.frames import frame_of
-from quantlab_resources.dagster_io.lab_resource import LabResource
 from quantlab_resources.dagster_io.materialization_metadata import metadata_of
 from quantlab_resources.dagster_io.upstream_artifacts import UpstreamArtifacts
-from quantlab_resources.lab import Lab
+from quantlab_resources.lab import Lab, lab_at
 from quantlab_resources.progress import PublishedUnit, report_progress
 from quantlab_resources.version import QUANTLAB_VERSION
 
@@ -32,7 +32,7 @@ class LakeIOManager(dg.ConfigurableIOManager):
     ``pandas.DataFrame``.
     """
 
-    lab: LabResource
+    home: str | None = Field(default=None, description="Folder of the lake; empty: QUANTLAB_HOME, else ./lake")
 
     def handle_output(self, context: dg.OutputContext, obj: AssetDrafts) -> None:
         """Publish what is pending of the step, then describe this asset's share of it to Dagster."""
@@ -41,7 +41,7 @@ class LakeIOManager(dg.ConfigurableIOManager):
                 f"{context.asset_key.to_user_string()} returned {type(obj).__name__}; an asset of the lake returns "
                 "artifact drafts (see quantlab_assets/artifact_asset.py); nothing was published"
             )
-        lab = self.lab.get()
+        lab = lab_at(self.home)
         for group in obj.step.pending():
             self._publish(context, lab, group, obj.step)
         published = obj.step.published(obj.asset)
@@ -49,7 +49,7 @@ class LakeIOManager(dg.ConfigurableIOManager):
 
     def load_input(self, context: dg.InputContext) -> Any:
         """The upstream artifacts, as the consumer's annotation asks for them."""
-        lab = self.lab.get()
+        lab = lab_at(self.home)
         spec = spec_of_asset(context.asset_key.to_user_string())
         run_id, step_key = context.step_context.run_id, context.step_context.step.key
         run_view = lab.run_view(run_id)

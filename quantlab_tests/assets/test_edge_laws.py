@@ -1,0 +1,127 @@
+"""The laws that tie the asset graph to the manifest: one owner per artifact, equal edges, partitions inside mappings."""
+
+from __future__ import annotations
+
+import pytest
+
+from quantlab_assets.definitions import build_defs
+from quantlab_assets.partitions import file_key
+from quantlab_core.artifacts.artifact import Artifact, ArtifactFilter
+from quantlab_core.artifacts.logical_key import parse_key
+from quantlab_core.artifacts.registry import ARTIFACT_TYPES, artifact_type, owning_asset
+from quantlab_core.candles.slices import slice_day
+from quantlab_core.token import Token
+from quantlab_tests.assets.demo_lake import DemoLake
+
+IDENTITY_EDGES = {
+    ("alert_events", "alerts"),
+    ("alerts", "ohlcv_slices"),
+    ("telegram_exports", "telegram_messages"),
+    ("telegram_exports", "message_dispositions"),
+    ("telegram_exports", "alerts_quarantine"),
+    ("candle_files", "imported_candles"),
+    ("candle_files", "candles_quarantine"),
+    ("experiment_definitions", "experiment_trades"),
+    ("experiment_definitions", "experiment_metrics"),
+}
+"""Edges whose two ends lie in the same partition; all others fan in."""
+
+
+def test_every_artifact_type_belongs_to_assets_of_the_graph_and_every_asset_owns_one() -> None:
+    owners = {asset for spec in ARTIFACT_TYPES for asset in spec.assets}
+    assert owners == {key.to_user_string() for key in build_defs().resolve_asset_graph().get_all_asset_keys()}
+
+
+def test_the_edges_of_the_manifest_are_the_edges_of_the_graph(demo_lake: DemoLake) -> None:
+    assert _manifest_edges(demo_lake) == _graph_edges()
+
+
+def test_each_run_reads_exactly_the_upstream_assets_of_what_it_publishes(demo_lake: DemoLake) -> None:
+    graph = _graph_edges()
+    store = demo_lake.lab.artifacts
+    publications = store.publications()
+    assert publications
+    for publication in publications:
+        output = _owner(store.get_artifact(publication.artifact_id))
+        inputs = {_owner(store.get_artifact(artifact_id)) for artifact_id in publication.input_artifact_ids}
+        assert inputs == {upstream for upstream, downstream in graph if downstream == output}, publication
+
+
+def test_edges_between_partitions_lie_inside_the_declared_mappings(demo_lake: DemoLake) -> None:
+    crossed = [
+        (upstream, downstream)
+        for upstream, downstream in _artifact_edges(demo_lake)
+        if (_owner(upstream), _owner(downstream)) in IDENTITY_EDGES and _partition(upstream) != _partition(downstream)
+    ]
+    assert crossed == []
+
+
+def test_the_partition_check_would_notice_a_crossed_edge(demo_lake: DemoLake) -> None:
+    """Negative control: an alerts artifact of one day is not in the partition of another."""
+    first, *_, last = demo_lake.lab.artifacts.heads("alerts_v1")
+    assert _partition(first) != _partition(last)
+
+
+@pytest.mark.parametrize("asset", ["alerts", "ohlcv_slices", "token_candles", "candle_set", "experiment_metrics"])
+def test_dagster_shows_the_content_hashes_of_the_manifest_as_data_versions(demo_lake: DemoLake, asset: str) -> None:
+    from quantlab_resources.dagster_io.materialization_metadata import set_hash
+
+    expected: dict[str | None, list[tuple[str, str, str]]] = {}
+    for spec in ARTIFACT_TYPES:
+        for head in demo_lake.lab.artifacts.heads(spec.name) if asset in spec.assets else ():
+            if _owner(head) == asset:
+                identity = (head.artifact_type, head.logical_key, head.content_hash)
+                expected.setdefault(_partition(head), []).append(identity)
+    recorded: dict[str | None, str] = {}
+    import dagster as dg
+
+    for record in demo_lake.instance.fetch_materializations(dg.AssetKey(asset), limit=10_000, ascending=True).records:
+        materialization = record.asset_materialization
+        assert materialization is not None
+        assert materialization.tags is not None
+        recorded[materialization.partition] = materialization.tags["dagster/data_version"]
+    for partition, identities in expected.items():
+        assert recorded[partition] == set_hash(identities)
+
+
+def _graph_edges() -> set[tuple[str, str]]:
+    graph = build_defs().resolve_asset_graph()
+    return {
+        (parent.to_user_string(), key.to_user_string())
+        for key in graph.get_all_asset_keys()
+        for parent in graph.get(key).parent_keys
+    }
+
+
+def _manifest_edges(demo_lake: DemoLake) -> set[tuple[str, str]]:
+    return {(_owner(upstream), _owner(downstream)) for upstream, downstream in _artifact_edges(demo_lake)}
+
+
+def _artifact_edges(demo_lake: DemoLake) -> list[tuple[Artifact, Artifact]]:
+    store = demo_lake.lab.artifacts
+    return [
+        (upstream, artifact)
+        for artifact in store.list_artifacts(ArtifactFilter(limit=None)).artifacts
+        for upstream in store.get_lineage(artifact.artifact_id, depth=1).inputs
+        if upstream.artifact_id
+        in {
+            edge.input_artifact_id
+            for edge in store.get_lineage(artifact.artifact_id).edges
+            if edge.artifact_id == artifact.artifact_id
+        }
+    ]
+
+
+def _owner(artifact: Artifact) -> str:
+    return owning_asset(artifact_type(artifact.artifact_type, artifact.schema_version), artifact.logical_key)
+
+
+def _partition(artifact: Artifact) -> str | None:
+    parts = parse_key(artifact_type(artifact.artifact_type, artifact.schema_version), artifact.logical_key)
+    if "from" in parts:
+        return slice_day(parts).isoformat()
+    if "token" in parts:
+        return Token.from_key_parts(parts).partition_key
+    if "sha256" in parts:
+        return file_key(parts["sha256"])
+    return next((parts[name] for name in ("day", "export", "file", "experiment") if name in parts), None)
