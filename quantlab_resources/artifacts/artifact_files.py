@@ -34,7 +34,6 @@ from quantlab_resources.artifacts.parquet_files import (
     with_schema_of,
 )
 from quantlab_resources.artifacts.sidecar import check_provenance, describes, read_sidecar, sidecar_bytes
-from quantlab_resources.artifacts.utc_text import microseconds, milliseconds
 from quantlab_resources.lake_paths import LakePaths
 
 
@@ -94,7 +93,7 @@ def store_files(paths: LakePaths, prepared: PreparedTable, now: datetime) -> Sto
     try:
         _check_staged(staged, prepared, file_hash)
         for length in SUFFIX_LENGTHS:
-            artifact = _artifact(prepared, file_hash, length, milliseconds(now))
+            artifact = _artifact(prepared, file_hash, length, format_timestamp(now))
             if not _link_or_same(staged, paths.artifacts_root / artifact.path_parquet, file_hash):
                 continue
             stored = _store_sidecar(paths, prepared, artifact, now)
@@ -175,8 +174,8 @@ def _time_range(table: pa.Table, spec: ArtifactType) -> tuple[str | None, str | 
     limits: dict[str, datetime | None] = pc.min_max(table.column(spec.time_column)).as_py()  # type: ignore[assignment]
     earliest, latest = limits["min"], limits["max"]
     return (
-        None if earliest is None else microseconds(earliest),
-        None if latest is None else microseconds(latest),
+        None if earliest is None else format_timestamp_us(earliest),
+        None if latest is None else format_timestamp_us(latest),
     )
 
 
@@ -201,7 +200,7 @@ def _link_or_same(staged: Path, final: Path, file_hash: str) -> bool:
 def _store_sidecar(paths: LakePaths, prepared: PreparedTable, artifact: Artifact, now: datetime) -> Artifact | None:
     """Write the sidecar; another publisher's for the same bytes is shared, with its time. None: the name is taken."""
     final = paths.artifacts_root / artifact.path_sidecar
-    staged = write_staged(paths.staging, sidecar_bytes(artifact, prepared.spec, prepared.request, microseconds(now)))
+    staged = write_staged(paths.staging, sidecar_bytes(artifact, prepared.spec, prepared.request, format_timestamp_us(now)))
     try:
         if link_without_replacing(staged, final):
             return artifact
@@ -210,4 +209,4 @@ def _store_sidecar(paths: LakePaths, prepared: PreparedTable, artifact: Artifact
     known = read_sidecar(final)
     if known is None or not describes(known, artifact):
         return None
-    return replace(artifact, created_at=milliseconds(datetime.fromisoformat(known["created_at"])))
+    return replace(artifact, created_at=format_timestamp(parse_timestamp(known["created_at"])))

@@ -21,7 +21,6 @@ from quantlab_core.errors import IntegrityError, LakeNotFoundError, StorageError
 from quantlab_resources.artifacts.durable_files import make_directory
 from quantlab_resources.artifacts.manifest_schema import check_version, migrate
 from quantlab_resources.artifacts.manifest_transaction import ManifestTransaction
-from quantlab_resources.artifacts.utc_text import milliseconds
 from quantlab_resources.lake_paths import LakePaths
 
 BUSY_TIMEOUT_MS = 30_000
@@ -51,7 +50,7 @@ class Manifest:
             connection = _opened(self.path, apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE)
             try:
                 connection.execute("PRAGMA journal_mode = WAL")
-                return migrate(connection, at=milliseconds(self._clock.now()))
+                return migrate(connection, at=format_timestamp(self._clock.now()))
             finally:
                 connection.close()
 

@@ -18,6 +18,8 @@ _FIELDS = (
 )
 ARTIFACT_COLUMNS = ", ".join(f"a.{name.strip()}" for name in _FIELDS.split(","))
 _NEWEST_FIRST = "ORDER BY a.created_at DESC, a.published_seq DESC, a.artifact_id"
+# Finite, so that a cycle in rows that others wrote cannot hold a question for ever.
+_ALL_DEPTHS = 100_000
 _LARGEST_CODE_POINT = "\U0010ffff"
 
 # A set stands for its members: leaving a set costs no depth, except where the question starts.
@@ -211,7 +213,7 @@ def supersedes_transitively(connection: apsw.Connection, newer_id: str, older_id
 
 
 def _limit(depth: int | None) -> int:
-    return 2**31 if depth is None else depth
+    return _ALL_DEPTHS if depth is None else depth
 
 
 def _nearest_first(connection: apsw.Connection, depths: Sequence[tuple[str, int]]) -> list[Artifact]:

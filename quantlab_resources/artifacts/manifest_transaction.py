@@ -22,7 +22,6 @@ from quantlab_resources.artifacts import experiment_journal, manifest_queries
 from quantlab_resources.artifacts.durable_files import discard
 from quantlab_resources.artifacts.event_files import event_path, write_event
 from quantlab_resources.artifacts.experiment_journal import JournalEntry
-from quantlab_resources.artifacts.utc_text import milliseconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +60,7 @@ class ManifestTransaction:
     def __init__(self, connection: apsw.Connection, events: Path, now: datetime) -> None:
         self._connection = connection
         self._events = events
-        self._at = milliseconds(now)
+        self._at = format_timestamp(now)
         self._seq: int = connection.execute("SELECT coalesce(max(seq), 0) + 1 FROM events").get
         self._changes: list[dict[str, Any]] = []
         self._ordinal = 0

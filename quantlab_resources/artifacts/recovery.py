@@ -55,13 +55,24 @@ def recover(store: ParquetArtifactStore, *, wait_s: float = 30.0) -> RecoveryRep
 
 
 def clear_leftovers(paths: LakePaths, manifest: Manifest) -> None:
-    """The cheap part, done by a store before its first publish: staging and event files, unless others publish."""
-    if not (_names(paths.staging) or _uncommitted_events(paths, manifest)):
+    """The cheap part, done by a store before its first publish: staging files and the next event, if alone."""
+    if not (_names(paths.staging) or _next_event(paths, manifest).exists()):
         return
     with cleaning_up(paths, wait_s=0.0) as is_alone:
         if is_alone:
             list(_remove_staging_files(paths))
-            list(_remove_uncommitted_events(paths, manifest))
+            _remove(_next_event(paths, manifest))
+
+
+def _next_event(paths: LakePaths, manifest: Manifest) -> Path:
+    """Where the event of the next transaction will be; a file there was never committed."""
+    return event_path(paths.events, _last_event(manifest) + 1)
+
+
+def _last_event(manifest: Manifest) -> int:
+    with manifest.reading() as connection:
+        last: int = connection.execute("SELECT coalesce(max(seq), 0) FROM events").get
+    return last
 
 
 def _names(folder: Path) -> list[Path]:
@@ -77,10 +88,8 @@ def _remove_staging_files(paths: LakePaths) -> Iterator[Path]:
 
 def _uncommitted_events(paths: LakePaths, manifest: Manifest) -> list[Path]:
     """Event files after the last committed one, and staged ones; leftovers only while nobody else publishes."""
-    with manifest.reading() as connection:
-        last: int = connection.execute("SELECT coalesce(max(seq), 0) FROM events").get
+    last_name = event_path(paths.events, _last_event(manifest)).name
     names = _names(paths.events)
-    last_name = event_path(paths.events, last).name
     return [path for path in names if path.name > last_name or path.name.startswith("staged-")]
 
 
