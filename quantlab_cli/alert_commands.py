@@ -40,13 +40,13 @@ def alerts() -> None:
 @click.pass_obj
 def ingest(invocation: Invocation, files: tuple[Path, ...], day: datetime | None, chain: str | None) -> None:
     """Read Telegram exports (Telegram Desktop's result.json) and bring alerts and all that rests on them up to date."""
-    from quantlab_assets.workflows.ingest_alerts import ingest_telegram_export
+    from quantlab_assets.workflows.ingest_alerts import ingest_telegram_exports
     from quantlab_assets.workflows.refresh_research import refresh_research
     from quantlab_cli.open_lake import running_on_new_or_existing
 
     with running_on_new_or_existing(invocation) as runs:
         only_day = None if day is None else day.date()
-        reports = [ingest_telegram_export(runs, path, only_day=only_day) for path in files]
+        reports = ingest_telegram_exports(runs, files, only_day=only_day)
         days = {day for report in reports for day in report.days}
         refresh_research(runs, days)
         for path, report in zip(files, reports, strict=True):

@@ -21,12 +21,13 @@ from quantlab_cli.tables import (
 )
 
 if TYPE_CHECKING:
+    from rich.text import Text
     from rich.tree import Tree
 
     from quantlab_core.artifacts.artifact import Artifact, ArtifactLineage
 
 STATUSES = ("active", "superseded", "tombstoned")
-WIDEST_BRANCH = 20
+WIDEST_BRANCH = 8
 """So many inputs are drawn under one artifact of a tree; JSON and CSV have all."""
 
 COLUMNS = (
@@ -203,24 +204,30 @@ def _tree(start: Artifact, lineage: ArtifactLineage) -> Tree:
     inputs_of: dict[str, list[str]] = {}
     for edge in lineage.edges:
         inputs_of.setdefault(edge.artifact_id, []).append(edge.input_artifact_id)
-    root = Tree(Text(_label(start)))
-    drawn = {start.artifact_id}
-    waiting = [(root, start.artifact_id)]
+    root = Tree(_label(start))
+    drawn: set[str] = set()
+    waiting: list[tuple[Tree, str | Text]] = [(root, start.artifact_id)]
     while waiting:
-        branch, artifact_id = waiting.pop()
-        inputs = inputs_of.get(artifact_id, [])
-        for input_id in inputs[:WIDEST_BRANCH]:
-            is_again = input_id in drawn and input_id in inputs_of
-            label = _label(artifacts_by_id[input_id])
-            child = branch.add(Text(f"{label}  (drawn elsewhere)" if is_again else label))
-            if not is_again:
-                drawn.add(input_id)
-                waiting.append((child, input_id))
+        branch, item = waiting.pop()
+        if isinstance(item, Text):
+            branch.add(item)
+            continue
+        inputs = inputs_of.get(item, [])
+        if item in drawn and inputs:
+            branch.add(Text(f"{item}  see above"))
+            continue
+        node = branch.add(_label(artifacts_by_id[item])) if drawn else root
+        drawn.add(item)
         if len(inputs) > WIDEST_BRANCH:
-            branch.add(Text(f"… and {len(inputs) - WIDEST_BRANCH:,} more; --format csv lists all"))
+            more = len(inputs) - WIDEST_BRANCH
+            waiting.append((node, Text(f"… and {more:,} of {len(inputs):,} inputs that --format csv lists")))
+        waiting.extend((node, input_id) for input_id in reversed(inputs[:WIDEST_BRANCH]))
     return root
 
 
-def _label(artifact: Artifact) -> str:
+def _label(artifact: Artifact) -> Text:
+    from rich.text import Text
+
     status = "" if artifact.status == "active" else f"  ({artifact.status})"
-    return shown(f"{artifact.artifact_type}  {artifact.logical_key}  {artifact.artifact_id}{status}")
+    label = shown(f"{artifact.artifact_id}  {artifact.artifact_type}  {artifact.logical_key}{status}")
+    return Text(label, no_wrap=True, overflow="ellipsis")

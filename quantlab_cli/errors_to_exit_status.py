@@ -49,10 +49,14 @@ def one_line(text: str) -> str:
 
 def _expected_cause(error: BaseException) -> QuantlabError | None:
     """The error that was raised on purpose, which a library may have wrapped in one of its own."""
-    seen: BaseException | None = error
-    while seen is not None and not isinstance(seen, QuantlabError):
-        seen = seen.__cause__
-    return seen
+    seen: list[BaseException] = []
+    cause: BaseException | None = error
+    while cause is not None and not any(cause is one for one in seen):  # a chain of causes can run in a circle
+        if isinstance(cause, QuantlabError):
+            return cause
+        seen.append(cause)
+        cause = cause.__cause__
+    return None
 
 
 def _end(status: int, message: str) -> None:

@@ -43,8 +43,9 @@ def ingest_telegram_export(runs: LakeRuns, path: Path, *, only_day: date | None 
 
     The file is read to its end before anything is stored, so that a damaged one leaves no trace. ``only_day`` limits
     which day's alerts are materialized; the messages are always stored whole.
-    Raises TelegramExportError, StorageError.
+    Raises TelegramExportError, StorageError, InvalidInputError (a day that the graph does not know).
     """
+    runs.require_known([] if only_day is None else [only_day])
     _read_to_its_end(path)
     raw = archive_file(runs, path, "telegram_export")
     export = file_key(raw.logical_key.rpartition("sha256=")[2])

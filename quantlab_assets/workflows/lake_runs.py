@@ -48,9 +48,13 @@ class SilentStages:
 def _own_error(error: BaseException) -> QuantlabError | None:
     """The quantlab error inside what Dagster wrapped around it."""
     inner: BaseException | None = error
-    while inner is not None and not isinstance(inner, QuantlabError):
+    seen: set[int] = set()
+    while inner is not None and id(inner) not in seen:  # a chain of causes can run in a circle
+        if isinstance(inner, QuantlabError):
+            return inner
+        seen.add(id(inner))
         inner = inner.__cause__
-    return inner
+    return None
 
 
 class LakeRuns:
@@ -75,16 +79,20 @@ class LakeRuns:
         with self.watched(title, 1):
             self._run(assets, partition_key=partition, config=config)
 
+    def require_known(self, days: Iterable[date]) -> None:
+        """Raise InvalidInputError unless the graph has partitions for all of ``days``."""
+        first, today = first_day(), self.lab.clock.now().date()
+        outside = [day for day in days if not first <= day <= today]
+        if outside:
+            raise InvalidInputError(
+                f"the day {outside[0]} lies outside the graph's days, {first} to {today};"
+                " QUANTLAB_FIRST_DAY=YYYY-MM-DD moves the first one"
+            )
+
     def materialize_days(self, title: str, assets: Sequence[str], days: Iterable[date]) -> None:
         """One run per contiguous range of days; small gaps are bridged. Raises InvalidInputError for unknown days."""
         wanted = sorted(set(days))
-        today = self.lab.clock.now().date()
-        outside = [day for day in wanted if not first_day() <= day <= today]
-        if outside:
-            raise InvalidInputError(
-                f"{title}: the day {outside[0]} lies outside the graph's days, {first_day()} to {today};"
-                " QUANTLAB_FIRST_DAY=YYYY-MM-DD moves the first one"
-            )
+        self.require_known(wanted)
         ranges = day_ranges(wanted)
         total = sum((date.fromisoformat(end) - date.fromisoformat(start)).days + 1 for start, end in ranges)
         with self.watched(title, total * len(assets)):

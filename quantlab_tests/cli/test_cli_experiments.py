@@ -1,0 +1,159 @@
+"""``quantlab experiments`` and ``alerts ingest``: from a definition to numbers, and the same again."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+
+import pytest
+
+from quantlab_tests.cli.small_lake import SmallLake
+
+EXPERIMENT_KEYS = {"experimentId", "name", "inputs", "config", "provenance", "status", "outputs", "execution"}
+
+
+def has_null(document: object) -> bool:
+    if isinstance(document, dict):
+        return any(map(has_null, document.values()))
+    if isinstance(document, list):
+        return any(map(has_null, document))
+    return document is None
+
+
+def test_a_completed_experiment_in_the_requirements_shape(small_lake: SmallLake) -> None:
+    found = small_lake.json("experiments", "get", small_lake.experiment_id)
+    assert set(found) == EXPERIMENT_KEYS
+    assert not has_null(found)
+    assert found["status"] == "completed"
+    assert set(found["outputs"]) == {"trades", "fills", "metrics", "curves", "diagnostics", "outcome"}
+    assert set(found["execution"]) == {"startedAt", "completedAt", "duration"}
+    assert set(found["provenance"]) == {"gitCommit", "gitDirty", "engineVersion", "createdAt"}
+
+
+def test_executing_a_completed_experiment_says_so_and_adds_nothing(small_lake: SmallLake) -> None:
+    before = small_lake.artifact_ids()
+    result = small_lake.call("experiments", "execute", small_lake.experiment_id)
+    assert result.exit_code == 0
+    assert "was completed before" in result.stdout
+    assert "3 of 3" in result.stdout
+    report = Path(result.stdout.rsplit("report: ", 1)[1].strip())
+    assert report.is_file()
+    assert small_lake.artifact_ids() == before
+
+
+def test_creating_an_equal_experiment_shows_the_existing_one(small_lake: SmallLake) -> None:
+    again = small_lake.json("experiments", "create", "--name", "small", "--strategy", "hold_24h")
+    assert again["experimentId"] == small_lake.experiment_id
+    assert again["status"] == "completed"
+
+
+def test_a_strategy_file_params_and_days_make_an_experiment_of_their_own(small_lake: SmallLake, tmp_path: Path) -> None:
+    file = tmp_path / "quick.json"
+    file.write_text(json.dumps({"name": "quick", "max_hold_min": 30, "stake": 10}), encoding="utf-8")
+    created = small_lake.json(
+        "experiments", "create", "--name", "quick", "--strategy", file, "--id", "my-own-id",
+        "--select", "alerts_v1,2025-05-02..2025-05-02", "--to", "2025-05-02",
+        "--param", "portfolio.stake=50", "--param", "selection.callers=[grace]", "--description", "30 minutes",
+    )  # fmt: skip
+    assert created["experimentId"] == "my-own-id"
+    assert created["status"] == "pending"
+    assert created["description"] == "30 minutes"
+    assert created["config"]["params"] == {"portfolio": {"stake": 50}, "selection": {"callers": ["grace"]}}
+    assert created["config"]["dateRange"] == {"to": "2025-05-02"}
+    executed = small_lake.call("experiments", "execute", "my-own-id")
+    assert executed.exit_code == 0, executed.output
+    assert "2 of 2" in executed.stdout
+    assert "was completed before" not in executed.stdout
+
+
+def test_experiments_are_listed_by_status_in_every_format(small_lake: SmallLake) -> None:
+    completed = small_lake.json("experiments", "list", "--status", "completed")
+    assert small_lake.experiment_id in {experiment["experimentId"] for experiment in completed}
+    assert small_lake.json("experiments", "list", "--status", "failed") == []
+    rows = csv.DictReader(io.StringIO(small_lake.call("experiments", "list", "--format", "csv").stdout))
+    assert small_lake.experiment_id in {row["experimentId"] for row in rows}
+    assert small_lake.experiment_id in small_lake.call("experiments", "list").stdout
+    assert small_lake.call("experiments", "list", "--status", "failed").stdout == "no experiment matches\n"
+
+
+def test_experiments_are_found_by_what_they_used(small_lake: SmallLake) -> None:
+    (first,) = small_lake.json("artifacts", "find", "--type", "alerts_v1", "--key", "day=2025-05-01/chain=solana")
+    found = small_lake.json("experiments", "find-by-inputs", "--artifacts", first["artifactId"])
+    assert small_lake.experiment_id in {experiment["experimentId"] for experiment in found}
+    both = f"{first['artifactId']},no-such-artifact"
+    assert small_lake.json("experiments", "find-by-inputs", "--artifacts", both, "--match", "all") == []
+    assert small_lake.json("experiments", "find-by-inputs", "--artifacts", both, "--match", "any") == found
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("create", "--name", "x"),
+        ("create", "--name", "x", "--strategy", "momentum", "--select", "alerts_v1,yesterday"),
+        ("create", "--name", "x", "--strategy", "momentum", "--select", "alerts_v1,2025-05-02..2025-05-01"),
+        (
+            "create",
+            "--name",
+            "x",
+            "--strategy",
+            "momentum",
+            "--select",
+            "alerts_v1,2025-05-01..2025-05-02",
+            "--alerts",
+            "y",
+        ),
+        ("create", "--name", "x", "--strategy", "momentum", "--param", "noequals"),
+        ("create", "--name", "x", "--strategy", "momentum", "--param", "a=1", "--param", "a.b=2"),
+        ("create", "--name", "x", "--strategy", "momentum", "--param", "a.b=1", "--param", "a.b=2"),
+        ("create", "--name", "x", "--strategy", "momentum", "--param", "a=[1"),
+        ("find-by-inputs",),
+        ("list", "--status", "done"),
+    ],
+)
+def test_wrong_usage_is_status_2(small_lake: SmallLake, arguments: tuple[str, ...]) -> None:
+    assert small_lake.call("experiments", *arguments).exit_code == 2
+
+
+def test_ingesting_the_same_export_again_adds_nothing_and_the_chain_only_filters_the_table(
+    small_lake: SmallLake,
+) -> None:
+    before = small_lake.artifact_ids()
+    result = small_lake.call("alerts", "ingest", small_lake.export, "--date", "2025-05-02", "--chain", "base")
+    assert result.exit_code == 0, result.output
+    assert "4 messages" in result.stdout
+    assert "no alerts of base on these days" in result.stdout
+    assert "0 new artifacts" in result.stdout
+    assert small_lake.artifact_ids() == before
+    solana = small_lake.call("alerts", "ingest", small_lake.export, "--date", "2025-05-02", "--chain", "solana")
+    (row,) = [line.split() for line in solana.stdout.splitlines() if line.startswith("2025-05-02")]
+    assert row[1:3] == ["solana", "2"]
+
+
+def test_stages_are_told_one_per_line_on_stderr_where_there_is_no_terminal(small_lake: SmallLake) -> None:
+    result = small_lake.call("alerts", "ingest", small_lake.export)
+    assert [line.split(":")[0] for line in result.stderr.splitlines()][1:4] == [
+        "Reading messages",
+        "Finding alerts",
+        "Freezing the alert set",
+    ]
+
+
+def test_a_projection_is_listed_disposed_and_rebuilt(small_lake: SmallLake) -> None:
+    (research,) = small_lake.json("projections", "list")
+    assert {table["name"]: table["rowCount"] for table in research["tables"]}["alerts"] == 3
+    file = Path(research["duckdbPath"])
+    assert file.is_file()
+    assert small_lake.call("projections", "dispose", "research").exit_code == 0
+    assert not file.exists()
+    rebuilt = small_lake.json("projections", "rebuild", "research")
+    assert rebuilt == [research]
+    assert file.is_file()
+    assert small_lake.call("projections", "rebuild", "no-such").exit_code == 1
+    assert small_lake.call("projections", "build", "own").exit_code == 2
+    (alert_set,) = small_lake.json(
+        "artifacts", "find", "--type", "artifact_set", "--key", "of=alerts/selection=current"
+    )
+    (own,) = small_lake.json("projections", "build", "own", "--alerts", alert_set["artifactId"])
+    assert own["totalRows"] == 3
