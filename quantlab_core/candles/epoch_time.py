@@ -6,6 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 
+from quantlab_core.artifacts.timestamp_text import format_timestamp_short
+
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MINUTE_US = 60_000_000
 
@@ -26,5 +28,5 @@ def instant_of(stamp: int | np.int64) -> datetime:
 
 
 def iso_text(stamp: int | np.int64) -> str:
-    """ISO 8601 in UTC with a Z, for keys and messages."""
-    return instant_of(stamp).isoformat().replace("+00:00", "Z")
+    """The instant of ``stamp`` as it stands in logical keys and messages: ``2025-05-01T12:34:56Z``."""
+    return format_timestamp_short(instant_of(stamp))

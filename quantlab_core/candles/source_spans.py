@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
+
+from quantlab_core.artifacts.timestamp_text import format_timestamp_short, parse_timestamp
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -39,19 +41,12 @@ def span_end_at(spans: Iterable[SourceSpan], instant: datetime) -> datetime | No
 
 def encode_spans(spans: Iterable[SourceSpan]) -> str:
     """Canonical JSON text, as stored in the ``source_spans`` attribute."""
-    return json.dumps([[_text(span.start), _text(span.end)] for span in spans], separators=(",", ":"))
+    return json.dumps(
+        [[format_timestamp_short(span.start), format_timestamp_short(span.end)] for span in spans],
+        separators=(",", ":"),
+    )
 
 
 def decode_spans(text: str) -> tuple[SourceSpan, ...]:
     """The inverse of `encode_spans`."""
-    return tuple(
-        SourceSpan(datetime.fromisoformat(start), datetime.fromisoformat(end)) for start, end in json.loads(text)
-    )
-
-
-def _text(instant: datetime) -> str:
-    return (
-        instant.astimezone(UTC)
-        .isoformat(timespec="seconds" if instant.microsecond == 0 else "microseconds")
-        .replace("+00:00", "Z")
-    )
+    return tuple(SourceSpan(parse_timestamp(start), parse_timestamp(end)) for start, end in json.loads(text))

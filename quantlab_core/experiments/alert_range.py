@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
+from quantlab_core.artifacts.timestamp_text import parse_day_or_timestamp
 from quantlab_core.errors import InvalidInputError
 from quantlab_core.experiments.experiment import DateRange
 
@@ -34,8 +35,8 @@ def parse_alert_range(date_range: DateRange) -> AlertRange:
 
     A bound is a date (``2025-05-01``) or a time with its zone (``2025-05-01T12:00:00Z``).
     """
-    start = _instant("from", date_range.from_, day_offset=0)
-    end = _instant("to", date_range.to, day_offset=1)
+    start, _ = _limits("from", date_range.from_)
+    _, end = _limits("to", date_range.to)
     if start is not None and end is not None and start >= end:
         raise InvalidInputError(
             f"date range: from {date_range.from_} is not before to {date_range.to}; no alert can lie in it"
@@ -43,18 +44,10 @@ def parse_alert_range(date_range: DateRange) -> AlertRange:
     return AlertRange(start, end)
 
 
-def _instant(bound: str, text: str | None, *, day_offset: int) -> datetime | None:
+def _limits(bound: str, text: str | None) -> tuple[datetime, datetime] | tuple[None, None]:
     if text is None:
-        return None
+        return None, None
     try:
-        if len(text) == 10:
-            day = date.fromisoformat(text) + timedelta(days=day_offset)
-            return datetime(day.year, day.month, day.day, tzinfo=UTC)
-        instant = datetime.fromisoformat(text)
-    except (ValueError, TypeError, OverflowError):
-        raise InvalidInputError(
-            f"date range: {bound} {text!r} is neither a date (2025-05-01) nor a time with zone (2025-05-01T12:00:00Z)"
-        ) from None
-    if instant.tzinfo is None:
-        raise InvalidInputError(f"date range: {bound} {text!r} has no time zone; write {text}Z for UTC")
-    return instant.astimezone(UTC)
+        return parse_day_or_timestamp(text)
+    except InvalidInputError as error:
+        raise InvalidInputError(f"date range: {bound} {error}") from None

@@ -15,6 +15,7 @@ from quantlab_core.artifacts.artifact_identity import artifact_id
 from quantlab_core.artifacts.artifact_type import ArtifactType
 from quantlab_core.artifacts.content_hash import hash_of_normal_form
 from quantlab_core.artifacts.table_normal_form import to_normal_form
+from quantlab_core.artifacts.timestamp_text import format_timestamp, format_timestamp_us, parse_timestamp
 from quantlab_core.errors import ArtifactDamagedError, ArtifactMissingError, ConflictError, StorageError
 from quantlab_resources.artifacts.durable_files import (
     discard,
@@ -200,7 +201,9 @@ def _link_or_same(staged: Path, final: Path, file_hash: str) -> bool:
 def _store_sidecar(paths: LakePaths, prepared: PreparedTable, artifact: Artifact, now: datetime) -> Artifact | None:
     """Write the sidecar; another publisher's for the same bytes is shared, with its time. None: the name is taken."""
     final = paths.artifacts_root / artifact.path_sidecar
-    staged = write_staged(paths.staging, sidecar_bytes(artifact, prepared.spec, prepared.request, format_timestamp_us(now)))
+    staged = write_staged(
+        paths.staging, sidecar_bytes(artifact, prepared.spec, prepared.request, format_timestamp_us(now))
+    )
     try:
         if link_without_replacing(staged, final):
             return artifact

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import apsw
 
+from quantlab_core.artifacts.timestamp_text import format_timestamp
 from quantlab_core.clock import Clock
 from quantlab_core.errors import IntegrityError, LakeNotFoundError, StorageError
 from quantlab_resources.artifacts.durable_files import make_directory

@@ -9,8 +9,8 @@ from typing import Any
 import apsw
 
 from quantlab_core.artifacts.artifact import Artifact, ArtifactFilter, ArtifactList, ArtifactStatus, LineageEdge
+from quantlab_core.artifacts.timestamp_text import earliest_timestamp, latest_timestamp
 from quantlab_core.errors import ArtifactNotFoundError
-from quantlab_resources.artifacts.utc_text import bound
 
 _FIELDS = (
     "artifact_id, artifact_type, schema_version, logical_key, status, path_parquet, path_sidecar,"
@@ -109,9 +109,9 @@ def list_artifacts(connection: apsw.Connection, filter: ArtifactFilter) -> Artif
     if filter.status is not None:
         require("a.status = ?", ArtifactStatus(filter.status).value)
     if filter.min_created_at is not None:
-        require("a.created_at >= ?", bound(filter.min_created_at, is_upper=False))
+        require("a.created_at >= ?", earliest_timestamp(filter.min_created_at))
     if filter.max_created_at is not None:
-        require("a.created_at <= ?", bound(filter.max_created_at, is_upper=True))
+        require("a.created_at <= ?", latest_timestamp(filter.max_created_at))
     for key, value in filter.tags.items():
         require(
             "EXISTS (SELECT 1 FROM artifact_tags t WHERE t.artifact_id = a.artifact_id AND t.k = ? AND t.v = ?)",

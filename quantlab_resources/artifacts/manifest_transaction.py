@@ -16,6 +16,7 @@ from typing import Any
 import apsw
 
 from quantlab_core.artifacts.artifact import Artifact, ArtifactStatus, Writer
+from quantlab_core.artifacts.timestamp_text import format_timestamp
 from quantlab_core.errors import ArtifactNotFoundError, ConflictError, SupersedeError
 from quantlab_core.experiments.experiment import ExperimentTransition
 from quantlab_resources.artifacts import experiment_journal, manifest_queries

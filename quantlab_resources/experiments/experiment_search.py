@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from quantlab_core.artifacts.artifact_store import ArtifactStore
 from quantlab_core.artifacts.artifact_types import ARTIFACT_SET
+from quantlab_core.artifacts.timestamp_text import earliest_timestamp, latest_timestamp
 from quantlab_core.errors import ArtifactNotFoundError
 from quantlab_core.experiments.artifact_types import EXPERIMENT_DEFINITION
 from quantlab_core.experiments.experiment import ExperimentDefinition, ExperimentFilter
-from quantlab_resources.artifacts.utc_text import bound
 
 
 def used_by(store: ArtifactStore, artifact_id: str) -> frozenset[str]:
@@ -22,12 +22,12 @@ def used_by(store: ArtifactStore, artifact_id: str) -> frozenset[str]:
 def is_wanted(store: ArtifactStore, definition: ExperimentDefinition, wanted: ExperimentFilter) -> bool:
     """Whether ``definition`` meets the conditions of ``wanted`` that do not depend on the experiment's state."""
     provenance = definition.provenance
-    created_at = bound(provenance.created_at, is_upper=False)
+    created_at = earliest_timestamp(provenance.created_at)
     if wanted.git_commit is not None and provenance.git_commit != wanted.git_commit:
         return False
-    if wanted.min_created_at is not None and created_at < bound(wanted.min_created_at, is_upper=False):
+    if wanted.min_created_at is not None and created_at < earliest_timestamp(wanted.min_created_at):
         return False
-    if wanted.max_created_at is not None and created_at > bound(wanted.max_created_at, is_upper=True):
+    if wanted.max_created_at is not None and created_at > latest_timestamp(wanted.max_created_at):
         return False
     return wanted.artifact_type is None or wanted.artifact_type in _input_types(store, definition)
 
