@@ -1,24 +1,24 @@
 """Every error that quantlab raises on purpose, in one tree.
 
-    QuantlabError                       base; the message is one line that names the thing and the remedy
-    ├── NotFoundError                   an id, key or file that does not exist
-    │   ├── ArtifactNotFoundError
-    │   ├── ExperimentNotFoundError
-    │   ├── ProjectionNotFoundError
-    │   └── LakeNotFoundError           no lake at the home that was named
-    ├── InvalidInputError               the caller's input cannot be used; nothing was written
-    │   ├── LogicalKeyError             a logical key outside its grammar
-    │   ├── SchemaError                 a table that does not fit its artifact type
-    │   ├── StrategyError               a strategy configuration that is refused
-    │   ├── TelegramExportError         not a Telegram export, or a damaged one (has the byte offset)
-    │   └── CandleFileError             a candle file that cannot be read without guessing
-    ├── ConflictError                   another thing already has this id, or a state forbids the change
-    │   ├── IllegalTransitionError      an experiment status change that is not allowed
-    │   └── SupersedeError              a supersession that is refused
-    ├── IntegrityError                  stored bytes are not what the manifest says
-    │   ├── ArtifactDamagedError        hash of a stored file differs, or the file is unreadable
-    │   └── ArtifactMissingError        a recorded file is gone
-    └── StorageError                    the operating system refused (disk full, no permission, I/O error)
+QuantlabError                       base; the message is one line that names the thing and the remedy
+├── NotFoundError                   an id, key or file that does not exist
+│   ├── ArtifactNotFoundError
+│   ├── ExperimentNotFoundError
+│   ├── ProjectionNotFoundError
+│   └── LakeNotFoundError           no lake at the home that was named
+├── InvalidInputError               the caller's input cannot be used; nothing was written
+│   ├── LogicalKeyError             a logical key outside its grammar
+│   ├── SchemaError                 a table that does not fit its artifact type
+│   ├── StrategyError               a strategy configuration that is refused
+│   ├── TelegramExportError         not a Telegram export, or a damaged one (has the byte offset)
+│   └── CandleFileError             a candle file that cannot be read without guessing
+├── ConflictError                   another thing already has this id, or a state forbids the change
+│   ├── IllegalTransitionError      an experiment status change that is not allowed
+│   └── SupersedeError              a supersession that is refused
+├── IntegrityError                  stored bytes are not what the manifest says
+│   ├── ArtifactDamagedError        hash of a stored file differs, or the file is unreadable
+│   └── ArtifactMissingError        a recorded file is gone
+└── StorageError                    the operating system refused (disk full, no permission, I/O error)
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class PublishedUnit:
-    """One asset's share of one partition (None: unpartitioned) was published: artifacts, and how many of them are new."""
+    """One asset's share of one partition (None: unpartitioned) was published: artifacts, and how many are new."""
 
     asset: str
     partition: str | None

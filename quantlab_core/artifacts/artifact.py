@@ -1,7 +1,7 @@
 """The values that go in and out of the artifact store.
 
 Field names are the requirements' ``Artifact``, ``ArtifactFilter``, ``PublishArtifactRequest``,
-``PublishArtifactResult`` and ``ArtifactLineage`` in snake_case. All times are UTC text as in the manifest (``2025-05-01T12:34:56.789Z``).
+``PublishArtifactResult`` and ``ArtifactLineage`` in snake_case. All times are UTC text as `timestamp_text` writes it.
 """
 
 from __future__ import annotations

@@ -8,18 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import pyarrow as pa
 
 UTC_TIMESTAMP = pa.timestamp("us", tz="UTC")
 
 
-def column(name: str, type_: pa.DataType, description: str, *, nullable: bool = False) -> pa.Field:
+def column(name: str, type_: pa.DataType, description: str, *, nullable: bool = False) -> pa.Field[Any]:
     """A schema field with the sentence that explains it to a researcher."""
     return pa.field(name, type_, nullable=nullable, metadata={"description": description})
 
 
-def description_of(schema_field: pa.Field) -> str:
+def description_of(schema_field: pa.Field[Any]) -> str:
     """The sentence that `column` attached, or an empty string."""
     metadata: Mapping[bytes, bytes] = schema_field.metadata or {}
     return metadata.get(b"description", b"").decode()

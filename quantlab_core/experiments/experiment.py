@@ -22,7 +22,9 @@ class ExperimentStatus(StrEnum):
 
 LEGAL_TRANSITIONS: Mapping[ExperimentStatus, frozenset[ExperimentStatus]] = {
     ExperimentStatus.PENDING: frozenset({ExperimentStatus.RUNNING, ExperimentStatus.CANCELLED}),
-    ExperimentStatus.RUNNING: frozenset({ExperimentStatus.COMPLETED, ExperimentStatus.FAILED, ExperimentStatus.CANCELLED}),
+    ExperimentStatus.RUNNING: frozenset(
+        {ExperimentStatus.COMPLETED, ExperimentStatus.FAILED, ExperimentStatus.CANCELLED}
+    ),
     ExperimentStatus.COMPLETED: frozenset(),
     ExperimentStatus.FAILED: frozenset({ExperimentStatus.RUNNING}),
     ExperimentStatus.CANCELLED: frozenset({ExperimentStatus.RUNNING}),
@@ -34,7 +36,9 @@ def check_transition(experiment_id: str, current: ExperimentStatus, new: Experim
     """Raise IllegalTransitionError unless ``current`` → ``new`` is allowed."""
     if new not in LEGAL_TRANSITIONS[current]:
         allowed = ", ".join(sorted(LEGAL_TRANSITIONS[current])) or "nothing: it is final"
-        raise IllegalTransitionError(f"experiment {experiment_id} is {current} and cannot become {new} (allowed: {allowed})")
+        raise IllegalTransitionError(
+            f"experiment {experiment_id} is {current} and cannot become {new} (allowed: {allowed})"
+        )
 
 
 @dataclass(frozen=True, slots=True)

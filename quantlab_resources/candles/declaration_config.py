@@ -28,7 +28,7 @@ def declaration_from_config(config: Mapping[str, Any]) -> CandleFileDeclaration:
     unknown = sorted(set(config) - known)
     if unknown:
         raise CandleFileError(f"a candle file has no declaration {unknown[0]!r}; there are {', '.join(sorted(known))}")
-    values = {
+    values: dict[str, Any] = {
         name: parse_timestamp(value) if name in {"span_from", "span_to"} else value for name, value in config.items()
     }
     return CandleFileDeclaration(**values)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import dagster as dg
 from pydantic import Field
 
 from quantlab_resources.lab import Lab, lab_at
 
 
-class LabResource(dg.ConfigurableResource):
+class LabResource(dg.ConfigurableResource[Any]):
     """Gives assets the lab: artifacts, candle source, projections, experiments.
 
     ``home`` is the folder of the lake; empty means ``QUANTLAB_HOME``, else ``./lake``.

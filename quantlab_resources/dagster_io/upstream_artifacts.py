@@ -80,7 +80,7 @@ class UpstreamArtifacts:
         """The members of a frozen set. The set itself is the input: outputs point at the set, not at its members."""
         if artifact_set.artifact_type != ARTIFACT_SET.name:
             raise TypeError(f"{artifact_set.artifact_id} is a {artifact_set.artifact_type}, not a frozen set")
-        ids = self.read(artifact_set).column("artifact_id").to_pylist()
+        ids = [str(artifact_id) for artifact_id in self.read(artifact_set).column("artifact_id").to_pylist()]
         return [artifact for artifact in self._store.get_artifacts(ids) if artifact is not None]
 
     def read_member(self, member: Artifact) -> pa.Table:
