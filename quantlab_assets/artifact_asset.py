@@ -91,7 +91,9 @@ class Step:
 
     def note_read(self, artifact_id: str) -> None:
         """Note as an input what no handle can know: raw files, and what a candle source read."""
-        self.lab.read_ledger.record(self.context.run.run_id, self.context.op_execution_context.op_handle.name, artifact_id)
+        self.lab.read_ledger.record(
+            self.context.run.run_id, self.context.op_execution_context.op_handle.name, artifact_id
+        )
 
     def published_parts(self, spec: ArtifactType, part: str, **key: str) -> set[str]:
         """Values of one key part among the current artifacts of a partition, so that a key whose rows vanished gets an
@@ -137,15 +139,18 @@ def artifact_asset(
 
         def compute(context: dg.AssetExecutionContext, **handles: UpstreamArtifacts) -> Iterator[Any]:
             lab = context.resources.lab.get()
+            run_id, step_key = context.run.run_id, context.op_execution_context.op_handle.name
+            lab.run_view(run_id)  # a run sees the lake as of its first step, also when that step reads nothing
             config = dict(context.op_execution_context.op_config or {}) if config_schema else {}
             keys: list[str | None] = [*sorted(context.partition_keys)] if partitions_def is not None else [None]
             with ExitStack() as resources:
 
                 def group_of(key: str | None) -> DraftGroup:
+                    lab.read_ledger.forget(run_id, step_key)  # another partition's reads are not inputs of this one
                     return _draft_group(function(Step(lab, key, context, handles, config, resources)), key)
 
                 yield from _outputs(context, assets, keys, group_of, code_version)
-            lab.read_ledger.forget(context.run.run_id, context.op_execution_context.op_handle.name)
+            lab.read_ledger.forget(run_id, step_key)
 
         compute.__name__ = name
         compute.__doc__ = function.__doc__

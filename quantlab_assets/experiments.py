@@ -8,6 +8,7 @@ import dagster as dg
 import pyarrow as pa
 
 from quantlab_assets.artifact_asset import Drafts, Step, Upstream, artifact_asset
+from quantlab_assets.experiment_previews import curves_preview, metrics_preview
 from quantlab_assets.partitions import EXPERIMENTS
 from quantlab_assets.set_contents import alerts_of, candles_of, set_members
 from quantlab_core.artifacts.artifact import Artifact
@@ -114,15 +115,8 @@ def experiment_results(step: Step) -> Drafts | list[ArtifactDraft]:
         return _recorded_results(step, inputs)
     step.resources.enter_context(running_attempt(experiments, experiment_id, home=step.lab.paths.home))
     tables = _simulate(step.lab, definition)
-    drafts = [
-        ArtifactDraft(
-            spec, {"experiment": experiment_id}, getattr(tables, output), inputs, tags={"experiment_id": experiment_id}
-        )
-        for output, spec in OUTPUTS.items()
-    ]
-    outcome = ArtifactDraft(
-        EXPERIMENT_OUTCOME, {"experiment": experiment_id}, _outcome_table(experiment_id, drafts), inputs
-    )
+    drafts = [_result_draft(experiment_id, spec, getattr(tables, output), inputs) for output, spec in OUTPUTS.items()]
+    outcome = _result_draft(experiment_id, EXPERIMENT_OUTCOME, _outcome_table(experiment_id, drafts), inputs)
     return Drafts(
         [*drafts, outcome],
         ExperimentTransition(
@@ -133,6 +127,18 @@ def experiment_results(step: Step) -> Drafts | list[ArtifactDraft]:
                 "outcome": outcome.logical_key,
             },
         ),
+    )
+
+
+def _result_draft(experiment_id: str, spec: ArtifactType, table: pa.Table, inputs: list[str]) -> ArtifactDraft:
+    preview = {EXPERIMENT_METRICS: metrics_preview, EXPERIMENT_CURVES: curves_preview}.get(spec)
+    return ArtifactDraft(
+        spec,
+        {"experiment": experiment_id},
+        table,
+        inputs,
+        tags={"experiment_id": experiment_id},
+        preview=preview(table) if preview else {},
     )
 
 
@@ -176,7 +182,7 @@ def _recorded_results(step: Step, inputs: list[str]) -> list[ArtifactDraft]:
         for head in step.lab.artifacts.heads(spec.name, logical_key):
             if head.logical_key == logical_key:
                 table = step.lab.artifacts.read(head.artifact_id)
-                drafts.append(ArtifactDraft(spec, {"experiment": step.key}, table, inputs))
+                drafts.append(_result_draft(step.key, spec, table, inputs))
     return drafts
 
 

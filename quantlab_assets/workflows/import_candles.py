@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
-from quantlab_assets.partitions import CANDLE_FILES, add_partitions, file_key
 from quantlab_assets.workflows.archive import archive_file
 from quantlab_assets.workflows.lake_runs import LakeRuns
 from quantlab_core.artifacts.timestamp_text import parse_timestamp
@@ -45,9 +44,7 @@ def import_candle_file(runs: LakeRuns, path: Path, declaration: CandleFileDeclar
     Raises CandleFileError, StorageError.
     """
     _check(runs, path, declaration)
-    raw = archive_file(runs, path, "candle_file")
-    key = file_key(raw.logical_key.rpartition("sha256=")[2])
-    add_partitions(runs.instance, CANDLE_FILES, [key])
+    key = archive_file(runs, path, "candle_file").key
     runs.materialize_partition(
         f"Reading {path.name}",
         ["imported_candles", "candles_quarantine"],

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from quantlab_assets.partitions import EXPORTS, add_partitions, file_key
 from quantlab_assets.workflows.archive import archive_file
 from quantlab_assets.workflows.lake_runs import LakeRuns
 from quantlab_core.alerts.alert_events import REPLY_WINDOW
@@ -47,9 +46,7 @@ def ingest_telegram_export(runs: LakeRuns, path: Path, *, only_day: date | None 
     """
     runs.require_known([] if only_day is None else [only_day])
     _read_to_its_end(path)
-    raw = archive_file(runs, path, "telegram_export")
-    export = file_key(raw.logical_key.rpartition("sha256=")[2])
-    add_partitions(runs.instance, EXPORTS, [export])
+    export = archive_file(runs, path, "telegram_export").key
     runs.materialize_partition("Reading messages", MESSAGE_ASSETS, export)
 
     dispositions = _table(runs, MESSAGE_DISPOSITIONS.name, f"export={export}")

@@ -28,6 +28,8 @@ class ArtifactDraft:
     inputs: Sequence[str] | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
     params: Mapping[str, Any] = field(default_factory=dict)
+    preview: Mapping[str, Any] = field(default_factory=dict)
+    """What Dagster's UI shows beside the artifact: metadata values, recorded nowhere else."""
 
     @property
     def logical_key(self) -> str:
@@ -58,6 +60,7 @@ class PublishedPartition:
 
     partition: str | None
     results: tuple[PublishResult, ...]
+    preview: Mapping[str, Any] = field(default_factory=dict)
 
 
 class StepDrafts:

@@ -8,6 +8,7 @@ from typing import Any
 import pyarrow as pa
 
 from quantlab_core.errors import SchemaError
+from quantlab_resources.dagster_io.artifact_partition import lies_in_partition
 from quantlab_resources.dagster_io.upstream_artifacts import UpstreamArtifacts
 
 
@@ -16,11 +17,14 @@ def frame_of(upstream: UpstreamArtifacts, partitions: Sequence[str] | None, want
 
     Raises SchemaError for a frame type that is not supported.
     """
-    first_part = upstream.spec.key_parts[0]
-    if partitions is None:
-        artifacts = upstream.all()
-    else:
-        artifacts = [artifact for partition in partitions for artifact in upstream.with_key(**{first_part: partition})]
+    artifacts = upstream.all()
+    if partitions is not None:
+        artifacts = [
+            artifact
+            for partition in partitions
+            for artifact in artifacts
+            if lies_in_partition(upstream.spec, artifact.logical_key, partition)
+        ]
     table = upstream.read_all(artifacts)
     module, name = getattr(wanted, "__module__", ""), getattr(wanted, "__qualname__", str(wanted))
     if wanted in (pa.Table, Any, None):

@@ -92,8 +92,10 @@ class LakeIOManager(dg.ConfigurableIOManager):
             )
         results = lab.artifacts.publish_many(requests, transition=group.transition)
         for asset in _assets_of_step(context):
-            own = tuple(result for draft, result in zip(group.drafts, results, strict=True) if draft.asset == asset)
-            step.record(asset, PublishedPartition(group.partition, own))
+            pairs = [pair for pair in zip(group.drafts, results, strict=True) if pair[0].asset == asset]
+            own = tuple(result for _, result in pairs)
+            preview = {name: value for draft, _ in pairs for name, value in draft.preview.items()}
+            step.record(asset, PublishedPartition(group.partition, own, preview))
             new = sum(not result.deduped for result in own)
             context.log.info(
                 f"{asset}{f'[{group.partition}]' if group.partition else ''}: {len(own)} artifacts, {new} new"

@@ -14,7 +14,7 @@ MAX_TABLE_ROWS = 50
 
 
 def metadata_of(published: Sequence[PublishedPartition]) -> dict[str, dg.MetadataValue]:
-    """Counts, ids and a table of the artifacts (at most 50 rows: longer tables make the UI slow)."""
+    """Counts, ids and a table of the artifacts (at most 50 rows: longer tables make the UI slow), and one preview."""
     results = [result for partition in published for result in partition.results]
     metadata: dict[str, dg.MetadataValue] = {
         "dagster/row_count": dg.MetadataValue.int(sum(result.artifact.row_count for result in results)),
@@ -41,6 +41,8 @@ def metadata_of(published: Sequence[PublishedPartition]) -> dict[str, dg.Metadat
                 for result in results[:MAX_TABLE_ROWS]
             ]
         )
+    if len(published) == 1:
+        metadata.update(published[0].preview)
     return metadata
 
 
