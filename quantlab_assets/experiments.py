@@ -130,8 +130,11 @@ def experiment_results(step: Step) -> Drafts | list[ArtifactDraft]:
     )
 
 
+_PREVIEWS = {EXPERIMENT_METRICS.name: metrics_preview, EXPERIMENT_CURVES.name: curves_preview}
+
+
 def _result_draft(experiment_id: str, spec: ArtifactType, table: pa.Table, inputs: list[str]) -> ArtifactDraft:
-    preview = {EXPERIMENT_METRICS: metrics_preview, EXPERIMENT_CURVES: curves_preview}.get(spec)
+    preview = _PREVIEWS.get(spec.name)
     return ArtifactDraft(
         spec,
         {"experiment": experiment_id},

@@ -6,12 +6,15 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from quantlab_assets.workflows.lake_runs import StageListener
 from quantlab_resources.progress import ProgressListener, PublishedUnit
+
+if TYPE_CHECKING:
+    from quantlab_assets.workflows.lake_runs import StageListener
 
 TITLE_WIDTH = 34
 

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from quantlab_cli.alert_commands import _show_alerts_by_day
+from quantlab_resources.lab import Lab
 from quantlab_tests.cli.small_lake import SmallLake
 
 EXPERIMENT_KEYS = {"experimentId", "name", "inputs", "config", "provenance", "status", "outputs", "execution"}
@@ -116,9 +118,7 @@ def test_wrong_usage_is_status_2(small_lake: SmallLake, arguments: tuple[str, ..
     assert small_lake.call("experiments", *arguments).exit_code == 2
 
 
-def test_ingesting_the_same_export_again_adds_nothing_and_the_chain_only_filters_the_table(
-    small_lake: SmallLake,
-) -> None:
+def test_ingesting_the_same_export_again_adds_nothing_and_tells_its_stages_on_stderr(small_lake: SmallLake) -> None:
     before = small_lake.artifact_ids()
     result = small_lake.call("alerts", "ingest", small_lake.export, "--date", "2025-05-02", "--chain", "base")
     assert result.exit_code == 0, result.output
@@ -126,18 +126,21 @@ def test_ingesting_the_same_export_again_adds_nothing_and_the_chain_only_filters
     assert "no alerts of base on these days" in result.stdout
     assert "0 new artifacts" in result.stdout
     assert small_lake.artifact_ids() == before
-    solana = small_lake.call("alerts", "ingest", small_lake.export, "--date", "2025-05-02", "--chain", "solana")
-    (row,) = [line.split() for line in solana.stdout.splitlines() if line.startswith("2025-05-02")]
-    assert row[1:3] == ["solana", "2"]
-
-
-def test_stages_are_told_one_per_line_on_stderr_where_there_is_no_terminal(small_lake: SmallLake) -> None:
-    result = small_lake.call("alerts", "ingest", small_lake.export)
     assert [line.split(":")[0] for line in result.stderr.splitlines()][1:4] == [
         "Reading messages",
         "Finding alerts",
         "Freezing the alert set",
     ]
+
+
+def test_the_chain_only_filters_what_the_table_of_alerts_shows(
+    small_lake: SmallLake, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lab = Lab(small_lake.home)
+    for chain, rows in ((None, ["2"]), ("solana", ["2"]), ("base", [])):
+        _show_alerts_by_day(lab, ["2025-05-02"], chain)
+        shown = [line.split() for line in capsys.readouterr().out.splitlines()]
+        assert [row[2] for row in shown if row[0] == "2025-05-02"] == rows
 
 
 def test_a_projection_is_listed_disposed_and_rebuilt(small_lake: SmallLake) -> None:
