@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv venv-dev demo test lint format ui lock clean
+.PHONY: help venv venv-dev demo test lint format docs ui lock clean
 
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -53,6 +53,9 @@ lint: $(VENV)/.dev  ## ruff, mypy and the layer contracts
 format: $(VENV)/.dev  ## put the code into house format
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+docs: $(VENV)/.runtime  ## render the pages that are made from code
+	@$(BIN)/python docs/render_contracts.py
 
 # setuptools is named because the editable install builds without isolation, from what the lock installed. Extras are kept
 # because the pip that comes with Python 3.11 refuses hashed locks in which a dependency asks for an extra that is not named.

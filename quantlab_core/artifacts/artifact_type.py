@@ -31,11 +31,11 @@ class ArtifactType:
     """The contract of one (name, version).
 
     ``sort_key`` fixes the row order that is hashed and stored; ``unique_key`` must identify a row (empty: no claim).
-    ``key_parts`` are the names of the logical key's ``name=value`` parts in order; ``key_suffix`` is a bare last part
-    (``experiment=…/trades``). ``attributes`` are names of text values that belong to the content although no row holds
-    them (a slice's source span exists even when it has no candle); they travel in the schema metadata and are hashed.
-    ``asset`` is the Dagster asset that owns artifacts of this type: one name, or, where the first key part selects
-    among several, a mapping from that part's value to the asset.
+    ``key_parts`` name the logical key's ``name=value`` parts in order, of which the first is never optional;
+    ``key_suffix`` is a bare last part (``experiment=…/trades``). ``attributes`` names, with their meaning, text values
+    that belong to the content although no row holds them (a slice's source span exists even when it has no candle);
+    they travel in the schema metadata and are hashed. ``asset`` is the Dagster asset that owns artifacts of this type:
+    one name, or, where the first key part selects among several, a mapping from that part's value to the asset.
     """
 
     name: str
@@ -49,7 +49,7 @@ class ArtifactType:
     key_suffix: str | None = None
     optional_key_parts: frozenset[str] = frozenset()
     time_column: str | None = None
-    attributes: tuple[str, ...] = ()
+    attributes: Mapping[str, str] = field(default_factory=dict)
     append_only: bool = False
     nan_is_null: frozenset[str] = field(default=frozenset())
 

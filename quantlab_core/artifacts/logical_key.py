@@ -13,7 +13,8 @@ from quantlab_core.artifacts.artifact_type import ArtifactType
 from quantlab_core.errors import LogicalKeyError
 
 MAX_KEY_LENGTH = 1_000
-_VALUE = re.compile(r"[A-Za-z0-9._:+-]{1,200}")
+MAX_VALUE_LENGTH = 200
+_VALUE = re.compile(rf"[A-Za-z0-9._:+-]{{1,{MAX_VALUE_LENGTH}}}")
 
 
 def format_key(spec: ArtifactType, parts: Mapping[str, str]) -> str:
@@ -60,9 +61,12 @@ def is_key_value(value: str) -> bool:
 
 
 def key_template(spec: ArtifactType) -> str:
-    """The grammar of ``spec`` as people write it: ``day=<day>/chain=<chain>``."""
-    pieces = [f"{name}=<{name}>" for name in spec.key_parts]
-    return "/".join(pieces + ([spec.key_suffix] if spec.key_suffix else []))
+    """The grammar of ``spec`` as people write it, optional parts in brackets: ``token=<token>[/chain=<chain>]``."""
+    template = ""
+    for name in spec.key_parts:
+        piece = f"{'/' if template else ''}{name}=<{name}>"
+        template += f"[{piece}]" if name in spec.optional_key_parts else piece
+    return f"{template}/{spec.key_suffix}" if spec.key_suffix else template
 
 
 def file_hint(logical_key: str) -> str:

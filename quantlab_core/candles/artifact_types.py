@@ -18,10 +18,13 @@ CANDLE_COLUMNS = [
 ]
 CANDLE_SCHEMA = pa.schema(CANDLE_COLUMNS)
 
-CANDLE_ATTRIBUTES = ("resolution", "source", "source_spans", "price_unit", "volume_unit")
-"""``resolution``: 1m …; ``source``: file or clickhouse; ``source_spans``: JSON list of [from, to) UTC instants for
-which the source was asked and answered; ``price_unit``: usd or sol; ``volume_unit``: usd, sol, token or unknown. Where
-nothing was found, both units are unknown."""
+CANDLE_ATTRIBUTES = {
+    "resolution": "length of a candle: 1m, 5m, 15m, 1h, 4h or 1d",
+    "source": "what answered: file",
+    "source_spans": "JSON list of [from, to) UTC instants for which the source was asked and answered",
+    "price_unit": "usd or sol; unknown where nothing was found",
+    "volume_unit": "usd, sol, token or unknown",
+}
 
 IMPORTED_CANDLES = ArtifactType(
     name="imported_candles_v1",

@@ -49,7 +49,7 @@ SPEC = ArtifactType(
     key_parts=("of",),
     asset="measurements",
     time_column="ts",
-    attributes=("unit", "source"),
+    attributes={"unit": "unit of the prices", "source": "where they came from"},
     nan_is_null=frozenset({"volume"}),
 )
 ATTRIBUTES = {"source": "clock ✓", "unit": "usd"}
@@ -197,7 +197,7 @@ def test_frozen_vectors_hold(vector: dict[str, Any]) -> None:
     assert qlh1(columns, vector["attributes"]) == vector["hash"]
     names = {logical_type_name(type_): type_ for type_ in ALL_TYPES}
     schema = pa.schema([pa.field(name, names[type_]) for name, type_, _ in columns])
-    spec = ArtifactType("v", 1, "", schema, (), (), (), "", attributes=tuple(vector["attributes"]))
+    spec = ArtifactType("v", 1, "", schema, (), (), (), "", attributes=vector["attributes"])
     arrays = [pa.array(values, type=names[type_]) for _, type_, values in columns]
     table = pa.table(arrays, schema=schema).replace_schema_metadata(vector["attributes"])
     assert content_hash(table, spec) == vector["hash"]

@@ -29,7 +29,7 @@ CALLS = ArtifactType(
     unique_key=("ts", "id"),
     key_parts=("day",),
     asset="calls",
-    attributes=("unit",),
+    attributes={"unit": "unit of the prices"},
 )
 
 
