@@ -19,7 +19,20 @@ def locked(path: Path) -> Iterator[None]:
     """Hold the lock on ``path`` (made if absent) within the block; waits for another holder. Raises StorageError."""
     descriptor = _opened(path)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        with storage_errors(path):
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def shared(path: Path) -> Iterator[None]:
+    """Hold the lock on ``path`` together with others who share it; waits while one holds it alone."""
+    descriptor = _opened(path)
+    try:
+        with storage_errors(path):
+            fcntl.flock(descriptor, fcntl.LOCK_SH)
         yield
     finally:
         os.close(descriptor)
