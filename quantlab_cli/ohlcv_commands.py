@@ -59,7 +59,7 @@ def ohlcv() -> None:
 @click.option("--source", type=click.Choice(FORMATS), default="flat", show_default=True, help="Format of the files.")
 @click.pass_obj
 def import_files(
-    invocation: Invocation, files: tuple[Path, ...], start: str | None, end: str | None, source: str, **declared: Any
+    invocation: Invocation, /, files: tuple[Path, ...], start: str | None, end: str | None, source: str, **declared: Any
 ) -> None:
     """Read candle files (Parquet or CSV, one candle per row) and bring all that rests on candles up to date.
 

@@ -60,18 +60,16 @@ class StageLines:
 
 def stages_for_terminal() -> StageListener:
     """Bars if stderr is a terminal, else lines."""
-    console = Console(stderr=True, highlight=False)
-    return StageBars(console) if console.is_terminal else StageLines()
+    return StageBars(Console(stderr=True, highlight=False)) if sys.stderr.isatty() else StageLines()
 
 
 @contextmanager
 def counted(title: str) -> Iterator[Callable[[int, int], None]]:
     """A bar for work that itself says (done, total); nothing where stderr is no terminal."""
-    console = Console(stderr=True, highlight=False)
-    if not console.is_terminal:
+    if not sys.stderr.isatty():
         yield lambda _done, _total: None
         return
-    with _bar(console) as progress:
+    with _bar(Console(stderr=True, highlight=False)) as progress:
         task = progress.add_task(_fitted(title), total=None)
         yield lambda done, total: progress.update(task, completed=done, total=total)
 
