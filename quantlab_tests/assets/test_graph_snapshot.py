@@ -1,0 +1,156 @@
+"""The asset graph as it stands, written out: whoever changes it sees here what others see in Dagster."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from quantlab_assets.artifact_asset import OWNER
+from quantlab_assets.definitions import build_defs
+from quantlab_assets.partitions import first_day
+from quantlab_core.artifacts.registry import ARTIFACT_TYPES
+
+ROOT = Path(__file__).parents[2]
+HEAVY = ("polars", "pandas", "duckdb", "matplotlib", "numba", "chdb")
+
+SNAPSHOT = """
+alert_events            alerts       days          parquet           1      < telegram_messages
+alert_forward_coverage  coverage     -             parquet           1      < alert_set, candle_set
+alert_set               alerts       -             parquet           1      < alerts
+alerts                  alerts       days          parquet           1      < alert_events
+alerts_quarantine       alerts       exports       parquet+telegram  1      < telegram_exports
+candle_files            ohlcv        candle_files  csv+parquet       -      <
+candle_set              ohlcv        -             parquet           1      < token_candles
+candles_quarantine      ohlcv        candle_files  parquet           1      < candle_files
+experiment_curves       experiments  experiments   parquet           1.0.0  < experiment_definitions
+experiment_definitions  experiments  experiments   parquet           1      < alert_set, candle_set
+experiment_diagnostics  experiments  experiments   parquet           1.0.0  < experiment_definitions
+experiment_fills        experiments  experiments   parquet           1.0.0  < experiment_definitions
+experiment_metrics      experiments  experiments   parquet           1.0.0  < experiment_definitions
+experiment_outcome      experiments  experiments   parquet           1.0.0  < experiment_definitions
+experiment_trades       experiments  experiments   parquet           1.0.0  < experiment_definitions
+imported_candles        ohlcv        candle_files  parquet           1      < candle_files
+message_dispositions    alerts       exports       parquet+telegram  1      < telegram_exports
+ohlcv_slices            ohlcv        days          parquet           1      < alerts, imported_candles
+research_projection     projections  -             duckdb+parquet    1      < alert_set, candle_set
+telegram_exports        alerts       exports       json+telegram     -      <
+telegram_messages       alerts       exports       parquet+telegram  1      < telegram_exports
+token_calls             alerts       -             parquet           1      < alert_set
+token_candles           ohlcv        tokens        parquet           1      < ohlcv_slices
+"""
+"""Asset, group, partitions, kinds, code version, upstream assets. External assets have no code version."""
+
+MAPPINGS = {
+    ("telegram_messages", "alert_events"): "AllPartitionMapping",
+    ("alerts", "alert_set"): "AllPartitionMapping",
+    ("imported_candles", "ohlcv_slices"): "AllPartitionMapping",
+    ("ohlcv_slices", "token_candles"): "AllPartitionMapping",
+    ("token_candles", "candle_set"): "AllPartitionMapping",
+}
+"""Edges with a declared partition mapping; all others are Dagster's own, equal key to equal key."""
+
+
+@dataclass(frozen=True)
+class Row:
+    asset: str
+    group: str
+    partitions: str
+    kinds: str
+    code_version: str
+    upstream: tuple[str, ...]
+
+
+def written_row(line: str) -> Row:
+    words, _, upstream = line.partition("<")
+    asset, group, partitions, kinds, code_version = words.split()
+    return Row(
+        asset,
+        group,
+        partitions,
+        kinds,
+        code_version,
+        tuple(name.strip() for name in upstream.split(",") if name.strip()),
+    )
+
+
+def actual_rows() -> list[Row]:
+    return [
+        Row(
+            asset=spec.key.to_user_string(),
+            group=str(spec.group_name),
+            partitions=partitions_name(spec.partitions_def),
+            kinds="+".join(sorted(spec.kinds)),
+            code_version=spec.code_version or "-",
+            upstream=tuple(sorted(dep.asset_key.to_user_string() for dep in spec.deps)),
+        )
+        for spec in specs()
+    ]
+
+
+def specs() -> list[dg.AssetSpec]:
+    return sorted(build_defs().resolve_all_asset_specs(), key=lambda spec: spec.key)
+
+
+def partitions_name(partitions: dg.PartitionsDefinition | None) -> str:
+    if partitions is None:
+        return "-"
+    return str(partitions.name) if isinstance(partitions, dg.DynamicPartitionsDefinition) else "days"
+
+
+def test_the_graph_is_the_one_that_is_written_here() -> None:
+    assert actual_rows() == [written_row(line) for line in SNAPSHOT.strip().splitlines()]
+
+
+def test_only_the_fan_ins_declare_a_partition_mapping() -> None:
+    declared = {
+        (dep.asset_key.to_user_string(), spec.key.to_user_string()): type(dep.partition_mapping).__name__
+        for spec in specs()
+        for dep in spec.deps
+        if dep.partition_mapping is not None
+    }
+    assert declared == MAPPINGS
+
+
+@pytest.mark.parametrize("spec", specs(), ids=lambda spec: spec.key.to_user_string())
+def test_every_asset_says_what_it_is_and_who_owns_it(spec: dg.AssetSpec) -> None:
+    assert spec.owners == [OWNER]
+    assert spec.description
+    assert len(spec.description) > 40
+    types = [t for t in ARTIFACT_TYPES if spec.key.to_user_string() in t.assets]
+    if "dagster/column_schema" not in spec.metadata:
+        assert spec.key.to_user_string() in {"telegram_exports", "candle_files"}
+        return
+    columns = spec.metadata["dagster/column_schema"].columns
+    assert [column.name for column in columns] in [artifact_type.schema.names for artifact_type in types]
+    assert all(column.description for column in columns)
+    assert spec.metadata["artifact_type"] in [artifact_type.label for artifact_type in types]
+
+
+def test_days_begin_where_the_environment_says_and_end_today() -> None:
+    (days,) = {spec.partitions_def for spec in specs() if partitions_name(spec.partitions_def) == "days"}
+    assert isinstance(days, dg.DailyPartitionsDefinition)
+    assert (days.start.date(), days.timezone, days.end_offset) == (first_day(), "UTC", 1)
+
+
+def test_loading_the_graph_imports_nothing_heavy() -> None:
+    code = f"import sys, quantlab_assets.definitions; print([name for name in {HEAVY} if name in sys.modules])"
+    assert run([sys.executable, "-c", code]).stdout.strip() == "[]"
+
+
+def test_dagster_accepts_the_definitions(tmp_path: Path) -> None:
+    dagster = str(Path(sys.executable).with_name("dagster"))
+    run([dagster, "definitions", "validate", "-m", "quantlab_assets.definitions"], QUANTLAB_HOME=str(tmp_path / "lake"))
+
+
+def run(command: list[str], **environment: str) -> subprocess.CompletedProcess[str]:
+    """The command's output; its standard error is shown when it fails."""
+    variables = {name: value for name, value in os.environ.items() if name != "DAGSTER_HOME"} | environment
+    done = subprocess.run(command, cwd=ROOT, env=variables, capture_output=True, text=True, timeout=180, check=False)
+    assert done.returncode == 0, done.stderr[-3_000:]
+    return done
