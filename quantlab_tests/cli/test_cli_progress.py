@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from contextlib import suppress
 
 import pytest
 from rich.console import Console
@@ -13,29 +14,34 @@ from quantlab_resources.progress import PublishedUnit
 UNIT = PublishedUnit("alerts", "2025-05-01", artifacts=2, new=1)
 
 
-def test_a_bar_counts_its_units_and_never_more_than_there_are() -> None:
+def drawn(total: int, units: int, *, interrupted: bool) -> str:
+    """What a terminal received of a stage of which ``units`` were reported."""
     screen = io.StringIO()
     console = Console(file=screen, force_terminal=True, width=100, color_system=None)
-    with StageBars(console).stage("Finding alerts [of all days]", 3) as show:
-        for _ in range(5):
+    with suppress(KeyboardInterrupt), StageBars(console).stage("Finding alerts [of all days]", total) as show:
+        for _ in range(units):
             show(UNIT)
-    assert "Finding alerts [of all days]" in screen.getvalue()
-    assert [count for count in ("0/3", "3/3", "4/3", "5/3") if count in screen.getvalue()] == ["0/3", "3/3"]
-
-
-def test_a_bar_that_was_interrupted_does_not_claim_to_be_done() -> None:
-    screen = io.StringIO()
-    console = Console(file=screen, force_terminal=True, width=100, color_system=None)
-
-    def interrupted_stage() -> None:
-        with StageBars(console).stage("Finding alerts", 3) as show:
-            show(UNIT)
+        if interrupted:
             raise KeyboardInterrupt
+    return screen.getvalue()
 
-    with pytest.raises(KeyboardInterrupt):
-        interrupted_stage()
-    assert "3/3" not in screen.getvalue()
-    assert "1/3" in screen.getvalue()
+
+def test_a_stage_that_ended_is_drawn_as_done() -> None:
+    screen = drawn(3, 1, interrupted=False)
+    assert "Finding alerts [of all days]" in screen
+    assert "3/3" in screen
+
+
+def test_a_stage_that_was_interrupted_does_not_claim_to_be_done() -> None:
+    screen = drawn(3, 1, interrupted=True)
+    assert "1/3" in screen
+    assert "3/3" not in screen
+
+
+def test_a_bar_never_counts_more_than_there_is() -> None:
+    screen = drawn(3, 5, interrupted=True)
+    assert "3/3" in screen
+    assert "5/3" not in screen
 
 
 def test_a_line_says_what_the_stage_published(capsys: pytest.CaptureFixture[str]) -> None:
