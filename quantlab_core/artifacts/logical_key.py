@@ -37,6 +37,11 @@ def format_key(spec: ArtifactType, parts: Mapping[str, str]) -> str:
         if not is_key_value(value):
             raise LogicalKeyError(f"{spec.label}: {value!r} cannot be the value of key part {name!r}")
         pieces.append(f"{name}={value}")
+    if not isinstance(spec.asset, str) and parts[spec.key_parts[0]] not in spec.asset:
+        first = spec.key_parts[0]
+        raise LogicalKeyError(
+            f"{spec.label}: {first}={parts[first]} belongs to no asset; {first} is {' or '.join(spec.asset)}"
+        )
     if spec.key_suffix is not None:
         pieces.append(spec.key_suffix)
     return "/".join(pieces)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from dataclasses import fields as dataclass_fields
 from typing import Any, Literal, cast, get_args
 
 from quantlab_core.errors import StrategyError
@@ -21,12 +22,6 @@ FRACTION_TOLERANCE = 1e-12
 
 LONGEST_MIN = 5_256_000
 """Ten years in minutes: no duration may be longer."""
-
-STRATEGY_KEYS = (
-    "name", "description", "entry_mode", "limit_pct", "limit_ttl_min", "entry_delay_s", "max_entry_wait_s", "stop_loss",
-    "take_profit", "stop_steps", "trailing_stop", "trailing_activation", "max_hold_min", "intrabar", "fee", "slippage",
-    "stake",
-)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +40,13 @@ class StopStep:
     level: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Strategy:
-    """A checked strategy; make one with `parse_strategy`. ``stake`` is money per alert, entry fee included."""
+    """A checked strategy; make one with `parse_strategy`. The fields are the keys of a strategy file.
 
-    max_hold_min: int
+    ``stake`` is money per alert, entry fee included.
+    """
+
     name: str | None = None
     description: str | None = None
     entry_mode: EntryMode = "next_open"
@@ -62,10 +59,14 @@ class Strategy:
     stop_steps: tuple[StopStep, ...] = ()
     trailing_stop: float | None = None
     trailing_activation: float = 0.0
+    max_hold_min: int
     intrabar: IntrabarPolicy = "stop_first"
     fee: float = 0.0
     slippage: float = 0.0
     stake: float = 1.0
+
+
+STRATEGY_KEYS = tuple(field.name for field in dataclass_fields(Strategy))
 
 
 def parse_strategy(mapping: Mapping[str, Any]) -> Strategy:
