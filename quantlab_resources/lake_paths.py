@@ -77,8 +77,3 @@ class LakePaths:
     def reports(self) -> Path:
         """Pages for people, made from artifacts; disposable."""
         return self.home / "reports"
-
-    @property
-    def coverage(self) -> Path:
-        """Coverage reports."""
-        return self.home / "coverage"
