@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 
 from quantlab_core.artifacts.timestamp_text import parse_day_or_timestamp
+from quantlab_core.candles.epoch_time import instant_of
 from quantlab_core.errors import InvalidInputError
 from quantlab_core.experiments.experiment import DateRange
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +20,7 @@ class AlertRange:
 
     def holds(self, alert_ts_us: int) -> bool:
         """Whether an alert sent at ``alert_ts_us`` (epoch microseconds UTC) lies in the range."""
-        instant = _EPOCH + timedelta(microseconds=alert_ts_us)
+        instant = instant_of(alert_ts_us)
         return (self.start is None or self.start <= instant) and (self.end is None or instant < self.end)
 
     def mapping(self) -> dict[str, str]:

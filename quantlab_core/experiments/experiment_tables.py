@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from quantlab_core.candles.epoch_time import epoch_microseconds, instant_of
 from quantlab_core.candles.source_spans import SourceSpan, decode_spans, span_end_at
 from quantlab_core.errors import InvalidInputError
 from quantlab_core.experiments.checked_config import CheckedConfig, check_config
@@ -25,8 +25,6 @@ from quantlab_core.simulation.portfolio import run_portfolio
 from quantlab_core.simulation.strategy import Strategy
 from quantlab_core.simulation.trade import Position, SimulatedTrade
 from quantlab_core.token import EVM_CHAINS, Token
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,5 +181,5 @@ class _TokenCandles:
         row = first_row_after_alert(self.series, tradable_from_ms, strategy)
         if row is None:
             return None
-        end = span_end_at(self.spans, _EPOCH + timedelta(milliseconds=int(self.series.ts_ms[row])))
-        return None if end is None else (end - _EPOCH) // timedelta(milliseconds=1)
+        end = span_end_at(self.spans, instant_of(int(self.series.ts_ms[row]) * 1_000))
+        return None if end is None else epoch_microseconds(end) // 1_000
