@@ -32,6 +32,8 @@ from quantlab_resources.lab import Lab
 OWNER = "team:quantlab"
 DATA_VERSION_TAG = "dagster/data_version"
 CODE_VERSION_TAG = "dagster/code_version"
+INPUT_DATA_VERSION_TAG = "dagster/input_data_version"
+INPUT_EVENT_POINTER_TAG = "dagster/input_event_pointer"
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,6 +201,7 @@ def _outputs(
         for asset in assets:
             yield _output_with_version(AssetDrafts(asset, step), _planned_version(group, asset))
         return
+    provenance = {CODE_VERSION_TAG: code_version, **_input_tags(context)}
     step = StepDrafts(group_of(key) for key in keys)
     for asset in assets:
         yield dg.Output(AssetDrafts(asset, step), output_name=asset)
@@ -209,9 +212,28 @@ def _outputs(
                     asset_key=asset,
                     partition=published.partition,
                     metadata=metadata_of([published]),
-                    tags={DATA_VERSION_TAG: data_version_of(published), CODE_VERSION_TAG: code_version},
+                    tags={DATA_VERSION_TAG: data_version_of(published), **provenance},
                 )
             )
+
+
+def _input_tags(context: dg.AssetExecutionContext) -> dict[str, str]:
+    """What Dagster notes of the inputs with events of its own, and its badge needs: each upstream asset's last event.
+
+    For a partitioned upstream Dagster looks for changed versions after that event, so the pointer is exact for every
+    partition. Without these tags each partition would be called out of sync.
+    """
+    assets_def = context.assets_def
+    upstream_keys = {key for own in assets_def.keys for key in assets_def.asset_deps[own]}
+    tags = {}
+    for key in sorted(upstream_keys):
+        for record in context.instance.fetch_materializations(key, limit=1).records:
+            materialization = record.asset_materialization
+            version = (materialization.tags or {}).get(DATA_VERSION_TAG) if materialization else None
+            if version is not None:
+                tags[f"{INPUT_DATA_VERSION_TAG}/{key.to_user_string()}"] = version
+                tags[f"{INPUT_EVENT_POINTER_TAG}/{key.to_user_string()}"] = str(record.storage_id)
+    return tags
 
 
 def _output_with_version(drafts: AssetDrafts, version: str) -> dg.Output[AssetDrafts]:

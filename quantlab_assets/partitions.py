@@ -14,6 +14,7 @@ import dagster as dg
 
 from quantlab_core.artifacts.logical_key import is_key_value
 from quantlab_core.errors import InvalidInputError
+from quantlab_resources.dagster_io.artifact_partition import FILE_KEY_LENGTH
 
 DEFAULT_FIRST_DAY = "2018-01-01"
 KEYS_PER_CALL = 20_000
@@ -79,9 +80,6 @@ def day_ranges(days: Iterable[date], *, bridge_days: int = 2) -> list[DayRange]:
 def day_of(key: str) -> date:
     """The day that a day partition key names."""
     return datetime.strptime(key, "%Y-%m-%d").date()  # noqa: DTZ007 - a calendar day has no zone
-
-
-FILE_KEY_LENGTH = 16
 
 
 def file_key(sha256: str) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from quantlab_cli.lake_command import Invocation, LakeGroup
+from quantlab_cli.refused_files import name_refused, refuse_if_nothing_came_in
 from quantlab_cli.tables import Column, shown
 
 if TYPE_CHECKING:
@@ -46,13 +47,15 @@ def ingest(invocation: Invocation, files: tuple[Path, ...], day: datetime | None
 
     with running_on_new_or_existing(invocation) as runs:
         only_day = None if day is None else day.date()
-        reports = ingest_telegram_exports(runs, files, only_day=only_day)
-        days = {day for report in reports for day in report.days}
+        intake = ingest_telegram_exports(runs, files, only_day=only_day)
+        refuse_if_nothing_came_in(intake)
+        days = {day for report in intake.accepted for day in report.days}
         refresh_research(runs, days)
-        for path, report in zip(files, reports, strict=True):
-            click.echo(f"{shown(path)}: {messages_line(report)}")
+        for report in intake.accepted:
+            click.echo(f"{shown(report.path)}: {messages_line(report)}")
         _show_alerts_by_day(runs.lab, sorted(day.isoformat() for day in days), chain)
         click.echo(f"{runs.counts.new:,} new artifacts; {runs.counts.published - runs.counts.new:,} were there already")
+        name_refused(intake)
 
 
 def messages_line(report: IngestReport) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from quantlab_cli.lake_command import Invocation, LakeGroup
+from quantlab_cli.refused_files import name_refused, refuse_if_nothing_came_in
 from quantlab_cli.tables import Column, show_rows, shown
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ def import_files(
 ) -> None:
     """Read candle files (Parquet or CSV, one candle per row) and bring all that rests on candles up to date.
 
-    What a file does not say must be declared; nothing is guessed. All files are checked before the first is stored.
+    What a file does not say must be declared; nothing is guessed. A file that cannot be read does not stop the others.
     """
     from quantlab_assets.workflows.import_candles import import_candle_files
     from quantlab_assets.workflows.refresh_research import refresh_research
@@ -75,10 +76,12 @@ def import_files(
     span = parse_alert_range(DateRange(start, end))
     declaration = CandleFileDeclaration(span_from=span.start, span_to=span.end, **declared)
     with running_on_new_or_existing(invocation) as runs:
-        imported = import_candle_files(runs, files, declaration)
-        refresh_research(runs, {day for file in imported for day in file.cohort_days()})
-        show_imported(runs.lab, imported)
+        intake = import_candle_files(runs, files, declaration)
+        refuse_if_nothing_came_in(intake)
+        refresh_research(runs, {day for file in intake.accepted for day in file.cohort_days()})
+        show_imported(runs.lab, intake.accepted)
         click.echo(f"{runs.counts.new:,} new artifacts; {runs.counts.published - runs.counts.new:,} were there already")
+        name_refused(intake)
 
 
 def show_imported(lab: Lab, imported: list[ImportedFile]) -> None:

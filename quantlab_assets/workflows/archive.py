@@ -1,4 +1,4 @@
-"""Archiving a file that came in: its bytes, read-only, the artifact where lineage ends, and its partition in Dagster."""
+"""Archiving a file that came in: its bytes, read-only, the artifact where lineage ends, its partition in Dagster."""
 
 from __future__ import annotations
 

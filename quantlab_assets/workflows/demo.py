@@ -46,7 +46,7 @@ def run_demo(runs: LakeRuns) -> DemoReport:
         runs,
         files.candles,
         CandleFileDeclaration(span_from=world.source_from, span_to=world.source_to),
-    )
+    ).accepted
     refresh_research(runs, ingest.days)
     executions = []
     for name in DEMO_STRATEGIES:

@@ -8,6 +8,7 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 
 from quantlab_assets.workflows.archive import archive_file
+from quantlab_assets.workflows.intake import Intake, take_in
 from quantlab_assets.workflows.lake_runs import LakeRuns
 from quantlab_core.artifacts.timestamp_text import parse_timestamp
 from quantlab_core.candles.artifact_types import CANDLES_QUARANTINE, IMPORTED_CANDLES
@@ -44,6 +45,10 @@ def import_candle_file(runs: LakeRuns, path: Path, declaration: CandleFileDeclar
     Raises CandleFileError, StorageError.
     """
     _check(runs, path, declaration)
+    return _store(runs, path, declaration)
+
+
+def _store(runs: LakeRuns, path: Path, declaration: CandleFileDeclaration) -> ImportedFile:
     key = archive_file(runs, path, "candle_file").key
     runs.materialize_partition(
         f"Reading {path.name}",
@@ -65,11 +70,9 @@ def import_candle_file(runs: LakeRuns, path: Path, declaration: CandleFileDeclar
 
 def import_candle_files(
     runs: LakeRuns, paths: Sequence[Path], declaration: CandleFileDeclaration
-) -> list[ImportedFile]:
-    """Import several files under one declaration. All are checked before the first is stored."""
-    for path in paths:
-        _check(runs, path, declaration)
-    return [import_candle_file(runs, path, declaration) for path in paths]
+) -> Intake[ImportedFile]:
+    """Import several files under one declaration; one that cannot be read is refused and does not stop the others."""
+    return take_in(paths, lambda path: _check(runs, path, declaration), lambda path: _store(runs, path, declaration))
 
 
 def _check(runs: LakeRuns, path: Path, declaration: CandleFileDeclaration) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from quantlab_assets.workflows.archive import archive_file
+from quantlab_assets.workflows.intake import Intake, take_in
 from quantlab_assets.workflows.lake_runs import LakeRuns
 from quantlab_core.alerts.alert_events import REPLY_WINDOW
 from quantlab_core.alerts.artifact_types import ALERTS, ALERTS_QUARANTINE, MESSAGE_DISPOSITIONS
@@ -21,6 +22,7 @@ from quantlab_resources.alerts.telegram_json import read_telegram_json
 class IngestReport:
     """What became of an export: messages by disposition, quarantined ones by rule, and the days that it touches."""
 
+    path: Path
     export: str
     dispositions: dict[str, int]
     quarantine_rules: dict[str, int]
@@ -30,11 +32,10 @@ class IngestReport:
 
 def ingest_telegram_exports(
     runs: LakeRuns, paths: Sequence[Path], *, only_day: date | None = None
-) -> list[IngestReport]:
-    """Ingest several exports. All are read to their end before the first is stored."""
-    for path in paths:
-        _read_to_its_end(path)
-    return [ingest_telegram_export(runs, path, only_day=only_day) for path in paths]
+) -> Intake[IngestReport]:
+    """Ingest several exports; one that cannot be read is refused and does not stop the others."""
+    runs.require_known([] if only_day is None else [only_day])
+    return take_in(paths, _read_to_its_end, lambda path: _store(runs, path, only_day))
 
 
 def ingest_telegram_export(runs: LakeRuns, path: Path, *, only_day: date | None = None) -> IngestReport:
@@ -46,6 +47,10 @@ def ingest_telegram_export(runs: LakeRuns, path: Path, *, only_day: date | None 
     """
     runs.require_known([] if only_day is None else [only_day])
     _read_to_its_end(path)
+    return _store(runs, path, only_day)
+
+
+def _store(runs: LakeRuns, path: Path, only_day: date | None) -> IngestReport:
     export = archive_file(runs, path, "telegram_export").key
     runs.materialize_partition("Reading messages", MESSAGE_ASSETS, export)
 
@@ -55,6 +60,7 @@ def ingest_telegram_export(runs: LakeRuns, path: Path, *, only_day: date | None 
     runs.materialize("Freezing the alert set", ["alert_set", "token_calls"])
     heads = [head for day in sorted(days) for head in runs.lab.artifacts.heads(ALERTS.name, f"day={day.isoformat()}/")]
     return IngestReport(
+        path=path,
         export=export,
         dispositions=dict(Counter(dispositions["disposition"].to_pylist())),
         quarantine_rules=dict(Counter(_table(runs, ALERTS_QUARANTINE.name, f"export={export}")["rule_id"].to_pylist())),
@@ -79,9 +85,9 @@ def _table(runs: LakeRuns, artifact_type: str, logical_key: str) -> pa.Table:
 def _touched_days(dispositions: pa.Table) -> set[date]:
     """UTC days whose alerts these messages can change: days of calls, and of what a bot reply may answer."""
     days: set[date] = set()
-    columns = (dispositions["kind"].to_pylist(), dispositions["sent_ts"].to_pylist())
-    for kind, sent in zip(*columns, strict=True):
-        if sent is None or kind not in {"call", "bot_reply"}:
+    columns = (dispositions[name].to_pylist() for name in ("disposition", "kind", "sent_ts"))
+    for disposition, kind, sent in zip(*columns, strict=True):
+        if sent is None or disposition == "quarantined" or kind not in {"call", "bot_alert", "bot_reply"}:
             continue
         days.add(sent.date())
         if kind == "bot_reply" and sent - datetime.combine(sent.date(), time.min, UTC) < REPLY_WINDOW:

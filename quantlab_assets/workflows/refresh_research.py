@@ -10,8 +10,8 @@ from quantlab_assets.workflows.lake_runs import LakeRuns
 from quantlab_core.alerts.artifact_types import ALERTS
 from quantlab_core.artifacts.logical_key import parse_key
 from quantlab_core.candles.artifact_types import IMPORTED_CANDLES, OHLCV_SLICE
-from quantlab_core.candles.slices import slice_day
 from quantlab_core.token import Token
+from quantlab_resources.dagster_io.artifact_partition import partition_of
 
 
 def refresh_research(runs: LakeRuns, days: Iterable[date]) -> None:
@@ -24,11 +24,12 @@ def refresh_research(runs: LakeRuns, days: Iterable[date]) -> None:
     touched = alert_days & set(days)
     if touched and store.heads(IMPORTED_CANDLES.name):
         runs.materialize_days("Cutting candle slices", ["ohlcv_slices"], touched)
-    tokens = set()
-    for head in store.heads(OHLCV_SLICE.name):
-        parts = parse_key(OHLCV_SLICE, head.logical_key)
-        if slice_day(parts) in touched:
-            tokens.add(Token.from_key_parts(parts).partition_key)
+    touched_keys = {day.isoformat() for day in touched}
+    tokens = {
+        Token.from_key_parts(parse_key(OHLCV_SLICE, head.logical_key)).partition_key
+        for head in store.heads(OHLCV_SLICE.name)
+        if partition_of(OHLCV_SLICE, head.logical_key) in touched_keys
+    }
     if tokens:
         runs.materialize_keys("Merging token candles", ["token_candles"], TOKENS, tokens)
         runs.materialize("Freezing the candle set", ["candle_set"])

@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 
 from quantlab_core.errors import SchemaError
-from quantlab_resources.dagster_io.artifact_partition import lies_in_partition
+from quantlab_resources.dagster_io.artifact_partition import partition_of
 from quantlab_resources.dagster_io.upstream_artifacts import UpstreamArtifacts
 
 
@@ -19,12 +19,8 @@ def frame_of(upstream: UpstreamArtifacts, partitions: Sequence[str] | None, want
     """
     artifacts = upstream.all()
     if partitions is not None:
-        artifacts = [
-            artifact
-            for partition in partitions
-            for artifact in artifacts
-            if lies_in_partition(upstream.spec, artifact.logical_key, partition)
-        ]
+        wanted_keys = set(partitions)
+        artifacts = [a for a in artifacts if partition_of(upstream.spec, a.logical_key) in wanted_keys]
     table = upstream.read_all(artifacts)
     module, name = getattr(wanted, "__module__", ""), getattr(wanted, "__qualname__", str(wanted))
     if wanted in (pa.Table, Any, None):

@@ -20,7 +20,6 @@ def metadata_of(published: Sequence[PublishedPartition]) -> dict[str, dg.Metadat
         "dagster/row_count": dg.MetadataValue.int(sum(result.artifact.row_count for result in results)),
         "artifacts": dg.MetadataValue.int(len(results)),
         "new_artifacts": dg.MetadataValue.int(sum(not result.deduped for result in results)),
-        "set_hash": dg.MetadataValue.text(set_hash(_identities(results))),
     }
     if len(results) == 1:
         artifact = results[0].artifact
@@ -28,6 +27,7 @@ def metadata_of(published: Sequence[PublishedPartition]) -> dict[str, dg.Metadat
         metadata["content_hash"] = dg.MetadataValue.text(artifact.content_hash)
         metadata["parquet"] = dg.MetadataValue.path(artifact.path_parquet)
     elif results:
+        metadata["set_hash"] = dg.MetadataValue.text(set_hash(_identities(results)))
         metadata["artifact_table"] = dg.MetadataValue.table(
             [
                 dg.TableRecord(
