@@ -1,4 +1,4 @@
-"""The laws that tie the asset graph to the manifest: one owner per artifact, equal edges, partitions inside mappings."""
+"""Laws that tie the asset graph to the manifest: one owner per artifact, equal edges, partitions inside mappings."""
 
 from __future__ import annotations
 
