@@ -151,7 +151,7 @@ def artifact_asset(
                     lab.read_ledger.forget(run_id, step_key)  # another partition's reads are not inputs of this one
                     return _draft_group(function(Step(lab, key, context, handles, config, resources)), key)
 
-                yield from _outputs(context, assets, keys, group_of, code_version)
+                yield from _outputs(context, assets, keys, group_of, code_version, resources)
             lab.read_ledger.forget(run_id, step_key)
 
         compute.__name__ = name
@@ -189,6 +189,7 @@ def _outputs(
     keys: Sequence[str | None],
     group_of: Callable[[str | None], DraftGroup],
     code_version: str,
+    resources: ExitStack,
 ) -> Iterator[Any]:
     """Hand the groups to the IO manager, with exact data versions.
 
@@ -197,12 +198,12 @@ def _outputs(
     """
     if len(keys) == 1:
         group = group_of(keys[0])
-        step = StepDrafts([group])
+        step = StepDrafts([group], resources)
         for asset in assets:
             yield _output_with_version(AssetDrafts(asset, step), _planned_version(group, asset))
         return
     provenance = {CODE_VERSION_TAG: code_version, **_input_tags(context)}
-    step = StepDrafts(group_of(key) for key in keys)
+    step = StepDrafts((group_of(key) for key in keys), resources)
     for asset in assets:
         yield dg.Output(AssetDrafts(asset, step), output_name=asset)
     for asset in assets:

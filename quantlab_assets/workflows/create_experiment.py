@@ -30,7 +30,7 @@ from quantlab_core.experiments.experiment import (
 )
 from quantlab_core.experiments.experiment_identity import definition_hash, encode_definition, experiment_id_for
 from quantlab_core.simulation.engine_version import ENGINE_VERSION
-from quantlab_core.simulation.strategy import parse_strategy, strategy_mapping
+from quantlab_core.simulation.strategy import Strategy, parse_strategy, strategy_mapping
 from quantlab_resources.lab import Lab
 from quantlab_resources.version import QUANTLAB_VERSION
 
@@ -67,16 +67,16 @@ def create_experiment(runs: LakeRuns, request: ExperimentRequest) -> Experiment:
     Raises StrategyError, InvalidInputError, ArtifactNotFoundError, ConflictError (another definition under this id).
     """
     strategy = parse_strategy(request.strategy)
-    if strategy.max_hold_min * 60 > HOURS_AFTER.total_seconds():
-        raise StrategyError(
-            f"max_hold_min {strategy.max_hold_min} reaches beyond the candles: "
-            f"slices end {HOURS_AFTER.total_seconds() / 3600:g} h after the day of the call"
-        )
-    lab = runs.lab
-    alert_set = _frozen(lab, "alerts", _alert_members(lab, request), ALERT_MEMBERS)
-    candle_set = _frozen(lab, "candles", [_artifact(lab, artifact_id) for artifact_id in request.ohlcv], CANDLE_MEMBERS)
+    _require_hold_within_slices(strategy)
     config = ExperimentConfig(strategy_mapping(strategy), request.date_range, request.params)
     check_config(config)
+    if request.experiment_id is not None:
+        checked_key(request.experiment_id)
+    lab = runs.lab
+    # Both are checked before either is frozen: what is refused leaves nothing behind.
+    alerts = _chosen(lab, "alerts", _alert_members(lab, request), ALERT_MEMBERS)
+    candles = _chosen(lab, "candles", [_artifact(lab, artifact_id) for artifact_id in request.ohlcv], CANDLE_MEMBERS)
+    alert_set, candle_set = _frozen(lab, "alerts", alerts), _frozen(lab, "candles", candles)
     identity = definition_hash(
         alert_set_content_hash=alert_set.content_hash,
         candle_set_content_hash=candle_set.content_hash,
@@ -112,6 +112,17 @@ def create_experiment(runs: LakeRuns, request: ExperimentRequest) -> Experiment:
     return lab.experiments.get(definition.experiment_id)
 
 
+def _require_hold_within_slices(strategy: Strategy) -> None:
+    """An entry comes as late as delay and limit order allow; what is held longer than the slices reach is censored."""
+    latest_s = strategy.entry_delay_s + 60 * ((strategy.limit_ttl_min or 0) + strategy.max_hold_min)
+    if latest_s > HOURS_AFTER.total_seconds():
+        raise StrategyError(
+            f"max_hold_min {strategy.max_hold_min} reaches beyond the candles: with entry_delay_s and limit_ttl_min a "
+            f"trade may end {latest_s / 3600:g} h after its call, slices end "
+            f"{HOURS_AFTER.total_seconds() / 3600:g} h after the day of the call"
+        )
+
+
 def _alert_members(lab: Lab, request: ExperimentRequest) -> list[Artifact]:
     if request.selection is None:
         return [_artifact(lab, artifact_id) for artifact_id in request.alerts]
@@ -129,29 +140,31 @@ def _alert_members(lab: Lab, request: ExperimentRequest) -> list[Artifact]:
     return chosen
 
 
-def _frozen(lab: Lab, of: str, given: Sequence[Artifact], member_types: frozenset[str]) -> Artifact:
-    """The frozen set of what was given: a single set stands as it is, nothing given means the current set."""
+def _chosen(lab: Lab, of: str, given: Sequence[Artifact], member_types: frozenset[str]) -> Artifact | list[Artifact]:
+    """The set that stands for what was given, or the members of one to be frozen; nothing given is the current set."""
     if not given:
         return _current_set(lab, of)
-    if len(given) == 1 and given[0].artifact_type == ARTIFACT_SET.name:
-        members = set_members(lab.artifacts, given[0].artifact_id)
-        require_members(members, member_types)
-        return given[0]
     members = []
     for artifact in given:
         is_set = artifact.artifact_type == ARTIFACT_SET.name
         members.extend(set_members(lab.artifacts, artifact.artifact_id) if is_set else [artifact])
     unique = list({member.artifact_id: member for member in members}.values())
     require_members(unique, member_types)
+    return given[0] if len(given) == 1 and given[0].artifact_type == ARTIFACT_SET.name else unique
+
+
+def _frozen(lab: Lab, of: str, chosen: Artifact | list[Artifact]) -> Artifact:
+    if isinstance(chosen, Artifact):
+        return chosen
     code = lab.code_provenance.code_version()
     return lab.artifacts.publish(
         PublishRequest(
             artifact_type=ARTIFACT_SET.name,
             schema_version=ARTIFACT_SET.version,
-            logical_key=f"of={of}/selection={_selection_name(unique)}",
-            data=frozen_set_table(unique),
+            logical_key=f"of={of}/selection={_selection_name(chosen)}",
+            data=frozen_set_table(chosen),
             writer=Writer("quantlab.create_experiment", QUANTLAB_VERSION, code.git_commit, code.git_dirty),
-            input_artifact_ids=[member.artifact_id for member in unique],
+            input_artifact_ids=[member.artifact_id for member in chosen],
         )
     ).artifact
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -67,17 +68,27 @@ class StepDrafts:
     """All groups of one step, shared by the outputs of a multi-asset.
 
     Groups are drawn one at a time, so that a run over many partitions holds one partition in memory and each finished
-    partition is safe. Whichever output comes first publishes; the others find the results here.
+    partition is safe. Whichever output comes first publishes; the others find the results here. ``resources`` is what
+    the step holds until its drafts are published.
     """
 
-    def __init__(self, groups: Iterable[DraftGroup]) -> None:
+    def __init__(self, groups: Iterable[DraftGroup], resources: ExitStack) -> None:
         self._groups: Iterator[DraftGroup] | None = iter(groups)
+        self._resources = resources
         self._published: dict[str, list[PublishedPartition]] = {}
 
     def pending(self) -> Iterator[DraftGroup]:
         """The groups that nobody has published yet; can be drawn once."""
         groups, self._groups = self._groups, None
         yield from groups or ()
+
+    def release_after(self, error: BaseException) -> None:
+        """Let go of the step's resources because publishing failed, and tell them why.
+
+        Dagster keeps a failed step's generator alive as long as its error: a lock would be held, and an experiment be
+        called running, until somebody lets go of the error.
+        """
+        self._resources.__exit__(type(error), error, error.__traceback__)
 
     def record(self, asset: str, published: PublishedPartition) -> None:
         """Remember what was published for ``asset``."""

@@ -42,8 +42,12 @@ class LakeIOManager(dg.ConfigurableIOManager):
                 "artifact drafts (see quantlab_assets/artifact_asset.py); nothing was published"
             )
         lab = lab_at(self.home)
-        for group in obj.step.pending():
-            self._publish(context, lab, group, obj.step)
+        try:
+            for group in obj.step.pending():
+                self._publish(context, lab, group, obj.step)
+        except BaseException as error:
+            obj.step.release_after(error)
+            raise
         published = obj.step.published(obj.asset)
         context.add_output_metadata(dict(metadata_of(published)))
 

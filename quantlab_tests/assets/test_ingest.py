@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -66,7 +67,8 @@ def test_the_same_export_again_adds_nothing(runs: LakeRuns, tmp_path: Path) -> N
     first = ingest_telegram_export(runs, path)
     before, new = artifacts(runs), runs.counts.new
     assert new == len(before)
-    assert ingest_telegram_export(runs, path.rename(tmp_path / "renamed.json")) == first
+    renamed = path.rename(tmp_path / "renamed.json")
+    assert ingest_telegram_export(runs, renamed) == replace(first, path=renamed)
     assert is_untouched(runs, before)
     assert runs.counts.new == new
 
@@ -161,11 +163,26 @@ def test_a_damaged_export_leaves_no_artifact_and_no_partition(runs: LakeRuns, tm
     damaged.write_bytes(whole.read_bytes()[:kept_bytes])
     with pytest.raises(TelegramExportError, match=r"damaged\.json"):
         ingest_telegram_export(runs, damaged)
-    with pytest.raises(TelegramExportError, match=r"damaged\.json"):
-        ingest_telegram_exports(runs, [whole, damaged])
     assert is_untouched(runs, {})
     assert not list(runs.lab.paths.raw_files.rglob("*.json"))
     assert runs.instance.get_dynamic_partitions("exports") == []
+
+
+def test_one_damaged_export_does_not_stop_the_others(runs: LakeRuns, tmp_path: Path) -> None:
+    paths = [write_export(tmp_path / f"{n}.json", call) for n, call in enumerate((OWL_CALL, NEXT_DAY_CALL))]
+    damaged = tmp_path / "damaged.json"
+    damaged.write_bytes(paths[0].read_bytes()[:-30])
+    intake = ingest_telegram_exports(runs, [paths[0], damaged, paths[1]])
+    assert [report.path for report in intake.accepted] == paths
+    assert [(refused.path, type(refused.error)) for refused in intake.refused] == [(damaged, TelegramExportError)]
+    assert called(runs) == [(10, mint("owl")), (20, mint("elk"))]
+
+
+def test_a_call_by_a_bot_is_an_alert_of_its_day(runs: LakeRuns, tmp_path: Path) -> None:
+    alone = exported(40, "new pair " + mint("yak"), sender="SpyDefi")
+    report = ingest_telegram_export(runs, write_export(tmp_path / "a.json", alone))
+    assert report.days == (date.fromisoformat(FIRST),)
+    assert called(runs) == [(40, mint("yak"))]
 
 
 def test_a_day_before_the_first_is_refused_before_anything_is_stored(runs: LakeRuns, tmp_path: Path) -> None:

@@ -1,0 +1,218 @@
+"""Executing experiments: what comes out, and what is on record when an attempt does not reach its end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import apsw
+import pytest
+
+from quantlab_assets.experiments import RESULT_ASSETS
+from quantlab_assets.workflows.create_experiment import create_experiment
+from quantlab_assets.workflows.execute_experiment import execute_experiment
+from quantlab_assets.workflows.lake_runs import LakeRuns
+from quantlab_core.artifacts.artifact import Artifact
+from quantlab_core.errors import ArtifactDamagedError, ConflictError, ExperimentNotFoundError, InvalidInputError
+from quantlab_core.experiments.experiment import DateRange, ExperimentStatus
+from quantlab_core.experiments.experiment_identity import encode_definition
+from quantlab_resources.experiments.experiment_lock import attempt_lock
+from quantlab_tests.assets.small_inputs import FIRST, artifacts, heads, is_untouched
+from quantlab_tests.assets.small_research import ELK, FOX, HEN, HOLD_1H, OWL, hold_1h, small_research
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LakeRuns]:
+    with small_research(tmp_path_factory.mktemp("execute")) as made:
+        yield made
+
+
+def created(runs: LakeRuns, name: str, **more: Any) -> str:
+    return create_experiment(runs, hold_1h(name, **more)).definition.experiment_id
+
+
+def output(runs: LakeRuns, experiment_id: str, name: str) -> list[dict[str, Any]]:
+    outputs = runs.lab.experiments.get(experiment_id).outputs
+    artifact_id = getattr(outputs, f"{name}_artifact_id")
+    return list(runs.lab.artifacts.read(artifact_id).to_pylist())
+
+
+def states(runs: LakeRuns, experiment_id: str) -> list[str]:
+    return [str(entry.status) for entry in runs.lab.artifacts.journal.entries(experiment_id)]
+
+
+@contextmanager
+def refusing_trades(runs: LakeRuns) -> Iterator[None]:
+    """Within the block the manifest's SQLite refuses trades, so that publishing fails after the simulation."""
+    connection = apsw.Connection(str(runs.lab.paths.manifest_db))
+    connection.execute(
+        "CREATE TRIGGER refuse BEFORE INSERT ON artifacts WHEN NEW.artifact_type = 'experiment_trades' "
+        "BEGIN SELECT RAISE(ABORT, 'refused by the test'); END"
+    )
+    try:
+        yield
+    finally:
+        connection.execute("DROP TRIGGER refuse")
+        connection.close()
+
+
+@contextmanager
+def damaged(artifact: Artifact) -> Iterator[None]:
+    """Within the block one bit of the artifact's file is flipped."""
+    path = Path(artifact.path_parquet)
+    whole = path.read_bytes()
+    path.chmod(0o644)
+    path.write_bytes(whole[:-20] + bytes([whole[-20] ^ 1]) + whole[-19:])
+    try:
+        yield
+    finally:
+        path.write_bytes(whole)
+
+
+def test_the_trades_are_those_worked_out_by_hand(runs: LakeRuns) -> None:
+    """Owl is bought at 1 (12:01) and sold at 2 (13:01), fox at 4 and 2, elk at 5 and 5: +100, -50 and 0 of 100 each."""
+    experiment_id = created(runs, "worked")
+    execution = execute_experiment(runs, experiment_id)
+    assert execution.experiment.status is ExperimentStatus.COMPLETED
+    assert not execution.was_completed_before
+    trades = {trade["token"]: trade for trade in output(runs, experiment_id, "trades")}
+    assert {token: trades[token]["pnl"] for token in (OWL, FOX, ELK)} == {OWL: 100.0, FOX: -50.0, ELK: 0.0}
+    assert {token: trades[token]["duration_s"] for token in (OWL, FOX, ELK)} == dict.fromkeys((OWL, FOX, ELK), 3_600.0)
+    assert (trades[HEN]["status"], trades[HEN]["pnl"]) == ("no_entry", None)
+    assert len(output(runs, experiment_id, "fills")) == 6
+    assert experiment_id in execution.report.read_text()
+    assert states(runs, experiment_id) == ["pending", "running", "completed"]
+
+
+def test_all_outputs_and_the_outcome_are_published_with_the_completion(runs: LakeRuns) -> None:
+    experiment_id = created(runs, "together")
+    before = runs.lab.artifacts.last_sequence()
+    execute_experiment(runs, experiment_id)
+    assert runs.lab.artifacts.last_sequence() == before + 2, "running, then results and completed in one"
+    outputs = runs.lab.experiments.get(experiment_id).outputs
+    assert outputs is not None
+    ids = [getattr(outputs, field.name) for field in fields(outputs)]
+    published = [runs.lab.artifacts.get_artifact(artifact_id) for artifact_id in ids]
+    assert {artifact.logical_key.partition("/")[0] for artifact in published} == {f"experiment={experiment_id}"}
+    outcome = {row["output"]: row["artifact_id"] for row in output(runs, experiment_id, "outcome")}
+    assert outcome == {name: getattr(outputs, f"{name}_artifact_id") for name in outcome}
+    assert len(published) == len(RESULT_ASSETS) == len(outcome) + 1
+
+
+def test_executing_a_completed_experiment_returns_it_and_adds_nothing(runs: LakeRuns) -> None:
+    experiment_id = created(runs, "twice")
+    first = execute_experiment(runs, experiment_id)
+    before, sequence = artifacts(runs), runs.lab.artifacts.last_sequence()
+    again = execute_experiment(runs, experiment_id)
+    assert again.was_completed_before
+    assert again.experiment == first.experiment
+    assert is_untouched(runs, before)
+    assert runs.lab.artifacts.last_sequence() == sequence
+
+
+def test_materializing_a_completed_experiment_again_keeps_its_results(runs: LakeRuns) -> None:
+    """As the button in Dagster does: the results on record are found, nothing is computed, Dagster has its event."""
+    experiment_id = created(runs, "button")
+    execute_experiment(runs, experiment_id)
+    before = artifacts(runs)
+    runs.materialize_partition("again", RESULT_ASSETS, experiment_id)
+    runs.materialize_partition("again", ["experiment_definitions"], experiment_id)
+    assert is_untouched(runs, before)
+    assert states(runs, experiment_id) == ["pending", "running", "completed"]
+
+
+def test_a_range_of_days_trades_only_their_alerts(runs: LakeRuns) -> None:
+    experiment_id = created(runs, "first day", date_range=DateRange(FIRST, FIRST))
+    execute_experiment(runs, experiment_id)
+    closed = {trade["token"] for trade in output(runs, experiment_id, "trades") if trade["status"] == "closed"}
+    assert closed == {OWL, FOX}
+
+
+def test_a_run_that_fails_after_the_simulation_is_marked_failed_and_can_run_again(runs: LakeRuns) -> None:
+    experiment_id = created(runs, "fails")
+    before = artifacts(runs)
+    with refusing_trades(runs), pytest.raises(apsw.ConstraintError):
+        execute_experiment(runs, experiment_id)
+    failed = runs.lab.experiments.get(experiment_id)
+    assert failed.status is ExperimentStatus.FAILED
+    assert failed.execution is not None
+    assert "refused by the test" in str(failed.execution.error)
+    assert artifacts(runs) == before
+    completed = execute_experiment(runs, experiment_id).experiment
+    assert completed.status is ExperimentStatus.COMPLETED
+    assert completed.execution is not None
+    assert completed.execution.attempt == 2
+    assert states(runs, experiment_id) == ["pending", "running", "failed", "running", "completed"]
+
+
+def test_damaged_input_is_refused_the_attempt_failed_and_the_repaired_input_runs(runs: LakeRuns) -> None:
+    experiment_id = created(runs, "damaged")
+    series = heads(runs, "token_candles_v1")[f"token={OWL}/res=1m"]
+    before = artifacts(runs)
+    with damaged(series), pytest.raises(ArtifactDamagedError, match=Path(series.path_parquet).name):
+        execute_experiment(runs, experiment_id)
+    failed = runs.lab.experiments.get(experiment_id)
+    assert failed.status is ExperimentStatus.FAILED
+    assert failed.execution is not None
+    assert "ArtifactDamagedError" in str(failed.execution.error)
+    assert artifacts(runs) == before
+    assert execute_experiment(runs, experiment_id).experiment.status is ExperimentStatus.COMPLETED
+
+
+def test_an_attempt_whose_process_died_is_journaled_and_the_next_one_completes(runs: LakeRuns) -> None:
+    experiment_id = created(runs, "interrupted")
+    runs.lab.experiments.update_status(experiment_id, ExperimentStatus.RUNNING)
+    assert execute_experiment(runs, experiment_id).experiment.status is ExperimentStatus.COMPLETED
+    assert states(runs, experiment_id) == ["pending", "running", "failed", "running", "completed"]
+    interrupted = runs.lab.artifacts.journal.entries(experiment_id)[2]
+    assert str(interrupted.error).startswith("interrupted")
+
+
+def test_an_experiment_that_another_process_runs_is_left_alone(runs: LakeRuns) -> None:
+    experiment_id = created(runs, "held")
+    with (
+        attempt_lock(runs.lab.paths.home, experiment_id),
+        pytest.raises(ConflictError, match="is being run by another process"),
+    ):
+        execute_experiment(runs, experiment_id)
+    assert states(runs, experiment_id) == ["pending"]
+
+
+def test_an_unknown_experiment_is_not_found_and_gets_no_partition(runs: LakeRuns) -> None:
+    before = artifacts(runs)
+    with pytest.raises(ExperimentNotFoundError, match="nobody"):
+        execute_experiment(runs, "nobody")
+    assert "nobody" not in runs.instance.get_dynamic_partitions("experiments")
+    assert artifacts(runs) == before
+
+
+def test_equal_experiments_have_equal_results(runs: LakeRuns) -> None:
+    """The same inputs and strategy under another id: all but the id and what is derived from it is the same."""
+    first, second = created(runs, "here"), created(runs, "there")
+    for experiment_id in (first, second):
+        execute_experiment(runs, experiment_id)
+    results = [
+        [{k: v for k, v in row.items() if k != "experiment_id"} for row in output(runs, experiment_id, "trades")]
+        for experiment_id in (first, second)
+    ]
+    assert results[0] == results[1]
+
+
+def test_a_definition_of_one_experiment_cannot_be_put_under_another(runs: LakeRuns) -> None:
+    definition = create_experiment(runs, hold_1h("own")).definition
+    runs.instance.add_dynamic_partitions("experiments", ["foreign"])
+    config = {"ops": {"experiment_definitions": {"config": {"definition": encode_definition(definition)}}}}
+    with pytest.raises(InvalidInputError, match="the partition is foreign"):
+        runs.materialize_partition("foreign", ["experiment_definitions"], "foreign", config=config)
+    assert not [key for key in heads(runs, "experiment_definition_v1") if "foreign" in key]
+
+
+def test_strategies_with_costs_end_below_those_without(runs: LakeRuns) -> None:
+    """1 % fee on both sides of owl's doubling: 100 x 0.99 x 2 x 0.99 - 100 = 96.02."""
+    experiment_id = created(runs, "costs", strategy={**HOLD_1H, "fee": 0.01})
+    execute_experiment(runs, experiment_id)
+    (owl,) = [trade for trade in output(runs, experiment_id, "trades") if trade["token"] == OWL]
+    assert owl["pnl"] == pytest.approx(96.02, abs=0.02)
