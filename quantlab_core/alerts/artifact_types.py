@@ -33,6 +33,7 @@ TELEGRAM_MESSAGES = ArtifactType(
     unique_key=("chat_id", "message_id", "content_id"),
     key_parts=("export",),
     asset="telegram_messages",
+    partition="export",
     time_column="sent_ts",
 )
 
@@ -56,6 +57,7 @@ MESSAGE_DISPOSITIONS = ArtifactType(
     unique_key=("ordinal",),
     key_parts=("export",),
     asset="message_dispositions",
+    partition="export",
     time_column="sent_ts",
 )
 
@@ -79,6 +81,7 @@ ALERTS_QUARANTINE = ArtifactType(
     unique_key=("ordinal", "rule_id"),
     key_parts=("export",),
     asset="alerts_quarantine",
+    partition="export",
     time_column="sent_ts",
 )
 
@@ -121,6 +124,7 @@ ALERT_EVENTS = ArtifactType(
     unique_key=("alert_chat_id", "alert_message_id", "chain", "mint", "content_id"),
     key_parts=("day", "chain"),
     asset="alert_events",
+    partition="day",
     time_column="event_ts_utc",
 )
 
@@ -133,6 +137,7 @@ ALERTS = ArtifactType(
     unique_key=("alert_id",),
     key_parts=("day", "chain"),
     asset="alerts",
+    partition="day",
     time_column="alert_ts_utc",
 )
 

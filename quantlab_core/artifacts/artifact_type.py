@@ -8,11 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 from typing import Any
 
 import pyarrow as pa
 
 UTC_TIMESTAMP = pa.timestamp("us", tz="UTC")
+
+
+Partitioning = Literal["day", "cohort_day", "token", "export", "file", "raw_file", "experiment"]
+"""By the key part of that name; ``cohort_day`` by the day of a slice's window, ``raw_file`` by the file's hash."""
 
 
 def column(name: str, type_: pa.DataType, description: str, *, nullable: bool = False) -> pa.Field[Any]:
@@ -36,6 +41,7 @@ class ArtifactType:
     that belong to the content although no row holds them (a slice's source span exists even when it has no candle);
     they travel in the schema metadata and are hashed. ``asset`` is the Dagster asset that owns artifacts of this type:
     one name, or, where the first key part selects among several, a mapping from that part's value to the asset.
+    ``partition`` says how that asset is partitioned (None: it is not).
     """
 
     name: str
@@ -46,6 +52,7 @@ class ArtifactType:
     unique_key: tuple[str, ...]
     key_parts: tuple[str, ...]
     asset: str | Mapping[str, str]
+    partition: Partitioning | None = None
     key_suffix: str | None = None
     optional_key_parts: frozenset[str] = frozenset()
     time_column: str | None = None

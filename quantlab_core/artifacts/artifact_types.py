@@ -21,6 +21,7 @@ RAW_FILE = ArtifactType(
     unique_key=("sha256",),
     key_parts=("kind", "sha256"),
     asset={"telegram_export": "telegram_exports", "candle_file": "candle_files"},
+    partition="raw_file",
 )
 
 ARTIFACT_SET = ArtifactType(

@@ -30,6 +30,7 @@ EXPERIMENT_DEFINITION = ArtifactType(
     key_parts=("experiment",),
     key_suffix="definition",
     asset="experiment_definitions",
+    partition="experiment",
 )
 
 PATH_METRIC_COLUMNS = [
@@ -93,6 +94,7 @@ EXPERIMENT_TRADES = ArtifactType(
     key_parts=("experiment",),
     key_suffix="trades",
     asset="experiment_trades",
+    partition="experiment",
     time_column="alert_ts",
 )
 
@@ -120,6 +122,7 @@ EXPERIMENT_FILLS = ArtifactType(
     key_parts=("experiment",),
     key_suffix="fills",
     asset="experiment_fills",
+    partition="experiment",
     time_column="ts",
 )
 
@@ -144,6 +147,7 @@ EXPERIMENT_CURVES = ArtifactType(
     key_parts=("experiment",),
     key_suffix="curves",
     asset="experiment_curves",
+    partition="experiment",
     time_column="ts",
 )
 
@@ -168,6 +172,7 @@ EXPERIMENT_METRICS = ArtifactType(
     key_parts=("experiment",),
     key_suffix="metrics",
     asset="experiment_metrics",
+    partition="experiment",
 )
 
 EXPERIMENT_DIAGNOSTICS = ArtifactType(
@@ -189,6 +194,7 @@ EXPERIMENT_DIAGNOSTICS = ArtifactType(
     key_parts=("experiment",),
     key_suffix="diagnostics",
     asset="experiment_diagnostics",
+    partition="experiment",
 )
 
 EXPERIMENT_OUTCOME = ArtifactType(
@@ -211,6 +217,7 @@ EXPERIMENT_OUTCOME = ArtifactType(
     key_parts=("experiment",),
     key_suffix="outcome",
     asset="experiment_outcome",
+    partition="experiment",
 )
 
 EXPERIMENT_TYPES = (

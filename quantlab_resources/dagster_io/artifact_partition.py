@@ -1,4 +1,4 @@
-"""Which Dagster partition an artifact belongs to, by its logical key."""
+"""Which Dagster partition an artifact belongs to: what its type declares, read off its logical key."""
 
 from __future__ import annotations
 
@@ -13,20 +13,22 @@ FILE_KEY_LENGTH = 16
 
 
 def partition_of(spec: ArtifactType, logical_key: str) -> str | None:
-    """The partition key of the artifact under ``logical_key``, where its asset is partitioned.
+    """The partition key of the artifact under ``logical_key``; None where its asset is not partitioned.
 
-    A slice belongs to the day of its window (None: it was exported by hand and belongs to no day), a series to its
-    token, a raw file to the beginning of its hash, everything else to the first part of its key.
-    Raises LogicalKeyError.
+    A slice that was exported by hand belongs to no day: None too. Raises LogicalKeyError.
     """
     parts = parse_key(spec, logical_key)
-    if "from" in parts:
-        try:
-            return slice_day(parts).isoformat()
-        except LogicalKeyError:
+    match spec.partition:
+        case None:
             return None
-    if "token" in parts:
-        return Token.from_key_parts(parts).partition_key
-    if "sha256" in parts:
-        return parts["sha256"][:FILE_KEY_LENGTH]
-    return parts[spec.key_parts[0]]
+        case "cohort_day":
+            try:
+                return slice_day(parts).isoformat()
+            except LogicalKeyError:
+                return None
+        case "token":
+            return Token.from_key_parts(parts).partition_key
+        case "raw_file":
+            return parts["sha256"][:FILE_KEY_LENGTH]
+        case part:
+            return parts[part]

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+import dagster as dg
 import pytest
 
 from quantlab_assets.definitions import build_defs
-from quantlab_assets.partitions import file_key
 from quantlab_core.artifacts.artifact import Artifact, ArtifactFilter
-from quantlab_core.artifacts.logical_key import parse_key
 from quantlab_core.artifacts.registry import ARTIFACT_TYPES, artifact_type, owning_asset
-from quantlab_core.candles.slices import slice_day
-from quantlab_core.token import Token
+from quantlab_resources.dagster_io.artifact_partition import partition_of
+from quantlab_resources.dagster_io.materialization_metadata import set_hash
 from quantlab_tests.assets.demo_lake import DemoLake
 
 IDENTITY_EDGES = {
@@ -25,6 +24,14 @@ IDENTITY_EDGES = {
     ("experiment_definitions", "experiment_metrics"),
 }
 """Edges whose two ends lie in the same partition; all others fan in."""
+
+
+def test_every_type_declares_the_partitions_of_its_assets() -> None:
+    graph = build_defs().resolve_asset_graph()
+    for spec in ARTIFACT_TYPES:
+        for asset in spec.assets:
+            is_partitioned = graph.get(dg.AssetKey(asset)).is_partitioned
+            assert (spec.partition is not None) == is_partitioned, spec.label
 
 
 def test_every_artifact_type_belongs_to_assets_of_the_graph_and_every_asset_owns_one() -> None:
@@ -64,8 +71,6 @@ def test_the_partition_check_would_notice_a_crossed_edge(demo_lake: DemoLake) ->
 
 @pytest.mark.parametrize("asset", ["alerts", "ohlcv_slices", "token_candles", "candle_set", "experiment_metrics"])
 def test_dagster_shows_the_content_hashes_of_the_manifest_as_data_versions(demo_lake: DemoLake, asset: str) -> None:
-    from quantlab_resources.dagster_io.materialization_metadata import set_hash
-
     expected: dict[str | None, list[tuple[str, str, str]]] = {}
     for spec in ARTIFACT_TYPES:
         for head in demo_lake.lab.artifacts.heads(spec.name) if asset in spec.assets else ():
@@ -73,8 +78,6 @@ def test_dagster_shows_the_content_hashes_of_the_manifest_as_data_versions(demo_
                 identity = (head.artifact_type, head.logical_key, head.content_hash)
                 expected.setdefault(_partition(head), []).append(identity)
     recorded: dict[str | None, str] = {}
-    import dagster as dg
-
     for record in demo_lake.instance.fetch_materializations(dg.AssetKey(asset), limit=10_000, ascending=True).records:
         materialization = record.asset_materialization
         assert materialization is not None
@@ -117,11 +120,4 @@ def _owner(artifact: Artifact) -> str:
 
 
 def _partition(artifact: Artifact) -> str | None:
-    parts = parse_key(artifact_type(artifact.artifact_type, artifact.schema_version), artifact.logical_key)
-    if "from" in parts:
-        return slice_day(parts).isoformat()
-    if "token" in parts:
-        return Token.from_key_parts(parts).partition_key
-    if "sha256" in parts:
-        return file_key(parts["sha256"])
-    return next((parts[name] for name in ("day", "export", "file", "experiment") if name in parts), None)
+    return partition_of(artifact_type(artifact.artifact_type, artifact.schema_version), artifact.logical_key)
