@@ -26,7 +26,7 @@ from quantlab_core.alerts.export_tables import export_tables
 from quantlab_core.alerts.token_calls import token_calls as count_token_calls
 from quantlab_core.artifacts.artifact_types import ARTIFACT_SET, RAW_FILE
 from quantlab_core.artifacts.timestamp_text import parse_timestamp
-from quantlab_resources.alerts.telegram_json import read_telegram_json
+from quantlab_resources.alerts.alert_sources import read_messages
 from quantlab_resources.dagster_io.artifact_draft import ArtifactDraft
 
 GROUP = "alerts"
@@ -56,7 +56,7 @@ def telegram_messages(step: Step) -> Iterator[ArtifactDraft]:
     raw = step.raw_file("telegram_export")
     # A message later than the file itself has a wrong date: "today" is the day on which the file came in.
     last_day = parse_timestamp(raw.artifact.created_at).date()
-    tables = export_tables(read_telegram_json(raw.path), first_day=first_day(), last_day=last_day)
+    tables = export_tables(read_messages(raw.path), first_day=first_day(), last_day=last_day)
     for spec, table in (
         (TELEGRAM_MESSAGES, tables.messages),
         (MESSAGE_DISPOSITIONS, tables.dispositions),

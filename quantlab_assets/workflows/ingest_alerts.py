@@ -15,7 +15,7 @@ from quantlab_assets.workflows.intake import Intake, take_in
 from quantlab_assets.workflows.lake_runs import LakeRuns
 from quantlab_core.alerts.alert_events import REPLY_WINDOW
 from quantlab_core.alerts.artifact_types import ALERTS, ALERTS_QUARANTINE, MESSAGE_DISPOSITIONS
-from quantlab_resources.alerts.telegram_json import read_telegram_json
+from quantlab_resources.alerts.alert_sources import read_messages
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ MESSAGE_ASSETS = ("telegram_messages", "message_dispositions", "alerts_quarantin
 
 
 def _read_to_its_end(path: Path) -> None:
-    for _message in read_telegram_json(path):
+    for _message in read_messages(path):
         pass
 
 

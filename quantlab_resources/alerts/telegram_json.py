@@ -30,6 +30,20 @@ _MESSAGE = frozenset(f"{messages}.item" for messages in _MESSAGES)
 _HEADER = {f"{chat}.{key}".lstrip("."): key for chat in _CHATS for key in ("id", "name", "type")}
 
 
+class TelegramJson:
+    """`quantlab_core.alerts.alert_source.AlertSource` for Telegram Desktop's ``result.json``."""
+
+    name = "Telegram Desktop JSON"
+
+    def recognises(self, head: bytes) -> bool:
+        """JSON objects, in UTF-8 or UTF-16, with or without a byte order mark."""
+        return head.lstrip(b"\xef\xbb\xbf\xff\xfe\x00 \t\r\n").startswith(b"{")
+
+    def read(self, path: Path) -> Iterator[RawMessage]:
+        """Every entry of every chat, as `read_telegram_json`."""
+        return read_telegram_json(path)
+
+
 def read_telegram_json(path: Path, *, repairs: Counter[str] | None = None) -> Iterator[RawMessage]:
     """Every entry of every chat of the export at ``path``, in file order, numbered from 0 over the whole file.
 

@@ -1,0 +1,35 @@
+"""The alert sources that quantlab reads, told apart by content.
+
+To add one: write a module beside this one with a class that implements `AlertSource`, and add it to `ALERT_SOURCES`.
+The archive, the assets and the command line take whatever stands here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from quantlab_core.alerts.alert_source import AlertSource
+from quantlab_core.alerts.telegram_message import RawMessage
+from quantlab_resources.alerts.telegram_json import TelegramJson
+
+ALERT_SOURCES: tuple[AlertSource, ...] = (TelegramJson(),)
+"""In the order in which they are asked; the last also takes what none recognises, and says what is wrong with it."""
+
+_HEAD_BYTES = 4096
+
+
+def read_messages(path: Path) -> Iterator[RawMessage]:
+    """Every message of the export at ``path``, by the first source that recognises it. Raises as `AlertSource.read`."""
+    head = _head_of(path)
+    source = next((source for source in ALERT_SOURCES if source.recognises(head)), ALERT_SOURCES[-1])
+    return source.read(path)
+
+
+def _head_of(path: Path) -> bytes:
+    """The first bytes of the file; nothing where it cannot be read, which the source then reports in its own words."""
+    try:
+        with path.open("rb") as file:
+            return file.read(_HEAD_BYTES)
+    except OSError:
+        return b""
