@@ -69,11 +69,6 @@ class LakePaths:
         return self.manifest_db.parent / "writers.lock"
 
     @property
-    def drop_folder(self) -> Path:
-        """Where Telegram exports are dropped."""
-        return self.home / "staging" / "telegram"
-
-    @property
     def reports(self) -> Path:
         """Pages for people, made from artifacts; disposable."""
         return self.home / "reports"

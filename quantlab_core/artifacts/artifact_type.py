@@ -56,7 +56,6 @@ class ArtifactType:
     optional_key_parts: frozenset[str] = frozenset()
     time_column: str | None = None
     attributes: Mapping[str, str] = field(default_factory=dict)
-    append_only: bool = False
     nan_is_null: frozenset[str] = field(default=frozenset())
 
     @property

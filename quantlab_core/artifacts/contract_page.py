@@ -88,7 +88,6 @@ def _section(spec: ArtifactType) -> str:
         ("unique key", _names(spec.unique_key)),
         ("time column", _names([spec.time_column] if spec.time_column else [])),
         ("NaN is stored as null", _names(sorted(spec.nan_is_null))),
-        ("append-only", "yes: new content supersedes nothing" if spec.append_only else ""),
     ]
     listed = "".join(f"- {name}: {text}\n" for name, text in facts if text)
     parts = [f"### {_title(spec)}\n", f"{_prose(spec.doc)}\n", listed]

@@ -142,10 +142,7 @@ class ParquetArtifactStore:
             with self.manifest.writing() as transaction:
                 outcomes = transaction.publish_all(
                     [
-                        (
-                            NewArtifact(files.artifact, files.byte_size, table.spec.append_only),
-                            _publication(table.request),
-                        )
+                        (NewArtifact(files.artifact, files.byte_size), _publication(table.request))
                         for files, table in zip(stored, prepared, strict=True)
                     ]
                 )

@@ -31,7 +31,6 @@ class NewArtifact:
 
     artifact: Artifact
     byte_size: int
-    append_only: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,11 +109,7 @@ class ManifestTransaction:
         elif known.status is ArtifactStatus.ACTIVE:
             return PublishOutcome(known.artifact_id, deduped=True, superseded_artifact_id=None)
         artifact_id = artifact.artifact_id if known is None else known.artifact_id
-        old = (
-            None
-            if new.append_only
-            else manifest_queries.head_of(self._connection, artifact.artifact_type, artifact.logical_key)
-        )
+        old = manifest_queries.head_of(self._connection, artifact.artifact_type, artifact.logical_key)
         if old is not None:
             self._replace(old=old, new=artifact_id)
         self._set_status(artifact_id, ArtifactStatus.ACTIVE)

@@ -16,7 +16,6 @@ def test_everything_lives_under_the_home(tmp_path: Path) -> None:
     assert paths.artifacts_root == tmp_path / "artifacts"
     assert paths.projection_cache == tmp_path / "cache"
     assert paths.experiment_db == tmp_path / "data" / "experiments.duckdb"
-    assert paths.drop_folder == tmp_path / "staging" / "telegram"
 
 
 def test_the_variable_names_the_home_and_the_working_directory_is_the_default(

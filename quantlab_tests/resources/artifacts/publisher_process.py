@@ -46,9 +46,7 @@ def publish_carelessly(store: ParquetArtifactStore) -> None:
         "outside/v1/new.json", sha256_of(data), prepared.content_hash, 1, known.created_at,
     )  # fmt: skip
     with store.manifest.writing() as transaction:
-        transaction.publish_all(
-            [(NewArtifact(artifact, len(data), False), Publication(WRITER, None, {}, [], {}, "new"))]
-        )
+        transaction.publish_all([(NewArtifact(artifact, len(data)), Publication(WRITER, None, {}, [], {}, "new"))])
     (store.paths.artifacts_root / artifact.path_parquet).write_bytes(data)
     (store.paths.artifacts_root / artifact.path_sidecar).write_bytes(b"{}")
 
