@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from quantlab_assets.artifact_asset import OWNER, Step, Upstream, artifact_asset
-from quantlab_assets.frozen_sets import CURRENT, frozen_set_draft
+from quantlab_assets.frozen_sets import alerts_of, current_set, current_set_draft
 from quantlab_assets.partitions import DAYS, EXPORTS, day_of, first_day
 from quantlab_core.alerts.alert_events import REPLY_WINDOW, events_of_day
 from quantlab_core.alerts.artifact_types import (
@@ -25,6 +25,7 @@ from quantlab_core.alerts.daily_alerts import alerts_of_day
 from quantlab_core.alerts.export_tables import export_tables
 from quantlab_core.alerts.token_calls import token_calls as count_token_calls
 from quantlab_core.artifacts.artifact_types import ARTIFACT_SET, RAW_FILE
+from quantlab_core.artifacts.frozen_set import CURRENT
 from quantlab_core.artifacts.timestamp_text import parse_timestamp
 from quantlab_resources.alerts.alert_sources import read_messages
 from quantlab_resources.dagster_io.artifact_draft import ArtifactDraft
@@ -117,10 +118,8 @@ def alerts(step: Step) -> Iterator[ArtifactDraft]:
 )
 def alert_set(step: Step) -> Iterator[ArtifactDraft]:
     """Freezes the current alerts artifacts of all days and chains."""
-    members = [artifact for artifact in step["alerts"].all() if artifact.row_count]
-    for member in members:
-        step["alerts"].reference(member)
-    yield frozen_set_draft("alerts", CURRENT, members)
+    upstream = step["alerts"]
+    yield current_set_draft("alerts", upstream, [artifact for artifact in upstream.all() if artifact.row_count])
 
 
 @artifact_asset(
@@ -133,10 +132,9 @@ def alert_set(step: Step) -> Iterator[ArtifactDraft]:
 def token_calls(step: Step) -> Iterator[ArtifactDraft]:
     """Counted over the whole alert set, because a first call depends on all earlier days."""
     upstream = step["alert_set"]
-    for artifact_set in upstream.with_key(of="alerts", selection=CURRENT):
-        alerts_tables = [upstream.read_member(member) for member in upstream.members(artifact_set)]
-        table = count_token_calls(_concat(ALERTS.schema, alerts_tables))
-        yield ArtifactDraft(TOKEN_CALLS, {"selection": CURRENT}, table, inputs=[artifact_set.artifact_id])
+    alert_set = current_set(upstream)
+    table = count_token_calls(alerts_of(upstream.read_member, upstream.members(alert_set)))
+    yield ArtifactDraft(TOKEN_CALLS, {"selection": CURRENT}, table, inputs=[alert_set.artifact_id])
 
 
 ALERT_ASSETS = (telegram_exports, telegram_messages, alert_events, alerts, alert_set, token_calls)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from quantlab_assets.artifact_asset import Step, Upstream, artifact_asset
-from quantlab_assets.frozen_sets import CURRENT
-from quantlab_assets.set_contents import alerts_of, candles_of
+from quantlab_assets.frozen_sets import alerts_of, candles_of, current_set
+from quantlab_core.artifacts.frozen_set import CURRENT
 from quantlab_core.coverage.artifact_types import ALERT_FORWARD_COVERAGE
 from quantlab_core.coverage.forward_coverage import forward_coverage
 from quantlab_resources.dagster_io.artifact_draft import ArtifactDraft
@@ -21,18 +21,14 @@ from quantlab_resources.dagster_io.artifact_draft import ArtifactDraft
 )
 def alert_forward_coverage(step: Step) -> Iterator[ArtifactDraft]:
     """Measured on the frozen sets of alerts and candles, as of the time of the run."""
-    alert_sets = step["alert_set"].with_key(of="alerts", selection=CURRENT)
-    candle_sets = step["candle_set"].with_key(of="candles", selection=CURRENT)
-    for alert_set, candle_set in zip(alert_sets, candle_sets, strict=True):
-        alerts = alerts_of(step["alert_set"].read_member, step["alert_set"].members(alert_set))
-        candles = candles_of(step["candle_set"].read_member, step["candle_set"].members(candle_set))
-        table = forward_coverage(alerts, candles, as_of=step.lab.clock.now())
-        yield ArtifactDraft(
-            ALERT_FORWARD_COVERAGE,
-            {"selection": CURRENT},
-            table,
-            inputs=[alert_set.artifact_id, candle_set.artifact_id],
-        )
+    alert_set, candle_set = current_set(step["alert_set"]), current_set(step["candle_set"])
+    table = forward_coverage(
+        alerts_of(step["alert_set"].read_member, step["alert_set"].members(alert_set)),
+        candles_of(step["candle_set"].read_member, step["candle_set"].members(candle_set)),
+        as_of=step.lab.clock.now(),
+    )
+    inputs = [alert_set.artifact_id, candle_set.artifact_id]
+    yield ArtifactDraft(ALERT_FORWARD_COVERAGE, {"selection": CURRENT}, table, inputs)
 
 
 COVERAGE_ASSETS = (alert_forward_coverage,)

@@ -9,12 +9,13 @@ import pyarrow as pa
 
 from quantlab_assets.artifact_asset import Drafts, Step, Upstream, artifact_asset
 from quantlab_assets.experiment_previews import curves_preview, metrics_preview
+from quantlab_assets.frozen_sets import alerts_of, candles_of
 from quantlab_assets.partitions import EXPERIMENTS
-from quantlab_assets.set_contents import alerts_of, candles_of, set_members
 from quantlab_core.artifacts.artifact import Artifact
 from quantlab_core.artifacts.artifact_identity import artifact_id
 from quantlab_core.artifacts.artifact_type import ArtifactType
 from quantlab_core.artifacts.content_hash import content_hash
+from quantlab_core.artifacts.frozen_set import set_members
 from quantlab_core.artifacts.logical_key import format_key
 from quantlab_core.errors import ExperimentNotFoundError, InvalidInputError
 from quantlab_core.experiments.artifact_types import (
@@ -146,8 +147,8 @@ def _result_draft(experiment_id: str, spec: ArtifactType, table: pa.Table, input
 
 
 def _simulate(lab: Lab, definition: ExperimentDefinition) -> ExperimentTables:
-    alert_members = set_members(lab.artifacts, definition.alert_set_id)
-    candle_members = set_members(lab.artifacts, definition.candle_set_id)
+    alert_members = set_members(lab.artifacts, lab.artifacts.get_artifact(definition.alert_set_id))
+    candle_members = set_members(lab.artifacts, lab.artifacts.get_artifact(definition.candle_set_id))
 
     def read(member: Artifact) -> pa.Table:
         return lab.artifacts.read(member.artifact_id)

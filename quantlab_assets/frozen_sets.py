@@ -1,43 +1,78 @@
-"""Frozen sets: exactly these artifacts, as one artifact that others can point at."""
+"""Frozen sets in the graph: how assets freeze one, find the current one, and read what it holds."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import pyarrow as pa
 
+from quantlab_core.alerts.artifact_types import ALERTS
 from quantlab_core.artifacts.artifact import Artifact
 from quantlab_core.artifacts.artifact_types import ARTIFACT_SET
-from quantlab_core.artifacts.timestamp_text import parse_timestamp
+from quantlab_core.artifacts.frozen_set import CURRENT, frozen_set_table
+from quantlab_core.artifacts.logical_key import parse_key
+from quantlab_core.artifacts.registry import artifact_type
+from quantlab_core.candles.artifact_types import OHLCV_SLICE, TOKEN_CANDLES
+from quantlab_core.candles.token_series import merge_slices
+from quantlab_core.errors import InvalidInputError, NotFoundError
+from quantlab_core.token import Token
 from quantlab_resources.dagster_io.artifact_draft import ArtifactDraft
+from quantlab_resources.dagster_io.upstream_artifacts import UpstreamArtifacts
 
-CURRENT = "current"
-"""Selection of the two sets that hold every current artifact."""
+ReadTable = Callable[[Artifact], pa.Table]
+
+ALERT_MEMBERS = frozenset({ALERTS.name})
+CANDLE_MEMBERS = frozenset({OHLCV_SLICE.name, TOKEN_CANDLES.name})
+"""Artifact types that a set of alerts or of candles may hold."""
 
 
-def frozen_set_draft(of: str, selection: str, members: Sequence[Artifact]) -> ArtifactDraft:
-    """The set of ``members`` under ``of=<of>/selection=<selection>``; its inputs are its members."""
+def current_set_draft(of: str, upstream: UpstreamArtifacts, members: Sequence[Artifact]) -> ArtifactDraft:
+    """The set of the current ``members`` of ``upstream``; its inputs are its members."""
     return ArtifactDraft(
         ARTIFACT_SET,
-        {"of": of, "selection": selection},
+        {"of": of, "selection": CURRENT},
         frozen_set_table(members),
-        inputs=[member.artifact_id for member in members],
+        inputs=[upstream.reference(member) for member in members],
     )
 
 
-def frozen_set_table(members: Sequence[Artifact]) -> pa.Table:
-    """One row per member, in the order of the set's sort key."""
-    rows = [
-        {
-            "logical_key": member.logical_key,
-            "artifact_id": member.artifact_id,
-            "artifact_type": member.artifact_type,
-            "schema_version": member.schema_version,
-            "content_hash": member.content_hash,
-            "row_count": member.row_count,
-            "min_ts": parse_timestamp(member.min_ts) if member.min_ts else None,
-            "max_ts": parse_timestamp(member.max_ts) if member.max_ts else None,
-        }
-        for member in sorted(members, key=lambda member: (member.artifact_type, member.logical_key, member.artifact_id))
-    ]
-    return pa.Table.from_pylist(rows, schema=ARTIFACT_SET.schema)
+def current_set(upstream: UpstreamArtifacts) -> Artifact:
+    """The current set of an upstream asset that freezes one. Raises NotFoundError when it was never materialized."""
+    found = [head for head in upstream.all() if head.logical_key.endswith(f"selection={CURRENT}")]
+    if not found:
+        raise NotFoundError(f"current set not found: materialize {' or '.join(upstream.spec.assets)} first")
+    return found[0]
+
+
+def alerts_of(read: ReadTable, members: Sequence[Artifact]) -> pa.Table:
+    """The rows of all alerts artifacts among ``members``, in the schema of alerts_v1.
+
+    Raises InvalidInputError for a member that holds no alerts.
+    """
+    require_members(members, ALERT_MEMBERS)
+    schema = ALERTS.schema.remove_metadata()
+    return pa.concat_tables([schema.empty_table(), *(read(member).cast(schema) for member in members)])
+
+
+def candles_of(read: ReadTable, members: Sequence[Artifact], resolution: str = "1m") -> dict[Token, pa.Table]:
+    """One series per token from slices and token candles among ``members``; several of one token are merged.
+
+    Raises InvalidInputError for a member that holds no candles.
+    """
+    require_members(members, CANDLE_MEMBERS)
+    tables: dict[Token, list[pa.Table]] = {}
+    for member in members:
+        parts = parse_key(artifact_type(member.artifact_type, member.schema_version), member.logical_key)
+        if parts["res"] == resolution:
+            tables.setdefault(Token.from_key_parts(parts), []).append(read(member))
+    return {token: parts[0] if len(parts) == 1 else merge_slices(parts) for token, parts in sorted(tables.items())}
+
+
+def require_members(members: Sequence[Artifact], types: frozenset[str]) -> None:
+    """Raise InvalidInputError when a member is of a type that the set cannot hold."""
+    for member in members:
+        if member.artifact_type not in types:
+            raise InvalidInputError(
+                f"{member.artifact_id} is a {member.artifact_type}; "
+                f"expected {' or '.join(sorted(types))}, or a frozen set of them"
+            )

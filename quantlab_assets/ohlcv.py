@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import dagster as dg
 
 from quantlab_assets.artifact_asset import OWNER, Step, Upstream, artifact_asset
-from quantlab_assets.frozen_sets import CURRENT, frozen_set_draft
+from quantlab_assets.frozen_sets import current_set_draft
 from quantlab_assets.partitions import CANDLE_FILES, DAYS, TOKENS, day_of
 from quantlab_core.artifacts.artifact_types import ARTIFACT_SET, RAW_FILE
 from quantlab_core.artifacts.logical_key import parse_key
@@ -126,10 +126,7 @@ def token_candles(step: Step) -> Iterator[ArtifactDraft]:
 )
 def candle_set(step: Step) -> Iterator[ArtifactDraft]:
     """Freezes the current series of all tokens."""
-    members = step["series"].all()
-    for member in members:
-        step["series"].reference(member)
-    yield frozen_set_draft("candles", CURRENT, members)
+    yield current_set_draft("candles", step["series"], step["series"].all())
 
 
 OHLCV_ASSETS = (candle_files, imported_candles, ohlcv_slices, token_candles, candle_set)

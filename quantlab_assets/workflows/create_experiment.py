@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
-from quantlab_assets.frozen_sets import CURRENT, frozen_set_table
+from quantlab_assets.frozen_sets import ALERT_MEMBERS, CANDLE_MEMBERS, require_members
 from quantlab_assets.partitions import EXPERIMENTS, add_partitions, checked_key, day_of
-from quantlab_assets.set_contents import ALERT_MEMBERS, CANDLE_MEMBERS, require_members, set_members
 from quantlab_assets.workflows.lake_runs import LakeRuns
 from quantlab_core.alerts.artifact_types import ALERTS
 from quantlab_core.artifacts.artifact import Artifact, PublishRequest, Writer
 from quantlab_core.artifacts.artifact_types import ARTIFACT_SET
+from quantlab_core.artifacts.frozen_set import CURRENT, frozen_set_table, set_members
 from quantlab_core.artifacts.logical_key import parse_key
 from quantlab_core.artifacts.timestamp_text import format_timestamp
 from quantlab_core.candles.slices import HOURS_AFTER
@@ -147,7 +147,7 @@ def _chosen(lab: Lab, of: str, given: Sequence[Artifact], member_types: frozense
     members = []
     for artifact in given:
         is_set = artifact.artifact_type == ARTIFACT_SET.name
-        members.extend(set_members(lab.artifacts, artifact.artifact_id) if is_set else [artifact])
+        members.extend(set_members(lab.artifacts, artifact) if is_set else [artifact])
     unique = list({member.artifact_id: member for member in members}.values())
     require_members(unique, member_types)
     return given[0] if len(given) == 1 and given[0].artifact_type == ARTIFACT_SET.name else unique

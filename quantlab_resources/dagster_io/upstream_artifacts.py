@@ -10,7 +10,7 @@ import pyarrow as pa
 from quantlab_core.artifacts.artifact import Artifact
 from quantlab_core.artifacts.artifact_store import ArtifactStore
 from quantlab_core.artifacts.artifact_type import ArtifactType
-from quantlab_core.artifacts.artifact_types import ARTIFACT_SET
+from quantlab_core.artifacts.frozen_set import set_members
 from quantlab_core.artifacts.timestamp_text import parse_timestamp
 
 
@@ -78,10 +78,8 @@ class UpstreamArtifacts:
 
     def members(self, artifact_set: Artifact) -> list[Artifact]:
         """The members of a frozen set. The set itself is the input: outputs point at the set, not at its members."""
-        if artifact_set.artifact_type != ARTIFACT_SET.name:
-            raise TypeError(f"{artifact_set.artifact_id} is a {artifact_set.artifact_type}, not a frozen set")
-        ids = [str(artifact_id) for artifact_id in self.read(artifact_set).column("artifact_id").to_pylist()]
-        return [artifact for artifact in self._store.get_artifacts(ids) if artifact is not None]
+        self.reference(artifact_set)
+        return set_members(self._store, artifact_set)
 
     def read_member(self, member: Artifact) -> pa.Table:
         """A member's table, verified. Not recorded: the set that was read stands for it."""

@@ -11,7 +11,7 @@ import dagster as dg
 import pyarrow as pa
 
 from quantlab_assets.artifact_asset import Step, Upstream, artifact_asset
-from quantlab_assets.frozen_sets import CURRENT, frozen_set_draft
+from quantlab_assets.frozen_sets import current_set_draft
 from quantlab_assets.partitions import DAYS, EXPORTS
 from quantlab_assets.workflows.lake_runs import RANGE_END_TAG, RANGE_START_TAG
 from quantlab_core.alerts.artifact_types import (
@@ -97,10 +97,7 @@ def small_assets(feed: Feed) -> list[dg.AssetsDefinition]:
     def alert_set(step: Step) -> Iterator[ArtifactDraft]:
         """All days."""
         feed.before("alert_set")
-        members = step["alerts"].all()
-        for member in members:
-            step["alerts"].reference(member)
-        yield frozen_set_draft("alerts", CURRENT, members)
+        yield current_set_draft("alerts", step["alerts"], step["alerts"].all())
 
     @artifact_asset(
         name="telegram_messages",

@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from quantlab_core.artifacts.artifact import Artifact, PublishRequest, Writer
 from quantlab_core.artifacts.artifact_types import ARTIFACT_SET
+from quantlab_core.artifacts.frozen_set import frozen_set_table
 from quantlab_core.experiments.artifact_types import EXPERIMENT_METRICS
 from quantlab_core.experiments.experiment import (
     DateRange,
@@ -35,24 +36,11 @@ class ExperimentLake:
         return self.store.publish(PublishRequest(type_name, 1, key, table, WRITER)).artifact
 
     def frozen_set(self, of: str, selection: str, members: Sequence[Artifact]) -> Artifact:
-        rows = [
-            {
-                "logical_key": member.logical_key,
-                "artifact_id": member.artifact_id,
-                "artifact_type": member.artifact_type,
-                "schema_version": member.schema_version,
-                "content_hash": member.content_hash,
-                "row_count": member.row_count,
-                "min_ts": None,
-                "max_ts": None,
-            }
-            for member in members
-        ]
         request = PublishRequest(
             ARTIFACT_SET.name,
             ARTIFACT_SET.version,
             f"of={of}/selection={selection}",
-            pa.Table.from_pylist(rows, schema=ARTIFACT_SET.schema),
+            frozen_set_table(members),
             WRITER,
             input_artifact_ids=[member.artifact_id for member in members],
         )

@@ -12,7 +12,7 @@ import pyarrow as pa
 from quantlab_core.alerts.artifact_types import ALERTS
 from quantlab_core.artifacts.artifact import Artifact, PublishRequest, Writer
 from quantlab_core.artifacts.artifact_type import ArtifactType
-from quantlab_core.artifacts.artifact_types import ARTIFACT_SET
+from quantlab_core.artifacts.frozen_set import frozen_set_table
 from quantlab_core.artifacts.table_attributes import with_attributes
 from quantlab_core.candles.artifact_types import CANDLE_ATTRIBUTES, CANDLE_SCHEMA, TOKEN_CANDLES
 from quantlab_resources.artifacts.artifact_store import ParquetArtifactStore
@@ -53,22 +53,8 @@ class SmallLake:
         return self._publish(ALERTS, f"day={day}/chain=solana", table)
 
     def frozen_set(self, of: str, selection: str, members: Sequence[Artifact]) -> Artifact:
-        rows = [
-            {
-                "logical_key": member.logical_key,
-                "artifact_id": member.artifact_id,
-                "artifact_type": member.artifact_type,
-                "schema_version": member.schema_version,
-                "content_hash": member.content_hash,
-                "row_count": member.row_count,
-                "min_ts": None,
-                "max_ts": None,
-            }
-            for member in members
-        ]
-        table = pa.Table.from_pylist(rows, schema=ARTIFACT_SET.schema)
         ids = [member.artifact_id for member in members]
-        return self.publish("artifact_set", 1, f"of={of}/selection={selection}", table, ids)
+        return self.publish("artifact_set", 1, f"of={of}/selection={selection}", frozen_set_table(members), ids)
 
     def _publish(self, spec: ArtifactType, key: str, table: pa.Table) -> Artifact:
         return self.publish(spec.name, spec.version, key, table)
