@@ -33,7 +33,8 @@ class ArchivedFile:
 def archive_file(runs: LakeRuns, path: Path, kind: str) -> ArchivedFile:
     """Archive the file at ``path`` as a ``telegram_export`` or ``candle_file``; the same bytes are archived once.
 
-    No run makes a raw file, so Dagster is told of it by an event of its own. Raises StorageError.
+    No run makes a raw file, so Dagster is told of it by an event of its own, each time: an event that a crash swallowed
+    comes with the next attempt. Raises StorageError.
     """
     lab = runs.lab
     code = lab.code_provenance.code_version()
@@ -43,14 +44,13 @@ def archive_file(runs: LakeRuns, path: Path, kind: str) -> ArchivedFile:
         asset = owning_asset(RAW_FILE, result.artifact.logical_key)
         key = file_key(parse_key(RAW_FILE, result.artifact.logical_key)["sha256"])
         add_partitions(runs.instance, _PARTITIONS[kind], [key])
-        if not result.deduped:
-            runs.instance.report_runless_asset_event(
-                dg.AssetMaterialization(
-                    asset_key=asset,
-                    partition=key,
-                    metadata={"artifact_id": result.artifact_id, "file_name": path.name},
-                    tags={DATA_VERSION_TAG: result.artifact.content_hash},
-                )
+        runs.instance.report_runless_asset_event(
+            dg.AssetMaterialization(
+                asset_key=asset,
+                partition=key,
+                metadata={"artifact_id": result.artifact_id, "file_name": path.name},
+                tags={DATA_VERSION_TAG: result.artifact.content_hash},
             )
+        )
         report_progress(PublishedUnit(asset, key, 1, int(not result.deduped)))
     return ArchivedFile(result.artifact, key)

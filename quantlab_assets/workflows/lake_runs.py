@@ -12,7 +12,7 @@ import dagster as dg
 
 from quantlab_assets.definitions import build_defs
 from quantlab_assets.partitions import add_partitions, day_ranges, first_day
-from quantlab_core.errors import InvalidInputError, QuantlabError
+from quantlab_core.errors import InvalidInputError
 from quantlab_resources.lab import Lab
 from quantlab_resources.progress import ProgressListener, PublishedUnit, listening
 
@@ -43,18 +43,6 @@ class SilentStages:
     def stage(self, title: str, total: int | None) -> AbstractContextManager[ProgressListener]:
         """Enter a stage that nobody watches."""
         return nullcontext(lambda _unit: None)
-
-
-def _own_error(error: BaseException) -> QuantlabError | None:
-    """The quantlab error inside what Dagster wrapped around it."""
-    inner: BaseException | None = error
-    seen: set[int] = set()
-    while inner is not None and id(inner) not in seen:  # a chain of causes can run in a circle
-        if isinstance(inner, QuantlabError):
-            return inner
-        seen.add(id(inner))
-        inner = inner.__cause__
-    return None
 
 
 class LakeRuns:
@@ -126,20 +114,14 @@ class LakeRuns:
         tags: Mapping[str, str] | None = None,
         config: Mapping[str, Any] | None = None,
     ) -> None:
-        try:
-            self._job.execute_in_process(
-                instance=self.instance,
-                asset_selection=[dg.AssetKey(asset) for asset in assets],
-                partition_key=partition_key,
-                tags=dict(tags or {}),
-                run_config={**_QUIET, **(config or {})},
-                raise_on_error=True,
-            )
-        except dg.DagsterError as error:
-            own = _own_error(error)
-            if own is None:
-                raise
-            raise own from error
+        self._job.execute_in_process(
+            instance=self.instance,
+            asset_selection=[dg.AssetKey(asset) for asset in assets],
+            partition_key=partition_key,
+            tags=dict(tags or {}),
+            run_config={**_QUIET, **(config or {})},
+            raise_on_error=True,
+        )
 
     @contextmanager
     def watched(self, title: str, total: int) -> Iterator[None]:
