@@ -88,7 +88,7 @@ def alert_events(step: Step) -> Iterator[ArtifactDraft]:
             rows.append(within)
             inputs.append(artifact.artifact_id)
     events = events_of_day(_concat(TELEGRAM_MESSAGES.schema, rows), day)
-    for chain in _chains(events) | step.published_parts(ALERT_EVENTS, "chain", day=step.key):
+    for chain in sorted(_chains(events) | step.published_parts(ALERT_EVENTS, "chain", day=step.key)):
         of_chain = events.filter(pc.equal(events["chain"], chain))
         yield ArtifactDraft(ALERT_EVENTS, {"day": step.key, "chain": chain}, of_chain, inputs=inputs)
 
