@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from quantlab_core.demo.demo_world import DemoWorld
 from quantlab_core.token import SOLANA
 from quantlab_resources.artifacts.durable_files import replace_durably
-from quantlab_resources.artifacts.parquet_files import write_plain_parquet
+from quantlab_resources.artifacts.parquet_files import plain_parquet
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,5 +30,5 @@ def write_demo_files(world: DemoWorld, folder: Path) -> DemoFiles:
     is_solana = pc.equal(world.candles["chain"], pa.scalar(SOLANA))
     parts = {"candles_solana.parquet": is_solana, "candles_evm.parquet": pc.invert(is_solana)}
     for name, rows in parts.items():
-        write_plain_parquet(world.candles.filter(rows), folder / name)
+        replace_durably(folder / name, plain_parquet(world.candles.filter(rows)))
     return DemoFiles(export, tuple(folder / name for name in parts))

@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from quantlab_core.artifacts.artifact import Artifact
+from quantlab_core.artifacts.artifact_files import ArtifactFiles
 from quantlab_core.artifacts.artifact_type import ArtifactType
 from quantlab_core.candles.candle_source import CandleSource
 from quantlab_core.clock import Clock
 from quantlab_core.code_provenance import CodeProvenance
 from quantlab_core.projections.projection_builder import ProjectionBuilder
 from quantlab_resources.artifacts.artifact_store import ParquetArtifactStore
+from quantlab_resources.artifacts.local_artifact_files import LocalArtifactFiles
 from quantlab_resources.clock import SystemClock
 from quantlab_resources.code_provenance import GitCodeProvenance
 from quantlab_resources.dagster_io.read_ledger import ReadLedger
@@ -51,13 +53,18 @@ class Lab:
     def create(cls, home: str | Path | None = None) -> Lab:
         """The lab at ``home``, whose lake is made if it is not there yet. Raises StorageError."""
         lab = lab_at(None if home is None else str(home))
-        ParquetArtifactStore.create(lab.paths, clock=lab.clock)
+        ParquetArtifactStore.create(lab.paths, clock=lab.clock, files=lab.artifact_files)
         return lab
+
+    @cached_property
+    def artifact_files(self) -> ArtifactFiles:
+        """Where the bytes of artifacts are kept. Another place (S3, say) is chosen here, and nowhere else."""
+        return LocalArtifactFiles(self.paths)
 
     @cached_property
     def artifacts(self) -> ParquetArtifactStore:
         """The artifact store."""
-        return ParquetArtifactStore(self.paths, clock=self.clock)
+        return ParquetArtifactStore(self.paths, clock=self.clock, files=self.artifact_files)
 
     @property
     def candle_source(self) -> CandleSource:

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from quantlab_core.artifacts.artifact_files import QUARANTINE, RAW_FILES, STAGING
+
 DEFAULT_HOME = "lake"
 
 
@@ -46,17 +48,17 @@ class LakePaths:
     @property
     def staging(self) -> Path:
         """Files under way on the same file system as the artifacts; nothing here was published."""
-        return self.artifacts_root / "_tmp"
+        return self.artifacts_root / STAGING
 
     @property
     def quarantine(self) -> Path:
         """Bytes that were taken out of use: damaged files and orphans."""
-        return self.artifacts_root / "_quarantine"
+        return self.artifacts_root / QUARANTINE
 
     @property
     def raw_files(self) -> Path:
         """Files as they came in, named by their SHA-256."""
-        return self.artifacts_root / "raw"
+        return self.artifacts_root / RAW_FILES
 
     @property
     def events(self) -> Path:

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path
 from typing import Self
 
 import pyarrow as pa
@@ -24,28 +23,27 @@ from quantlab_core.artifacts.artifact import (
     PublishRequest,
     PublishResult,
 )
+from quantlab_core.artifacts.artifact_files import ArtifactFiles
 from quantlab_core.clock import Clock
 from quantlab_core.errors import ArtifactNotFoundError, ConflictError, InvalidInputError, QuantlabError
 from quantlab_core.experiments.experiment import ExperimentTransition
 from quantlab_resources.artifacts import heads_as_of, manifest_queries, publication_log
-from quantlab_resources.artifacts.artifact_files import (
-    PreparedTable,
-    StoredFiles,
-    is_whole,
-    prepare,
-    repair,
-    resolve,
-    store_files,
-    sync_folders,
-)
-from quantlab_resources.artifacts.durable_files import make_directory
 from quantlab_resources.artifacts.experiment_journal import ExperimentJournal
 from quantlab_resources.artifacts.incoming_tables import registered_type
+from quantlab_resources.artifacts.local_artifact_files import LocalArtifactFiles
 from quantlab_resources.artifacts.manifest import Manifest
 from quantlab_resources.artifacts.manifest_transaction import NewArtifact, Publication
 from quantlab_resources.artifacts.parquet_files import decode, read_verified_bytes, with_schema_of, without_identity
 from quantlab_resources.artifacts.publication_log import PublicationRecord
 from quantlab_resources.artifacts.recovery import clear_leftovers
+from quantlab_resources.artifacts.stored_tables import (
+    PreparedTable,
+    StoredFiles,
+    is_whole,
+    prepare,
+    repair,
+    store_files,
+)
 from quantlab_resources.artifacts.writers_lock import publishing
 from quantlab_resources.lake_paths import LakePaths
 
@@ -54,34 +52,35 @@ class ParquetArtifactStore:
     """`quantlab_core.artifacts.artifact_store.ArtifactStore` over one lake.
 
     Cheap to make; nothing is opened before the first use, which raises LakeNotFoundError when there is no lake. Safe to
-    share between threads and to take across a fork.
+    share between threads and to take across a fork. ``files`` is where artifacts are kept: the local disk if not given.
     """
 
-    def __init__(self, paths: LakePaths, *, clock: Clock) -> None:
+    def __init__(self, paths: LakePaths, *, clock: Clock, files: ArtifactFiles | None = None) -> None:
         self.paths = paths
         self.clock = clock
+        self.files: ArtifactFiles = LocalArtifactFiles(paths) if files is None else files
         self.manifest = Manifest(paths, clock=clock)
         self.journal = ExperimentJournal(self.manifest)
         self._has_cleared_leftovers = False
 
     @classmethod
-    def create(cls, paths: LakePaths, *, clock: Clock) -> Self:
+    def create(cls, paths: LakePaths, *, clock: Clock, files: ArtifactFiles | None = None) -> Self:
         """The store of the lake at ``paths``, made if it is not there; making it again changes nothing."""
-        store = cls(paths, clock=clock)
-        make_directory(paths.artifacts_root)
+        store = cls(paths, clock=clock, files=files)
+        store.files.create()
         store.manifest.create()
         return store
 
     def get_artifact(self, artifact_id: str) -> Artifact:
         """The artifact with this id. Raises ArtifactNotFoundError."""
         with self.manifest.reading() as connection:
-            return self._absolute(manifest_queries.get(connection, artifact_id))
+            return self._located(manifest_queries.get(connection, artifact_id))
 
     def get_artifacts(self, artifact_ids: Sequence[str]) -> list[Artifact | None]:
         """The artifacts with these ids in the same order; None where an id is unknown."""
         with self.manifest.reading() as connection:
             found = manifest_queries.get_many(connection, artifact_ids)
-        return [None if artifact is None else self._absolute(artifact) for artifact in found]
+        return [None if artifact is None else self._located(artifact) for artifact in found]
 
     def list_artifacts(self, filter: ArtifactFilter) -> ArtifactList:
         """Matching artifacts, newest first, and whether ``filter.limit`` cut the list. Raises InvalidInputError."""
@@ -89,20 +88,20 @@ class ParquetArtifactStore:
             raise InvalidInputError(f"a limit of {filter.limit} makes no sense; leave it out to list all")
         with self.manifest.reading() as connection:
             found = manifest_queries.list_artifacts(connection, filter)
-        return replace(found, artifacts=tuple(map(self._absolute, found.artifacts)))
+        return replace(found, artifacts=tuple(map(self._located, found.artifacts)))
 
     def find_by_logical_key(self, artifact_type: str, logical_key: str) -> list[Artifact]:
         """Every artifact ever published under this key, newest first."""
         with self.manifest.reading() as connection:
             return [
-                self._absolute(a) for a in manifest_queries.find_by_logical_key(connection, artifact_type, logical_key)
+                self._located(a) for a in manifest_queries.find_by_logical_key(connection, artifact_type, logical_key)
             ]
 
     def heads(self, artifact_type: str, key_prefix: str = "") -> list[Artifact]:
         """The active head of every key of this type that starts with ``key_prefix``, sorted by key."""
         with self.manifest.reading() as connection:
             return [
-                self._absolute(artifact) for artifact in manifest_queries.heads(connection, artifact_type, key_prefix)
+                self._located(artifact) for artifact in manifest_queries.heads(connection, artifact_type, key_prefix)
             ]
 
     def publications(self, artifact_id: str | None = None) -> list[PublicationRecord]:
@@ -119,7 +118,7 @@ class ParquetArtifactStore:
         """The heads as they were at ``sequence``, plus what the run ``run_id`` has published since, sorted by key."""
         with self.manifest.reading() as connection:
             found = heads_as_of.heads_as_of(connection, artifact_type, key_prefix, sequence=sequence, run_id=run_id)
-            return [self._absolute(artifact) for artifact in found]
+            return [self._located(artifact) for artifact in found]
 
     def publish(self, request: PublishRequest) -> PublishResult:
         """Store one table durably, or find that its content is already there; see the port."""
@@ -138,7 +137,7 @@ class ParquetArtifactStore:
         with self.publishing():
             self._check_inputs(prepared)
             stored = [self._store(table) for table in prepared]
-            sync_folders(self.paths, [files for files in stored if files.byte_size])
+            self.files.make_durable(name for files in stored if files.byte_size for name in files.names)
             with self.manifest.writing() as transaction:
                 outcomes = transaction.publish_all(
                     [
@@ -152,7 +151,7 @@ class ParquetArtifactStore:
                 artifacts = manifest_queries.get_many(transaction.connection, [o.artifact_id for o in outcomes])
         return [
             PublishResult(
-                self._absolute(artifact),
+                self._located(artifact),
                 outcome.deduped,
                 _mode(table, artifact, outcome.deduped),
                 outcome.superseded_artifact_id,
@@ -173,7 +172,7 @@ class ParquetArtifactStore:
             inputs, edges = manifest_queries.lineage(connection, artifact_id, depth)
         return ArtifactLineage(
             artifact_id,
-            tuple(map(self._absolute, inputs)),
+            tuple(map(self._located, inputs)),
             max((edge.depth for edge in edges), default=0),
             tuple(edges),
         )
@@ -183,9 +182,7 @@ class ParquetArtifactStore:
         _check_depth(depth)
         with self.manifest.reading() as connection:
             manifest_queries.get(connection, artifact_id)
-            return [
-                self._absolute(artifact) for artifact in manifest_queries.downstream(connection, artifact_id, depth)
-            ]
+            return [self._located(artifact) for artifact in manifest_queries.downstream(connection, artifact_id, depth)]
 
     def supersede(self, new_artifact_id: str, old_artifact_id: str, *, reason: str) -> None:
         """Make ``new`` stand in place of ``old``; under another key, ``old``'s key is left without a head.
@@ -206,9 +203,10 @@ class ParquetArtifactStore:
         It has exactly its type's schema, with the type's attributes as schema metadata, rows in the type's order.
         Raises ArtifactNotFoundError, ArtifactDamagedError, ArtifactMissingError, StorageError.
         """
-        artifact = self.get_artifact(artifact_id)
-        data = read_verified_bytes(Path(artifact.path_parquet), artifact.file_hash)
-        table = decode(data, origin=artifact.path_parquet)
+        with self.manifest.reading() as connection:
+            artifact = manifest_queries.get(connection, artifact_id)
+        data = read_verified_bytes(self.files, artifact.path_parquet, artifact.file_hash)
+        table = decode(data, origin=self.files.location(artifact.path_parquet))
         spec = registered_type(artifact.artifact_type, artifact.schema_version)
         return without_identity(table) if spec is None else with_schema_of(table, spec)
 
@@ -226,7 +224,7 @@ class ParquetArtifactStore:
         """Keep recovery away while files are brought in that no row names yet. Raises LakeNotFoundError."""
         self.manifest.check()
         if not self._has_cleared_leftovers:
-            clear_leftovers(self.paths, self.manifest)
+            clear_leftovers(self)
             self._has_cleared_leftovers = True
         with publishing(self.paths):
             yield
@@ -246,9 +244,9 @@ class ParquetArtifactStore:
                 prepared.content_hash,
             )
         if known is None:
-            return store_files(self.paths, prepared, self.clock.now())
-        if known.status is not ArtifactStatus.TOMBSTONED and not is_whole(self.paths, known):
-            repair(self.paths, prepared, known)
+            return store_files(self.files, prepared, self.clock.now())
+        if known.status is not ArtifactStatus.TOMBSTONED and not is_whole(self.files, known):
+            repair(self.files, prepared, known)
         return StoredFiles(known, 0)
 
     def _check_inputs(self, prepared: Sequence[PreparedTable]) -> None:
@@ -262,11 +260,11 @@ class ParquetArtifactStore:
                 f"artifact not found: input {unknown[0]!r} was never published; nothing was published"
             )
 
-    def _absolute(self, artifact: Artifact) -> Artifact:
+    def _located(self, artifact: Artifact) -> Artifact:
         return replace(
             artifact,
-            path_parquet=str(resolve(self.paths, artifact.path_parquet)),
-            path_sidecar=str(resolve(self.paths, artifact.path_sidecar)),
+            path_parquet=self.files.location(artifact.path_parquet),
+            path_sidecar=self.files.location(artifact.path_sidecar),
         )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -27,8 +27,8 @@ def storage_errors(path: Path) -> Iterator[None]:
         raise StorageError(f"{path}: {error.strerror or error}; {_remedy(error.errno)}") from error
 
 
-def write_staged(staging: Path, data: bytes | memoryview) -> Path:
-    """Write ``data`` to a new read-only file in ``staging`` and fsync it. Raises StorageError and leaves nothing then.
+def write_staged(staging: Path, blocks: Iterable[bytes]) -> Path:
+    """Write ``blocks`` to a new read-only file in ``staging`` and fsync it; whatever is raised, nothing is left then.
 
     After a failed fsync the kernel may have dropped the pages and report success next time, so the file is discarded.
     """
@@ -38,7 +38,8 @@ def write_staged(staging: Path, data: bytes | memoryview) -> Path:
     path = Path(name)
     try:
         with storage_errors(path), open(descriptor, "wb", buffering=0) as file:  # noqa: PTH123 - from a descriptor
-            write_all(file.fileno(), data)
+            for block in blocks:
+                _write_all(file.fileno(), block)
             os.fchmod(file.fileno(), READ_ONLY)
             os.fsync(file.fileno())
     except BaseException:
@@ -47,7 +48,7 @@ def write_staged(staging: Path, data: bytes | memoryview) -> Path:
     return path
 
 
-def write_all(descriptor: int, data: bytes | memoryview) -> None:
+def _write_all(descriptor: int, data: bytes) -> None:
     """Write every byte; the system call may stop short."""
     remaining = memoryview(data)
     while remaining:
@@ -67,7 +68,7 @@ def link_without_replacing(staged: Path, final: Path) -> bool:
 
 def replace_durably(path: Path, data: bytes) -> None:
     """Write ``data`` as ``path``, replacing what is there: for files that only the holder of a lock writes."""
-    staged = write_staged(path.parent, data)
+    staged = write_staged(path.parent, [data])
     try:
         with storage_errors(path):
             staged.replace(path)

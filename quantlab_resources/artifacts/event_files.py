@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from quantlab_resources.artifacts.durable_files import replace_durably, storage_errors
+from quantlab_resources.artifacts.durable_files import discard, replace_durably, storage_errors
 
 _NAME = re.compile(r"(\d{12})\.json")
 
@@ -47,3 +47,36 @@ def event_numbers(folder: Path) -> list[int]:
     with storage_errors(folder):
         names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
     return sorted(int(match[1]) for match in map(_NAME.fullmatch, names) if match)
+
+
+def has_event(folder: Path, seq: int) -> bool:
+    """Whether there is an event file of this sequence number, committed or not. Raises StorageError."""
+    path = event_path(folder, seq)
+    with storage_errors(path):
+        return path.exists()
+
+
+def event_sha256(folder: Path, seq: int) -> str:
+    """SHA-256 of the event's bytes. Raises StorageError, from a FileNotFoundError when there is none."""
+    path = event_path(folder, seq)
+    with storage_errors(path):
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def discard_event(folder: Path, seq: int) -> None:
+    """Remove the event of a transaction that did not commit; what remains is removed by recovery."""
+    discard(event_path(folder, seq))
+
+
+def uncommitted_events(folder: Path, last_seq: int) -> list[Path]:
+    """Files after the last committed event, and staged ones: leftovers, while nobody publishes."""
+    last_name = event_path(folder, last_seq).name
+    with storage_errors(folder):
+        files = sorted(path for path in folder.iterdir() if path.is_file()) if folder.is_dir() else []
+    return [path for path in files if path.name > last_name or path.name.startswith("staged-")]
+
+
+def remove_leftover(path: Path) -> None:
+    """Remove one of `uncommitted_events`. Raises StorageError."""
+    with storage_errors(path):
+        path.unlink(missing_ok=True)

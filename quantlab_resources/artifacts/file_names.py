@@ -10,9 +10,10 @@ import hashlib
 import re
 from pathlib import PurePosixPath
 
+from quantlab_core.artifacts.artifact_files import RAW_FILES
 from quantlab_core.artifacts.artifact_type import ArtifactType
 from quantlab_core.artifacts.logical_key import MAX_KEY_LENGTH, file_hint, is_key_value, parse_key
-from quantlab_core.errors import LogicalKeyError, SchemaError
+from quantlab_core.errors import InvalidInputError, LogicalKeyError, SchemaError
 
 MAX_NAME_BYTES = 255
 SUFFIX_LENGTHS = (8, 16, 32, 64)
@@ -21,6 +22,7 @@ SUFFIX_LENGTHS = (8, 16, 32, 64)
 _TYPE_NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _PART_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 _HINT = re.compile(r"[A-Za-z0-9._:+=-]+")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 _MAX_VERSION = 1_000_000
 _LONGEST_EXTENSION = ".parquet"
 
@@ -70,3 +72,10 @@ def artifact_stem(spec: ArtifactType, logical_key: str, filename_hint: str | Non
 def artifact_folder(spec: ArtifactType) -> PurePosixPath:
     """Folder of the type's files, relative to the artifacts root."""
     return PurePosixPath(spec.name, f"v{spec.version}")
+
+
+def raw_file_name(sha256: str) -> str:
+    """Name of the raw file with this SHA-256 among the artifact files. Raises InvalidInputError for another text."""
+    if _SHA256.fullmatch(sha256) is None:
+        raise InvalidInputError(f"{sha256[:80]!r} is no SHA-256 of a raw file")
+    return f"{RAW_FILES}/{sha256}"

@@ -12,8 +12,8 @@ from quantlab_core.artifacts.artifact_type import ArtifactType
 from quantlab_core.artifacts.registry import artifact_type
 from quantlab_core.artifacts.table_normal_form import inferred_type
 from quantlab_core.errors import InvalidInputError, SchemaError
-from quantlab_resources.artifacts.durable_files import storage_errors
 from quantlab_resources.artifacts.file_names import check_type_name
+from quantlab_resources.artifacts.incoming_files import read_incoming
 from quantlab_resources.artifacts.parquet_files import MAX_DECODED_BYTES, decode, sha256_of, without_identity
 
 
@@ -42,13 +42,7 @@ def incoming_table(request: PublishRequest) -> tuple[pa.Table, ArtifactType, str
 
 
 def _read(path: Path, spec: ArtifactType | None) -> tuple[pa.Table, str]:
-    with storage_errors(path):
-        size = path.stat().st_size
-        if size > MAX_DECODED_BYTES:
-            raise InvalidInputError(
-                f"{path} has {size} bytes, more than the {MAX_DECODED_BYTES} that one artifact may take; split it"
-            )
-        data = path.read_bytes()
+    data = read_incoming(path, max_bytes=MAX_DECODED_BYTES)
     if path.suffix.lower() == ".csv":
         return _read_csv(path, data, spec), sha256_of(data)
     return without_identity(decode(data, origin=str(path))), sha256_of(data)

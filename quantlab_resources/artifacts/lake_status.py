@@ -1,18 +1,19 @@
-"""How a lake stands: what it holds by type, its experiments by status, and what each part takes up on disk.
+"""How a lake stands: what it holds by type, its experiments by status, and what each part takes up.
 
 The counts come from the manifest and cost a few milliseconds; nothing is verified here (see `verification`).
 """
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from quantlab_core.artifacts.artifact import ArtifactStatus
+from quantlab_core.artifacts.artifact_files import QUARANTINE, RAW_FILES, STAGING
 from quantlab_resources.artifacts.artifact_store import ParquetArtifactStore
-from quantlab_resources.lake_paths import LakePaths
+from quantlab_resources.folder_listing import files_below
 
 _BY_TYPE = """
 SELECT a.artifact_type, a.status, count(*), sum(a.row_count), sum(coalesce(a.byte_size, 0)), count(h.artifact_id)
@@ -39,10 +40,10 @@ class TypeStatus:
 
 @dataclass(frozen=True, slots=True)
 class PartStatus:
-    """What one part of the lake takes up on disk."""
+    """What one part of the lake takes up. ``path`` is where it is: a path, or an address."""
 
     name: str
-    path: Path
+    path: str
     byte_size: int
 
 
@@ -67,7 +68,7 @@ def lake_status(store: ParquetArtifactStore) -> LakeStatus:
         home=store.paths.home,
         types=tuple(_type_status(name, counted) for name in dict.fromkeys(row[0] for row in counted)),
         experiments=dict(sorted(experiments.items())),
-        parts=_parts(store.paths),
+        parts=_parts(store),
     )
 
 
@@ -85,35 +86,28 @@ def _type_status(name: str, counted: list[tuple[str, str, int, int, int, int]]) 
     )
 
 
-def _parts(paths: LakePaths) -> tuple[PartStatus, ...]:
-    own = {
+def _parts(store: ParquetArtifactStore) -> tuple[PartStatus, ...]:
+    paths, files = store.paths, store.files
+    below: Counter[str] = Counter()
+    for file in files.list_files():
+        folder = file.name.partition("/")[0]
+        below[folder if folder in (RAW_FILES, QUARANTINE, STAGING) else ""] += file.byte_size
+    local = {
         "manifest": paths.manifest_db.parent,
-        "artifacts": paths.artifacts_root,
         "projections": paths.projection_cache,
         "experiment index": paths.experiment_db.parent,
         "dagster": paths.home / "dagster",
     }
-    inside_artifacts = {"raw files": paths.raw_files, "quarantine": paths.quarantine, "staging": paths.staging}
-    sizes = {name: _bytes_below(path) for name, path in {**own, **inside_artifacts}.items()}
-    sizes["artifacts"] -= sum(sizes[name] for name in inside_artifacts)
-    parts = [PartStatus(name, path, sizes[name]) for name, path in {**own, **inside_artifacts}.items()]
-    if all(path.is_relative_to(paths.home) for path in own.values()):
-        other = _bytes_below(paths.home) - sum(sizes.values())
-        parts.append(PartStatus("everything else", paths.home, other))
-    return tuple(parts)
+    elsewhere = {paths.artifacts_root, *local.values()}
+    return (
+        *(PartStatus(name, str(folder), _bytes_below(folder)) for name, folder in local.items()),
+        PartStatus("artifacts", files.location(""), below[""]),
+        PartStatus("raw files", files.location(RAW_FILES), below[RAW_FILES]),
+        PartStatus("quarantine", files.location(QUARANTINE), below[QUARANTINE]),
+        PartStatus("staging", files.location(STAGING), below[STAGING]),
+        PartStatus("everything else", str(paths.home), _bytes_below(paths.home, without=elsewhere)),
+    )
 
 
-def _bytes_below(folder: Path) -> int:
-    """Sizes of all files below ``folder``; what vanishes meanwhile counts nothing."""
-    size, waiting = 0, [str(folder)]
-    while waiting:
-        try:
-            with os.scandir(waiting.pop()) as entries:
-                for entry in entries:
-                    if entry.is_dir(follow_symlinks=False):
-                        waiting.append(entry.path)
-                    else:
-                        size += entry.stat(follow_symlinks=False).st_size
-        except (FileNotFoundError, NotADirectoryError):
-            continue
-    return size
+def _bytes_below(folder: Path, *, without: Collection[Path] = ()) -> int:
+    return sum(byte_size for _, byte_size in files_below(folder, without=without))

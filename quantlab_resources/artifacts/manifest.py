@@ -121,7 +121,8 @@ class Manifest:
             yield
         except (apsw.CorruptError, apsw.NotADBError) as error:
             raise IntegrityError(
-                f"{self.path} is damaged ({error}); the artifacts are safe: run `quantlab lake rebuild-manifest`"
+                f"{self.path} is damaged ({error}); artifacts, sidecars and event files are safe and hold what it held:"
+                f" copy {self.path.parent} aside and restore it from a backup"
             ) from error
         except (apsw.IOError, apsw.FullError, apsw.CantOpenError, apsw.ReadOnlyError, apsw.PermissionsError) as error:
             raise StorageError(

@@ -167,7 +167,10 @@ def check_version(connection: apsw.Connection, path: str) -> None:
             f"{path} was made by a newer quantlab (schema {version}, here {LATEST_VERSION}); update quantlab"
         )
     if version == EARLIER_STORE_VERSION:
-        raise LakeNotFoundError(f"lake not found: {path} belongs to the earlier store; run `quantlab lake adopt` first")
+        raise LakeNotFoundError(
+            f"lake not found: {path} belongs to the earlier store, which quantlab does not read yet; it stays as it is,"
+            " name another home"
+        )
     if version < LATEST_VERSION:
         raise LakeNotFoundError(f"lake not found: {path} is not complete; run `quantlab lake init`")
 

@@ -20,8 +20,7 @@ from quantlab_core.artifacts.timestamp_text import format_timestamp
 from quantlab_core.errors import ArtifactNotFoundError, ConflictError, SupersedeError
 from quantlab_core.experiments.experiment import ExperimentTransition
 from quantlab_resources.artifacts import experiment_journal, manifest_queries
-from quantlab_resources.artifacts.durable_files import discard
-from quantlab_resources.artifacts.event_files import event_path, write_event
+from quantlab_resources.artifacts.event_files import discard_event, write_event
 from quantlab_resources.artifacts.experiment_journal import JournalEntry
 
 
@@ -300,7 +299,7 @@ class ManifestTransaction:
             self._connection.execute("COMMIT")
         except BaseException:
             if self._connection.in_transaction:  # the number is still ours: no other writer can have written this file
-                discard(event_path(self._events, self._seq))
+                discard_event(self._events, self._seq)
             raise
 
     def _replace(self, *, old: str, new: str) -> None:

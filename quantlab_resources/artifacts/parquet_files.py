@@ -7,18 +7,17 @@ pandas metadata. ZSTD, page checksums, dictionaries for text only, sorting colum
 from __future__ import annotations
 
 import hashlib
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from quantlab_core.artifacts.artifact_files import ArtifactFiles
 from quantlab_core.artifacts.artifact_type import ArtifactType
 from quantlab_core.artifacts.logical_type import value_type
 from quantlab_core.artifacts.table_normal_form import row_order
 from quantlab_core.errors import ArtifactDamagedError, ArtifactMissingError, InvalidInputError, SchemaError
-from quantlab_resources.artifacts.durable_files import replace_durably, storage_errors
 
 MAX_DECODED_BYTES = 4 * 1024**3
 """Largest table that is stored or read: an 8.7 MB file can claim to hold 16 GB."""
@@ -61,32 +60,27 @@ def to_parquet(table: pa.Table, spec: ArtifactType, logical_key: str) -> bytes:
     return sink.getvalue().to_pybytes()
 
 
-def write_plain_parquet(table: pa.Table, path: Path) -> None:
-    """Write a table that is no artifact (a source file, say) as an ordinary Parquet file in place of ``path``.
-
-    Raises StorageError; then ``path`` is as it was.
-    """
+def plain_parquet(table: pa.Table) -> bytes:
+    """The bytes of an ordinary Parquet file, for a table that is no artifact (a source file, say)."""
     sink = pa.BufferOutputStream()
     pq.write_table(table, sink, compression="zstd")
-    replace_durably(path, sink.getvalue().to_pybytes())
+    return sink.getvalue().to_pybytes()
 
 
-def read_verified_bytes(path: Path, file_hash: str) -> bytes:
+def read_verified_bytes(files: ArtifactFiles, name: str, file_hash: str) -> bytes:
     """The bytes of a stored file, if they are what was recorded.
 
     Raises ArtifactMissingError, ArtifactDamagedError (other bytes), StorageError (the disk refused).
     """
     try:
-        with storage_errors(path):
-            data = path.read_bytes()
-    except Exception as error:
-        if isinstance(error.__cause__, FileNotFoundError | NotADirectoryError):
-            raise ArtifactMissingError(f"{path} is gone; restore it or publish its content again") from None
-        raise
+        data = files.read(name)
+    except ArtifactMissingError as error:
+        raise ArtifactMissingError(f"{error}; restore it or publish its content again") from None
     found = sha256_of(data)
     if found.removeprefix("sha256:") != file_hash.removeprefix("sha256:"):
         raise ArtifactDamagedError(
-            f"{path} is damaged: its hash is {found}, recorded is {file_hash}; see `quantlab lake verify`"
+            f"{files.location(name)} is damaged: its hash is {found}, recorded is {file_hash};"
+            " see `quantlab lake verify`"
         )
     return data
 

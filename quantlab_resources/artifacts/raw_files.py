@@ -8,32 +8,22 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
-import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
 
 import pyarrow as pa
 
 from quantlab_core.artifacts.artifact import PublishRequest, PublishResult, Writer
+from quantlab_core.artifacts.artifact_files import ArtifactFiles
 from quantlab_core.artifacts.artifact_types import RAW_FILE
 from quantlab_core.artifacts.logical_key import format_key
 from quantlab_core.errors import ArtifactDamagedError, ArtifactMissingError, InvalidInputError, StorageError
 from quantlab_resources.artifacts.artifact_store import ParquetArtifactStore
-from quantlab_resources.artifacts.durable_files import (
-    READ_ONLY,
-    discard,
-    link_without_replacing,
-    make_directory,
-    storage_errors,
-    sync_directory,
-    write_all,
-)
+from quantlab_resources.artifacts.file_names import raw_file_name
+from quantlab_resources.artifacts.incoming_files import incoming_blocks
+from quantlab_resources.artifacts.local_artifact_files import LocalArtifactFiles
 from quantlab_resources.lake_paths import LakePaths
-
-_BLOCK_BYTES = 1024 * 1024
-_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 def archive_raw_file(
@@ -53,7 +43,7 @@ def archive_raw_file(
     if not isinstance(RAW_FILE.asset, Mapping) or kind not in RAW_FILE.asset:
         raise InvalidInputError(f"{path}: {kind!r} is no kind of raw file; known: {', '.join(RAW_FILE.assets)}")
     with store.publishing():
-        digest, size = _archive(store.paths, path)
+        digest, size = _archive(store.files, path)
     return store.publish(
         PublishRequest(
             artifact_type=RAW_FILE.name,
@@ -67,71 +57,67 @@ def archive_raw_file(
     )
 
 
-def raw_file_path(paths: LakePaths, sha256: str) -> Path:
-    """Where the raw file with this SHA-256 (64 hex digits) is. Raises InvalidInputError, ArtifactMissingError."""
-    if _SHA256.fullmatch(sha256) is None:
-        raise InvalidInputError(f"{sha256[:80]!r} is no SHA-256 of a raw file")
-    path = paths.raw_files / sha256
-    if not path.is_file():
-        raise ArtifactMissingError(f"{path} is gone; archive the file again")
-    return path
+def raw_file_path(lake: ParquetArtifactStore | LakePaths, sha256: str) -> Path:
+    """A local file with the raw file's bytes. Raises InvalidInputError, ArtifactMissingError."""
+    name = raw_file_name(sha256)
+    with _archive_again_if_gone():
+        return _files_of(lake).local_path(name)
 
 
-def check_raw_file(paths: LakePaths, sha256: str) -> int:
+def check_raw_file(lake: ParquetArtifactStore | LakePaths, sha256: str) -> int:
     """Hash the raw file and return its size. Raises ArtifactMissingError, ArtifactDamagedError, StorageError."""
-    path = raw_file_path(paths, sha256)
-    with storage_errors(path), path.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
-        size = file.tell()
+    files, name = _files_of(lake), raw_file_name(sha256)
+    with _archive_again_if_gone():
+        found, size = _hash_and_size(files, name)
     if found != sha256:
-        raise ArtifactDamagedError(f"{path} is damaged: its SHA-256 is {found}; archive the file again")
+        raise ArtifactDamagedError(f"{files.location(name)} is damaged: its SHA-256 is {found}; archive the file again")
     return size
 
 
-def _archive(paths: LakePaths, path: Path) -> tuple[str, int]:
+def _files_of(lake: ParquetArtifactStore | LakePaths) -> ArtifactFiles:
+    """A lake that is given by its paths alone keeps its files on the local disk."""
+    return LocalArtifactFiles(lake) if isinstance(lake, LakePaths) else lake.files
+
+
+@contextmanager
+def _archive_again_if_gone() -> Iterator[None]:
+    try:
+        yield
+    except ArtifactMissingError as error:
+        raise ArtifactMissingError(f"{error}; archive the file again") from None
+
+
+def _archive(files: ArtifactFiles, path: Path) -> tuple[str, int]:
     """Make ``raw/<sha256>`` hold the bytes of ``path``; what is hashed is what was copied, also if the file grows."""
-    make_directory(paths.staging)
-    with storage_errors(path), path.open("rb") as source:
-        staged, digest, size = _copy(source, paths.staging)
-    final = paths.raw_files / digest
-    try:
-        if _hash_of(staged) != digest:
-            raise StorageError(f"{staged}: reading back the copy of {path} gave other bytes; nothing was archived")
-        if not link_without_replacing(staged, final) and _hash_of(final) != digest:
-            _set_aside(paths, final)
-            link_without_replacing(staged, final)
-    finally:
-        discard(staged)
-    sync_directory(final.parent)
-    return digest, size
-
-
-def _copy(source: BinaryIO, staging: Path) -> tuple[Path, str, int]:
     digest, size = hashlib.sha256(), 0
-    descriptor, name = tempfile.mkstemp(dir=staging, prefix="raw-")
-    try:
-        with storage_errors(Path(name)), os.fdopen(descriptor, "wb", buffering=0) as copy:
-            while block := source.read(_BLOCK_BYTES):
-                digest.update(block)
-                size += len(block)
-                write_all(copy.fileno(), block)
-            os.fchmod(copy.fileno(), READ_ONLY)
-            os.fsync(copy.fileno())
-    except BaseException:
-        discard(Path(name))
-        raise
-    return Path(name), digest.hexdigest(), size
+
+    def hashed() -> Iterator[bytes]:
+        nonlocal size
+        for block in incoming_blocks(path):
+            digest.update(block)
+            size += len(block)
+            yield block
+
+    with files.staged(hashed()) as staged:
+        sha256 = digest.hexdigest()
+        name = raw_file_name(sha256)
+        if _hash_and_size(files, staged)[0] != sha256:
+            raise StorageError(
+                f"{files.location(staged)}: reading back the copy of {path} gave other bytes; nothing was archived"
+            )
+        if not files.put_if_absent(name, staged) and _hash_and_size(files, name)[0] != sha256:
+            files.set_aside(name, f"damaged/raw-{sha256}")
+            files.put_if_absent(name, staged)
+    files.make_durable([name])
+    return sha256, size
 
 
-def _hash_of(path: Path) -> str:
-    with storage_errors(path), path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _set_aside(paths: LakePaths, damaged: Path) -> None:
-    make_directory(paths.quarantine / "damaged")
-    with storage_errors(damaged):
-        damaged.rename(paths.quarantine / "damaged" / f"raw-{damaged.name}")
+def _hash_and_size(files: ArtifactFiles, name: str) -> tuple[str, int]:
+    digest, size = hashlib.sha256(), 0
+    for block in files.read_blocks(name):
+        digest.update(block)
+        size += len(block)
+    return digest.hexdigest(), size
 
 
 def _printable(name: str) -> str:

@@ -7,15 +7,14 @@ changed; what happens to an artifact later is in the event files.
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 from quantlab_core.artifacts.artifact import Artifact, PublishRequest
+from quantlab_core.artifacts.artifact_files import ArtifactFiles
 from quantlab_core.artifacts.artifact_type import ArtifactType
 from quantlab_core.artifacts.logical_type import logical_type_name
 from quantlab_core.artifacts.table_normal_form import row_order
 from quantlab_core.errors import InvalidInputError
-from quantlab_resources.artifacts.durable_files import storage_errors
 
 
 def check_provenance(request: PublishRequest) -> None:
@@ -67,10 +66,9 @@ def sidecar_bytes(artifact: Artifact, spec: ArtifactType, request: PublishReques
     return json.dumps(body, ensure_ascii=False, allow_nan=False).encode() + b"\n"
 
 
-def read_sidecar(path: Path) -> dict[str, Any] | None:
-    """The sidecar at ``path``, or None when it holds no JSON object. Raises StorageError when it cannot be read."""
-    with storage_errors(path):
-        data = path.read_bytes()
+def read_sidecar(files: ArtifactFiles, name: str) -> dict[str, Any] | None:
+    """The sidecar of this name, or None when it holds no JSON object. Raises ArtifactMissingError, StorageError."""
+    data = files.read(name)
     try:
         body = json.loads(data)
     except (ValueError, RecursionError):

@@ -5,13 +5,12 @@ The manifest is a claim about the disk; this compares the two. It changes nothin
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from pathlib import Path
 
 from quantlab_core.artifacts.artifact import Artifact
+from quantlab_core.artifacts.artifact_files import ArtifactFiles
 from quantlab_core.artifacts.artifact_types import RAW_FILE
 from quantlab_core.artifacts.content_hash import PREFIX, hash_of_normal_form
 from quantlab_core.artifacts.logical_key import parse_key
@@ -25,10 +24,9 @@ from quantlab_core.errors import (
     StorageError,
 )
 from quantlab_resources.artifacts import manifest_queries
-from quantlab_resources.artifacts.artifact_files import resolve
 from quantlab_resources.artifacts.artifact_store import ParquetArtifactStore
-from quantlab_resources.artifacts.durable_files import storage_errors
-from quantlab_resources.artifacts.event_files import event_path
+from quantlab_resources.artifacts.event_files import event_path, event_sha256
+from quantlab_resources.artifacts.file_names import raw_file_name
 from quantlab_resources.artifacts.incoming_tables import registered_type
 from quantlab_resources.artifacts.parquet_files import decode, read_verified_bytes, with_schema_of, without_identity
 from quantlab_resources.artifacts.raw_files import check_raw_file
@@ -51,7 +49,7 @@ class Problem:
     """One file that is not what the manifest says. ``artifact_id`` is None for event files."""
 
     kind: ProblemKind
-    path: Path
+    path: str
     detail: str
     artifact_id: str | None = None
 
@@ -94,7 +92,7 @@ def verify(
     problems: list[Problem] = []
     size = 0
     for done, artifact in enumerate(chosen, start=1):
-        checked, found = _check_artifact(store.paths, artifact, deep=deep)
+        checked, found = _check_artifact(store, artifact, deep=deep)
         size += checked
         problems.extend(found)
         if progress is not None:
@@ -110,20 +108,21 @@ def verify(
     )
 
 
-def _check_artifact(paths: LakePaths, artifact: Artifact, *, deep: bool) -> tuple[int, list[Problem]]:
+def _check_artifact(store: ParquetArtifactStore, artifact: Artifact, *, deep: bool) -> tuple[int, list[Problem]]:
     """Bytes read and problems found."""
-    problems = list(_check_sidecar(paths, artifact))
-    path, size = resolve(paths, artifact.path_parquet), 0
+    problems = list(_check_sidecar(store.files, artifact))
+    name, size = artifact.path_parquet, 0
     try:
-        data = read_verified_bytes(path, artifact.file_hash)
+        data = read_verified_bytes(store.files, name, artifact.file_hash)
         size = len(data)
         if deep:
             _check_content(artifact, data)
         if artifact.artifact_type == RAW_FILE.name:
-            path = paths.raw_files / (sha256 := parse_key(RAW_FILE, artifact.logical_key)["sha256"])
-            size += check_raw_file(paths, sha256)
+            sha256 = parse_key(RAW_FILE, artifact.logical_key)["sha256"]
+            name = raw_file_name(sha256)
+            size += check_raw_file(store, sha256)
     except (IntegrityError, StorageError, SchemaError, InvalidInputError) as error:
-        problems.append(Problem(_kind_of(error), path, str(error), artifact.artifact_id))
+        problems.append(Problem(_kind_of(error), store.files.location(name), str(error), artifact.artifact_id))
     return size, problems
 
 
@@ -153,13 +152,15 @@ def _check_content(artifact: Artifact, data: bytes) -> None:
         )
 
 
-def _check_sidecar(paths: LakePaths, artifact: Artifact) -> Iterator[Problem]:
-    path = resolve(paths, artifact.path_sidecar)
+def _check_sidecar(files: ArtifactFiles, artifact: Artifact) -> Iterator[Problem]:
+    path = files.location(artifact.path_sidecar)
     try:
-        body = read_sidecar(path)
+        body = read_sidecar(files, artifact.path_sidecar)
+    except ArtifactMissingError as error:
+        yield Problem(ProblemKind.MISSING, path, f"{error}; restore it from a backup", artifact.artifact_id)
+        return
     except StorageError as error:
-        kind = ProblemKind.MISSING if isinstance(error.__cause__, FileNotFoundError) else ProblemKind.UNREADABLE
-        yield Problem(kind, path, str(error), artifact.artifact_id)
+        yield Problem(ProblemKind.UNREADABLE, path, str(error), artifact.artifact_id)
         return
     identity = (body or {}).get("identity")
     if body is None or not isinstance(identity, dict):
@@ -175,10 +176,9 @@ def _check_sidecar(paths: LakePaths, artifact: Artifact) -> Iterator[Problem]:
 
 def _check_events(paths: LakePaths, events: Sequence[tuple[int, str]]) -> Iterator[Problem]:
     for seq, sha256 in events:
-        path = event_path(paths.events, seq)
+        path = str(event_path(paths.events, seq))
         try:
-            with storage_errors(path):
-                found = hashlib.sha256(path.read_bytes()).hexdigest()
+            found = event_sha256(paths.events, seq)
         except StorageError as error:
             kind = ProblemKind.MISSING if isinstance(error.__cause__, FileNotFoundError) else ProblemKind.UNREADABLE
             yield Problem(kind, path, str(error))

@@ -1,4 +1,5 @@
-"""What must happen in one place only: opening the manifest, writing Parquet, opening DuckDB files for writing."""
+"""What must happen in one place only: opening the manifest, writing Parquet, opening DuckDB files for writing, and
+touching the files of artifacts."""
 
 from __future__ import annotations
 
@@ -18,6 +19,27 @@ DUCKDB_WRITERS = {
     "quantlab_resources/projections/duckdb_file.py",
     "quantlab_resources/experiments/experiment_index.py",
 }
+ARTIFACTS = "quantlab_resources/artifacts/"
+FILE_MODULES = {
+    "local_artifact_files.py",  # the adapter of the port `ArtifactFiles`, with the steps it is made of:
+    "durable_files.py",
+    "manifest.py",  # manifest and events are local by design
+    "event_files.py",
+    "incoming_files.py",  # what a caller hands in
+    "lake_status.py",  # sizes of the parts that are always local
+}
+SHOW_LOCATIONS = {
+    "quantlab_cli/json_shapes.py",
+    "quantlab_resources/dagster_io/materialization_metadata.py",
+}
+FILE_LIBRARIES = {"os", "io", "shutil", "tempfile", "glob", "fcntl", "mmap"}
+FILE_MODULES_OF_OURS = {"quantlab_resources.artifacts.durable_files", "quantlab_resources.folder_listing"}
+NO_FILE_CALLS = {"os.fsencode", "os.fsdecode", "os.getpid", "io.BytesIO"}
+FILE_METHODS = {
+    "open", "read_bytes", "read_text", "write_bytes", "write_text", "iterdir", "glob", "rglob", "walk", "scandir",
+    "stat", "lstat", "exists", "is_file", "is_dir", "is_symlink", "mkdir", "rmdir", "touch", "chmod", "unlink",
+    "rename", "hardlink_to", "symlink_to",
+}  # fmt: skip
 
 PARQUET_WRITES = {
     "ParquetWriter",
@@ -92,6 +114,34 @@ def duckdb_openings_for_writing(source: str) -> list[int]:
     return found + attached
 
 
+def file_touches(source: str) -> list[int]:
+    """Lines that open, list, link, rename or remove files, or import what does."""
+    tree = ast.parse(source)
+    found = [
+        node.lineno
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and node.module in FILE_MODULES_OF_OURS | FILE_LIBRARIES
+    ]
+    for call in calls(tree):
+        name = ast.unparse(call.func)
+        method = call.func.attr if isinstance(call.func, ast.Attribute) else ""
+        library = name.removesuffix(f".{method}")
+        # Text is replaced with two arguments, a path with one.
+        replaces_a_file = method == "replace" and len(call.args) + len(call.keywords) == 1
+        from_library = library in FILE_LIBRARIES and name not in NO_FILE_CALLS
+        found += [call.lineno] if name == "open" or method in FILE_METHODS or replaces_a_file or from_library else []
+    return found
+
+
+def uses_of_locations(source: str) -> list[int]:
+    """Lines that take the location of an artifact's file, which is for people: tables come from the store, verified."""
+    return [
+        node.lineno
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.Attribute) and node.attr in ("path_parquet", "path_sidecar")
+    ]
+
+
 def places(check: Callable[[str], list[int]]) -> set[str]:
     """Modules of the project in which the check finds something."""
     modules = [path for package in PACKAGES for path in (ROOT / package).rglob("*.py")]
@@ -111,6 +161,15 @@ def test_duckdb_files_are_written_by_the_projection_builder_and_the_experiment_i
     assert places(duckdb_openings_for_writing) <= DUCKDB_WRITERS
 
 
+def test_files_of_artifacts_are_touched_by_one_adapter() -> None:
+    found = {place for place in places(file_touches) if place.startswith(ARTIFACTS)}
+    assert found == {ARTIFACTS + module for module in FILE_MODULES}
+
+
+def test_the_location_of_an_artifact_is_shown_and_never_opened_outside_the_store() -> None:
+    assert {place for place in places(uses_of_locations) if not place.startswith(ARTIFACTS)} <= SHOW_LOCATIONS
+
+
 @pytest.mark.parametrize(
     ("check", "source"),
     [
@@ -127,6 +186,15 @@ def test_duckdb_files_are_written_by_the_projection_builder_and_the_experiment_i
         (duckdb_openings_for_writing, "import duckdb\nduckdb.connect(str(path))"),
         (duckdb_openings_for_writing, "import duckdb\nduckdb.connect(path, read_only=flag)"),
         (duckdb_openings_for_writing, "connection.execute(f\"ATTACH '{path}' AS file\")"),
+        (file_touches, "with open(path) as file: pass"),
+        (file_touches, "path.read_bytes()"),
+        (file_touches, "staged.replace(final)"),
+        (file_touches, "import os\nos.link(staged, final)"),
+        (file_touches, "from os import scandir"),
+        (file_touches, "import shutil\nshutil.move(a, b)"),
+        (file_touches, "list(folder.rglob('*'))"),
+        (file_touches, "from quantlab_resources.artifacts.durable_files import replace_durably"),
+        (uses_of_locations, "import polars as pl\npl.read_parquet(artifact.path_parquet)"),
     ],
 )
 def test_a_planted_second_place_is_found(check: Callable[[str], list[int]], source: str) -> None:
@@ -143,7 +211,12 @@ def test_a_planted_second_place_is_found(check: Callable[[str], list[int]], sour
             "import duckdb\nduckdb.connect(':memory:')\nduckdb.connect(path, read_only=True)",
         ),
         (duckdb_openings_for_writing, "connection.execute(f\"ATTACH '{path}' AS file (READ_ONLY)\")"),
+        (
+            file_touches,
+            "import io\nfiles.read(name).replace(b'a', b'b')\nio.BytesIO(data).read()\nreplace(artifact, row_count=1)",
+        ),
+        (uses_of_locations, "Artifact(path_parquet=name)"),
     ],
 )
-def test_reading_is_left_alone(check: Callable[[str], list[int]], source: str) -> None:
+def test_what_is_allowed_is_left_alone(check: Callable[[str], list[int]], source: str) -> None:
     assert check(source) == []

@@ -43,9 +43,9 @@ def test_recovery_clears_leftovers_and_touches_nothing_that_is_registered(tmp_pa
     orphan.write_bytes(b"never registered")
     (root / "raw" / ("0" * 64)).write_bytes(b"never registered")
     report = recover(store)
-    assert report.staging_files == (store.paths.staging / "staged-x",)
+    assert report.staging_files == (str(store.paths.staging / "staged-x"),)
     assert [path.name for path in report.event_files] == ["000000000009.json", "staged-y"]
-    assert set(report.orphans) == {orphan, root / "raw" / ("0" * 64)}
+    assert set(report.orphans) == {str(orphan), str(root / "raw" / ("0" * 64))}
     assert (root / "_quarantine" / "orphans" / orphan.relative_to(root)).read_bytes() == b"never registered"
     shutil.rmtree(root / "_quarantine")
     assert files_under(tmp_path / "lake") == before
@@ -111,7 +111,7 @@ def test_a_flipped_bit_anywhere_is_found_with_what_was_made_from_it(tmp_path: Pa
         good = path.read_bytes()
         flip_a_bit(path)
         report = verify(store)
-        assert {problem.path for problem in report.problems} == {path}, name
+        assert {problem.path for problem in report.problems} == {str(path)}, name
         assert {problem.artifact_id for problem in report.problems} == {artifact_id}, name
         assert {artifact.artifact_id for artifact in report.downstream} == downstream, name
         path.write_bytes(good)

@@ -1,0 +1,121 @@
+"""Artifact files on a local disk: the adapter of `ArtifactFiles` that every lake uses.
+
+A file is staged on the same file system, synced and made read-only; a hard link, which never replaces, gives it its
+name; a sync of the folder makes the name durable.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from quantlab_core.artifacts.artifact_files import StoredFile
+from quantlab_core.errors import ArtifactMissingError
+from quantlab_resources.artifacts.durable_files import (
+    discard,
+    link_without_replacing,
+    make_directory,
+    storage_errors,
+    sync_directory,
+    write_staged,
+)
+from quantlab_resources.folder_listing import files_below
+from quantlab_resources.lake_paths import LakePaths
+
+_BLOCK_BYTES = 1024 * 1024
+
+
+class LocalArtifactFiles:
+    """`quantlab_core.artifacts.artifact_files.ArtifactFiles` in one folder, which must allow hard links."""
+
+    def __init__(self, paths: LakePaths) -> None:
+        self._root = paths.artifacts_root
+        self._staging = paths.staging
+        self._quarantine = paths.quarantine
+
+    def create(self) -> None:
+        """Make the folder if it is not there."""
+        make_directory(self._root)
+
+    @contextmanager
+    def staged(self, blocks: Iterable[bytes]) -> Iterator[str]:
+        """Bytes in a read-only file in the staging folder, synced; removed when the block ends."""
+        path = write_staged(self._staging, blocks)
+        try:
+            yield path.relative_to(self._root).as_posix()
+        finally:
+            discard(path)
+
+    def put_if_absent(self, name: str, staged: str) -> bool:
+        """Link the staged file to its name; False when the name is taken."""
+        return link_without_replacing(self._path(staged), self._path(name))
+
+    def make_durable(self, names: Iterable[str]) -> None:
+        """Sync the folders of the names, each once."""
+        for folder in sorted({self._path(name).parent for name in names}):
+            sync_directory(folder)
+
+    def read(self, name: str) -> bytes:
+        """All bytes of the file."""
+        path = self._path(name)
+        with _gone_or_refused(path):
+            return path.read_bytes()
+
+    def read_blocks(self, name: str) -> Iterator[bytes]:
+        """The bytes of the file, 1 MiB at a time."""
+        path = self._path(name)
+        with _gone_or_refused(path), path.open("rb", buffering=0) as file:
+            while block := file.read(_BLOCK_BYTES):
+                yield block
+
+    def list_files(self, folder: str = "") -> Iterator[StoredFile]:
+        """Every file below the folder, or all, in no order; links are left out."""
+        for path, byte_size in files_below(self._root / folder):
+            yield StoredFile(path.relative_to(self._root).as_posix(), byte_size)
+
+    def set_aside(self, name: str, kept_as: str) -> None:
+        """Move the file to the quarantine folder, durably."""
+        path, target = self._path(name), self._quarantine / kept_as
+        with storage_errors(path):
+            if not path.exists():
+                return
+        make_directory(target.parent)
+        with storage_errors(path):
+            path.replace(target)
+        sync_directory(target.parent)
+        sync_directory(path.parent)
+
+    def discard_staged(self, name: str) -> None:
+        """Remove a file from the staging folder."""
+        path = self._path(name)
+        with storage_errors(path):
+            path.unlink(missing_ok=True)
+
+    def location(self, name: str) -> str:
+        """The absolute path of the file."""
+        return str(self._path(name))
+
+    def local_path(self, name: str) -> Path:
+        """The file itself."""
+        path = self._path(name)
+        with _gone_or_refused(path):
+            path.stat()
+        return path
+
+    def _path(self, name: str) -> Path:
+        """Where a name is. The earlier store wrote absolute paths: one that is gone (of another machine) is looked for
+        as ``<type>/v<N>/<name>`` under the root."""
+        path = self._root / name
+        if Path(name).is_absolute() and not path.exists():
+            return self._root.joinpath(*path.parts[-3:])
+        return path
+
+
+@contextmanager
+def _gone_or_refused(path: Path) -> Iterator[None]:
+    with storage_errors(path):
+        try:
+            yield
+        except (FileNotFoundError, NotADirectoryError):
+            raise ArtifactMissingError(f"{path} is gone") from None
