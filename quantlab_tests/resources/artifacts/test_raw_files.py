@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import stat
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -70,3 +72,26 @@ def test_an_empty_file_is_a_file(tmp_path: Path) -> None:
     store = new_store(tmp_path / "lake")
     archive_raw_file(store, export(tmp_path / "in", "empty", b""), "candle_file", WRITER)
     assert raw_file_path(store.paths, hashlib.sha256().hexdigest()).read_bytes() == b""
+
+
+def test_a_large_file_is_archived_and_checked_in_little_memory(tmp_path: Path) -> None:
+    store = new_store(tmp_path / "lake")
+    large = tmp_path / "large.json"
+    large.touch()
+    os.truncate(large, 64 * 1024 * 1024)
+    tracemalloc.start()
+    try:
+        archive_raw_file(store, large, "telegram_export", WRITER)
+        (sha256,) = files_under(store.paths.raw_files)
+        assert check_raw_file(store, sha256) == 64 * 1024 * 1024
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 8 * 1024 * 1024
+
+
+def test_a_source_that_cannot_be_read_leaves_nothing(tmp_path: Path) -> None:
+    store = new_store(tmp_path / "lake")
+    with pytest.raises(StorageError, match="Is a directory"):
+        archive_raw_file(store, tmp_path, "telegram_export", WRITER)
+    assert files_under(store.paths.artifacts_root) == []

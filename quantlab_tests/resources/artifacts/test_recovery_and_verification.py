@@ -5,14 +5,24 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import apsw
 import pytest
 
-from quantlab_core.errors import InvalidInputError, StorageError
+from quantlab_core.errors import IntegrityError, InvalidInputError, LakeNotFoundError, StorageError
 from quantlab_resources.artifacts.artifact_store import ParquetArtifactStore
+from quantlab_resources.artifacts.manifest_schema import MIGRATIONS
 from quantlab_resources.artifacts.raw_files import archive_raw_file
 from quantlab_resources.artifacts.recovery import recover
 from quantlab_resources.artifacts.verification import ProblemKind, verify
-from quantlab_tests.resources.artifacts.lakes import WRITER, files_under, free_request, new_store, slice_request
+from quantlab_resources.lake_paths import LakePaths
+from quantlab_tests.resources.artifacts.lakes import (
+    WRITER,
+    HandClock,
+    files_under,
+    free_request,
+    new_store,
+    slice_request,
+)
 
 
 def flip_a_bit(path: Path) -> None:
@@ -82,6 +92,37 @@ def test_an_orphan_is_adopted_by_publishing_its_content_again(tmp_path: Path) ->
     assert (artifact.artifact_id, artifact.created_at) == (donor.artifact_id, donor.created_at)
     assert len(files_under(store.paths.artifacts_root)) == 2
     assert verify(store, deep=True).is_whole
+
+
+def test_a_damaged_manifest_is_refused_with_what_to_do_and_restored_from_a_backup(tmp_path: Path) -> None:
+    store, ids = filled(tmp_path)
+    store.close()
+    folder = store.paths.manifest_db.parent
+    shutil.copytree(folder, tmp_path / "backup")
+    later = store.publish(free_request([2], key="of=2"))
+    store.close()
+    store.paths.manifest_db.write_bytes(b"no database, " * 1000)
+    with pytest.raises(IntegrityError, match=f"copy {folder} aside and restore it from a backup"):
+        store.publish(free_request([3]))
+    shutil.rmtree(folder)
+    shutil.copytree(tmp_path / "backup", folder)
+    assert all(store.read(artifact_id).num_rows == 1 for artifact_id in ids)
+    again = store.publish(free_request([2], key="of=2"))
+    assert (again.artifact_id, again.artifact.path_parquet) == (later.artifact_id, later.artifact.path_parquet)
+    assert verify(store, deep=True).is_whole
+
+
+def test_a_manifest_of_the_earlier_store_is_left_as_it_is(tmp_path: Path) -> None:
+    store = ParquetArtifactStore(LakePaths.from_environment(tmp_path, {}), clock=HandClock())
+    store.paths.manifest_db.parent.mkdir()
+    earlier = apsw.Connection(str(store.paths.manifest_db))
+    earlier.execute(MIGRATIONS[0].sql)
+    earlier.execute("INSERT INTO schema_migrations (version, applied_at) VALUES (1, '2025-05-01')")
+    earlier.close()
+    before = store.paths.manifest_db.read_bytes()
+    with pytest.raises(LakeNotFoundError, match="belongs to the earlier store"):
+        store.publish(free_request([1]))
+    assert store.paths.manifest_db.read_bytes() == before
 
 
 def test_a_whole_lake_verifies(tmp_path: Path) -> None:
