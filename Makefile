@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv venv-dev demo test lint format docs ui lock clean
+.PHONY: help venv venv-dev demo test lint format bench docs ui lock clean
 
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -53,6 +53,9 @@ lint: $(VENV)/.dev  ## ruff, mypy and the layer contracts
 format: $(VENV)/.dev  ## put the code into house format
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+bench: $(VENV)/.dev  ## measure speed and memory (NAMES="publish read" for some of it)
+	@$(BIN)/python -m benchmarks $(NAMES)
 
 docs: $(VENV)/.runtime  ## render the pages that are made from code
 	@$(BIN)/python docs/render_contracts.py

@@ -1,0 +1,86 @@
+"""What the benchmarks work on: sizes, and candle slices that are generated, always the same."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from quantlab_core.artifacts.artifact import PublishRequest, Writer
+from quantlab_core.artifacts.table_attributes import with_attributes
+from quantlab_core.candles.artifact_types import CANDLE_ATTRIBUTES, OHLCV_SLICE
+from quantlab_resources.artifacts.artifact_store import ParquetArtifactStore
+from quantlab_resources.clock import SystemClock
+from quantlab_resources.lake_paths import LakePaths
+
+SLICE_ROWS = 1_440
+FIRST_CANDLE_MS = int(datetime(2025, 5, 1, tzinfo=UTC).timestamp()) * 1_000
+MINUTE_MS = 60_000
+
+_WRITER = Writer(name="benchmarks", version="1", git_commit="0" * 40, git_dirty=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """How much work: ``rounds`` of measuring (see `interleaved`), operations of a round (``batch``), size of inputs."""
+
+    rounds: int
+    batch: int
+    slice_rows: int
+    export_copies: int
+    alerts: int
+    tokens: int
+
+
+FULL = Size(rounds=7, batch=20, slice_rows=SLICE_ROWS, export_copies=25, alerts=100, tokens=500)
+TINY = Size(rounds=0, batch=2, slice_rows=60, export_copies=1, alerts=2, tokens=2)
+
+
+def price_walk(number: int, rows: int) -> dict[str, npt.NDArray[np.float64]]:
+    """Valid one-minute candles of a random walk that only ``number`` decides: open, high, low, close, volume."""
+    chance = np.random.default_rng(number)
+    walk = 3.0 * np.tanh(np.cumsum(chance.normal(0.0, 0.02, rows)) / 3.0)  # stays within a factor of 20 for any length
+    close = np.round(1e-4 * np.exp(walk), 10)
+    open_ = np.concatenate(([1e-4], close[:-1]))
+    high = np.maximum(open_, close) * (1.0 + np.round(chance.exponential(0.005, rows), 4))
+    low = np.minimum(open_, close) * (1.0 - np.round(chance.uniform(0.0, 0.01, rows), 4))
+    return {"open": open_, "high": high, "low": low, "close": close, "volume": np.round(close * 1e7, 2)}
+
+
+def candle_slice(number: int, rows: int) -> pa.Table:
+    """A slice of the type `OHLCV_SLICE` for an invented token."""
+    opens_us = (FIRST_CANDLE_MS + MINUTE_MS * np.arange(rows, dtype=np.int64)) * 1_000
+    columns: dict[str, pa.Array[Any]] = {
+        "token_address": pa.array([token(number)] * rows),
+        "chain": pa.array(["solana"] * rows),
+        "ts": pa.array(opens_us).cast(pa.timestamp("us", tz="UTC")),
+        **{name: pa.array(values) for name, values in price_walk(number, rows).items()},
+    }
+    table = pa.table([columns[name] for name in OHLCV_SLICE.schema.names], schema=OHLCV_SLICE.schema)
+    return with_attributes(table, dict.fromkeys(CANDLE_ATTRIBUTES, "unknown"))
+
+
+def slice_request(number: int, rows: int) -> PublishRequest:
+    """The request that publishes `candle_slice` under a key of its own."""
+    return PublishRequest(
+        artifact_type=OHLCV_SLICE.name,
+        schema_version=OHLCV_SLICE.version,
+        logical_key=f"token={token(number)}/chain=solana/res=1m/from=2025-05-01/to=2025-05-02",
+        data=candle_slice(number, rows),
+        writer=_WRITER,
+    )
+
+
+def token(number: int) -> str:
+    """An address-like name of 44 characters."""
+    return f"Bench{number:039d}"
+
+
+def new_lake(folder: Path) -> ParquetArtifactStore:
+    """An empty lake in ``folder``, whatever the environment says."""
+    return ParquetArtifactStore.create(LakePaths.from_environment(folder, {}), clock=SystemClock())
