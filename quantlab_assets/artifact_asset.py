@@ -87,9 +87,9 @@ class Step:
             )
         (artifact,) = found
         sha256 = parse_key(RAW_FILE, artifact.logical_key)["sha256"]
-        check_raw_file(self.lab.paths, sha256)
+        check_raw_file(self.lab.artifacts, sha256)
         self.note_read(artifact.artifact_id)
-        return RawInput(artifact, raw_file_path(self.lab.paths, sha256))
+        return RawInput(artifact, raw_file_path(self.lab.artifacts, sha256))
 
     def note_read(self, artifact_id: str) -> None:
         """Note as an input what no handle can know: raw files, and what a candle source read."""

@@ -44,7 +44,7 @@ def set_members(store: ArtifactStore, artifact_set: Artifact) -> list[Artifact]:
         raise InvalidInputError(
             f"{artifact_set.artifact_id} is a {artifact_set.artifact_type}, not a frozen set ({ARTIFACT_SET.name})"
         )
-    ids: list[str] = store.read(artifact_set.artifact_id).column("artifact_id").to_pylist()
+    ids = [str(value) for value in store.read(artifact_set.artifact_id).column("artifact_id").to_pylist()]
     members = []
     for artifact_id, member in zip(ids, store.get_artifacts(ids), strict=True):
         if member is None:

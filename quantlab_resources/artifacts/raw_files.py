@@ -22,8 +22,6 @@ from quantlab_core.errors import ArtifactDamagedError, ArtifactMissingError, Inv
 from quantlab_resources.artifacts.artifact_store import ParquetArtifactStore
 from quantlab_resources.artifacts.file_names import raw_file_name
 from quantlab_resources.artifacts.incoming_files import incoming_blocks
-from quantlab_resources.artifacts.local_artifact_files import LocalArtifactFiles
-from quantlab_resources.lake_paths import LakePaths
 
 
 def archive_raw_file(
@@ -57,26 +55,21 @@ def archive_raw_file(
     )
 
 
-def raw_file_path(lake: ParquetArtifactStore | LakePaths, sha256: str) -> Path:
+def raw_file_path(store: ParquetArtifactStore, sha256: str) -> Path:
     """A local file with the raw file's bytes. Raises InvalidInputError, ArtifactMissingError."""
     name = raw_file_name(sha256)
     with _archive_again_if_gone():
-        return _files_of(lake).local_path(name)
+        return store.files.local_path(name)
 
 
-def check_raw_file(lake: ParquetArtifactStore | LakePaths, sha256: str) -> int:
+def check_raw_file(store: ParquetArtifactStore, sha256: str) -> int:
     """Hash the raw file and return its size. Raises ArtifactMissingError, ArtifactDamagedError, StorageError."""
-    files, name = _files_of(lake), raw_file_name(sha256)
+    files, name = store.files, raw_file_name(sha256)
     with _archive_again_if_gone():
         found, size = _hash_and_size(files, name)
     if found != sha256:
         raise ArtifactDamagedError(f"{files.location(name)} is damaged: its SHA-256 is {found}; archive the file again")
     return size
-
-
-def _files_of(lake: ParquetArtifactStore | LakePaths) -> ArtifactFiles:
-    """A lake that is given by its paths alone keeps its files on the local disk."""
-    return LocalArtifactFiles(lake) if isinstance(lake, LakePaths) else lake.files
 
 
 @contextmanager

@@ -33,7 +33,7 @@ def test_a_file_is_archived_once_whatever_its_name(tmp_path: Path) -> None:
     assert store.read(first.artifact_id).to_pylist() == [
         {"sha256": SHA256, "byte_size": len(DATA), "kind": "telegram_export"}
     ]
-    path = raw_file_path(store.paths, SHA256)
+    path = raw_file_path(store, SHA256)
     assert path.read_bytes() == DATA
     assert stat.S_IMODE(path.stat().st_mode) == 0o444
     assert files_under(store.paths.raw_files) == [SHA256]
@@ -49,11 +49,11 @@ def test_a_damaged_raw_file_is_replaced_by_archiving_it_again(tmp_path: Path) ->
     store = new_store(tmp_path / "lake")
     source = export(tmp_path / "in", "a.json")
     archive_raw_file(store, source, "telegram_export", WRITER)
-    path = raw_file_path(store.paths, SHA256)
+    path = raw_file_path(store, SHA256)
     path.chmod(0o644)
     path.write_bytes(b"rotten")
     archive_raw_file(store, source, "telegram_export", WRITER)
-    assert check_raw_file(store.paths, SHA256) == len(DATA)
+    assert check_raw_file(store, SHA256) == len(DATA)
 
 
 def test_what_cannot_be_archived_is_refused(tmp_path: Path) -> None:
@@ -63,15 +63,15 @@ def test_what_cannot_be_archived_is_refused(tmp_path: Path) -> None:
     with pytest.raises(StorageError, match=r"none\.json"):
         archive_raw_file(store, tmp_path / "none.json", "telegram_export", WRITER)
     with pytest.raises(InvalidInputError):
-        raw_file_path(store.paths, "../manifest")
+        raw_file_path(store, "../manifest")
     with pytest.raises(ArtifactMissingError):
-        raw_file_path(store.paths, "0" * 64)
+        raw_file_path(store, "0" * 64)
 
 
 def test_an_empty_file_is_a_file(tmp_path: Path) -> None:
     store = new_store(tmp_path / "lake")
     archive_raw_file(store, export(tmp_path / "in", "empty", b""), "candle_file", WRITER)
-    assert raw_file_path(store.paths, hashlib.sha256().hexdigest()).read_bytes() == b""
+    assert raw_file_path(store, hashlib.sha256().hexdigest()).read_bytes() == b""
 
 
 def test_a_large_file_is_archived_and_checked_in_little_memory(tmp_path: Path) -> None:
