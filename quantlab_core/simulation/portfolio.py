@@ -25,6 +25,8 @@ DEFAULT_STAKES = 100
 """Without ``starting_capital`` an equal-stake portfolio starts with so many stakes."""
 DEFAULT_CAPITAL = 10_000.0
 """Without ``starting_capital`` a fraction-of-equity portfolio starts with so much."""
+ROUNDING = 1e-9
+"""Cash that lacks no more than this fraction of a stake lacks it by rounding alone, and pays for the stake."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +159,7 @@ class _Purse:
         self.has_changed = True
         scale = stake / position.stake
         cost = (position.stake - position.entry_fee) * scale
-        self._cash -= stake
+        self._cash = max(0.0, self._cash - stake)
         self._open_cost[outcome.alert_id] = cost
         self._held[outcome.alert_id] = outcome.token
         for number, leg in enumerate(position.exits, start=1):
@@ -215,4 +217,4 @@ class _Purse:
             return "rejected_token_held"
         if self._config.max_open is not None and len(self._open_cost) >= self._config.max_open:
             return "rejected_max_open"
-        return "rejected_capital" if stake > self._cash or stake <= 0 else None
+        return "rejected_capital" if stake * (1 - ROUNDING) > self._cash or stake <= 0 else None

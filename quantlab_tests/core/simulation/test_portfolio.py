@@ -77,6 +77,26 @@ def test_the_default_purse_holds_a_hundred_stakes_of_the_strategy() -> None:
     assert run_portfolio([], PortfolioConfig(None, "fraction_of_equity", 0.1), 7).starting_capital == 10_000
 
 
+@pytest.mark.parametrize("stake", [33.3, 0.1, 1 / 3, 1e-6, 70.07])
+def test_a_purse_of_a_hundred_stakes_pays_for_a_hundred_trades(stake: float) -> None:
+    # In binary floating point 3330 - 99 x 33.3 is a little less than 33.3.
+    trades = [closed(f"{number:03d}", number, (1_000, 1.0, 1.0)) for number in range(101)]
+    run = run_portfolio(trades, PortfolioConfig(), stake)
+    assert rejected(run) == [("100", "rejected_capital")]
+    assert min(point.cash for point in run.curve) >= 0
+    assert run.curve[99].cash == pytest.approx(0, abs=1e-9 * stake)
+    assert run.final_equity == pytest.approx(100 * stake)
+
+
+@pytest.mark.parametrize(("capital", "is_taken"), [(100 * (1 - 5e-10), True), (100 * (1 - 2e-9), False)])
+def test_only_what_rounding_can_lack_is_overlooked_and_cash_never_falls_below_zero(
+    capital: float, is_taken: bool
+) -> None:
+    run = run_portfolio([closed("a", 0, (60, 1.0, 1.0))], PortfolioConfig(capital), 100)
+    assert len(run.taken) == is_taken
+    assert [point.cash for point in run.curve] == ([0, 100] if is_taken else [])
+
+
 def test_alerts_without_a_trade_leave_no_trace() -> None:
     run = run_portfolio([untraded("a", 0)], PortfolioConfig(), 100)
     assert (run.curve, run.taken, run.rejections) == ((), (), ())
@@ -113,7 +133,7 @@ def test_money_is_conserved_whatever_is_taken(
     run = run_portfolio(outcomes, config, 100)
     assert len(run.taken) + len(run.rejections) == len(outcomes)
     assert run == run_portfolio(list(reversed(outcomes)), config, 100)
-    assert all(point.cash >= -1e-9 for point in run.curve)
+    assert all(point.cash >= 0 for point in run.curve)
     assert all(before.ts_ms < after.ts_ms for before, after in pairwise(run.curve))
     assert all(point.drawdown <= 0 for point in run.curve)
     if max_open is not None:
