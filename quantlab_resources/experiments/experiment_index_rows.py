@@ -60,6 +60,11 @@ TABLES: Mapping[str, Mapping[str, str]] = {
 }
 """Table → column → DuckDB type. ``role`` is alerts, ohlcv, strategies (as given), alert_set or candle_set (frozen)."""
 
+MARKER = "quantlab_index"
+"""The table, of one column ``version`` and one row, by which a file is known as an index that may be replaced."""
+INDEX_VERSION = "1"
+"""Raise it when a row of an unchanged experiment would be another."""
+
 _METRIC_COLUMNS = tuple(name for name in TABLES["experiment_metrics"] if name != "experiment_id")
 
 _log = logging.getLogger(__name__)

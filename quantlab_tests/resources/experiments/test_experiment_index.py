@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -22,6 +23,14 @@ connection.execute("SELECT count(*) FROM experiments").fetchall()
 print("open", flush=True)
 sys.stdin.readline()
 connection.close()
+"""
+LEAVE_A_DATABASE = """
+import os, sys, duckdb
+connection = duckdb.connect(sys.argv[1])
+connection.execute("CREATE TABLE experiments AS SELECT 'mine' AS title")
+connection.execute("CHECKPOINT")
+connection.execute("INSERT INTO experiments VALUES ('mine too')")
+os._exit(0)
 """
 CREATE_AND_SYNC = """
 import sys
@@ -137,22 +146,84 @@ def test_the_tracker_answers_without_the_index(lake: ExperimentLake, index: Expe
 
 
 @pytest.mark.parametrize("content_of_file", [b"", b"no database", b"x" * 20_000])
-def test_a_damaged_index_is_made_anew(lake: ExperimentLake, index: ExperimentIndex, content_of_file: bytes) -> None:
+def test_a_file_that_is_no_database_is_set_aside_byte_for_byte(
+    lake: ExperimentLake, index: ExperimentIndex, caplog: pytest.LogCaptureFixture, content_of_file: bytes
+) -> None:
     lake.tracker.create(lake.definition())
     path = lake.store.paths.experiment_db
     path.parent.mkdir(parents=True)
     path.write_bytes(content_of_file)
     assert index.sync()
     assert query(lake, "SELECT experiment_id FROM experiments") == [("first",)]
+    aside = path.with_name("experiments.duckdb.set-aside-1")
+    assert aside.read_bytes() == content_of_file
+    assert f"{path} is no index of experiments and was set aside as {aside}" in caplog.text
 
 
-def test_an_index_of_another_version_is_made_anew(lake: ExperimentLake, index: ExperimentIndex) -> None:
+def test_an_index_damaged_beyond_reading_is_set_aside_and_nothing_is_overwritten(
+    lake: ExperimentLake, index: ExperimentIndex
+) -> None:
     lake.tracker.create(lake.definition())
     index.sync()
-    with duckdb.connect(str(lake.store.paths.experiment_db)) as connection:
-        connection.execute("ALTER TABLE experiments DROP COLUMN engine_version")
+    path = lake.store.paths.experiment_db
+    damaged = path.read_bytes()[:4_096] + b"\xff" * 9_000
+    path.with_name("experiments.duckdb.set-aside-1").write_bytes(b"of an earlier day")
+    path.write_bytes(damaged)
     assert index.sync()
-    assert query(lake, "SELECT engine_version FROM experiments") == [("1",)]
+    assert query(lake, "SELECT experiment_id FROM experiments") == [("first",)]
+    assert path.with_name("experiments.duckdb.set-aside-1").read_bytes() == b"of an earlier day"
+    assert path.with_name("experiments.duckdb.set-aside-2").read_bytes() == damaged
+
+
+@pytest.mark.parametrize("way", ["sync", "reindex"])
+def test_a_database_of_somebody_else_is_set_aside_with_all_its_rows(
+    lake: ExperimentLake, index: ExperimentIndex, way: str
+) -> None:
+    lake.tracker.create(lake.definition())
+    path = lake.store.paths.experiment_db
+    path.parent.mkdir(parents=True)
+    subprocess.run([sys.executable, "-c", LEAVE_A_DATABASE, str(path)], check=True)
+    assert path.with_name("experiments.duckdb.wal").exists(), "its last rows are in the write-ahead log alone"
+    getattr(index, way)()
+    assert query(lake, "SELECT experiment_id FROM experiments") == [("first",)]
+    assert not path.with_name("experiments.duckdb.wal").exists()
+    with duckdb.connect(str(path.with_name("experiments.duckdb.set-aside-1"))) as connection:
+        assert connection.execute("SELECT * FROM experiments ORDER BY 1").fetchall() == [("mine",), ("mine too",)]
+
+
+def test_an_index_that_must_not_be_read_stays_where_it_is(lake: ExperimentLake, index: ExperimentIndex) -> None:
+    if os.geteuid() == 0:
+        pytest.skip("root may read everything")
+    path = lake.store.paths.experiment_db
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"private")
+    path.chmod(0)
+    assert not index.sync()
+    path.chmod(0o600)
+    assert path.read_bytes() == b"private"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE quantlab_index SET version = '0'",
+        "ALTER TABLE experiments DROP COLUMN engine_version",
+        "DROP TABLE experiment_metrics",
+    ],
+)
+def test_an_index_of_another_version_is_replaced_and_not_kept(
+    lake: ExperimentLake, index: ExperimentIndex, change: str
+) -> None:
+    lake.tracker.create(lake.definition())
+    index.sync()
+    before = content(lake)
+    path = lake.store.paths.experiment_db
+    with duckdb.connect(str(path)) as connection:
+        connection.execute(change)
+    assert index.sync()
+    assert content(lake) == before
+    assert query(lake, "SELECT version FROM quantlab_index") == [("1",)]
+    assert not list(path.parent.glob("*set-aside*"))
 
 
 def test_rows_that_no_journal_knows_disappear(lake: ExperimentLake, index: ExperimentIndex) -> None:
