@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from quantlab_assets.artifact_asset import Drafts, Step, Upstream, artifact_asset
 from quantlab_assets.experiment_previews import curves_preview, metrics_preview
-from quantlab_assets.frozen_sets import alerts_of, candles_of
+from quantlab_assets.frozen_sets import SeriesByToken, alerts_of
 from quantlab_assets.partitions import EXPERIMENTS
 from quantlab_core.artifacts.artifact import Artifact
 from quantlab_core.artifacts.artifact_identity import artifact_id
@@ -17,7 +17,7 @@ from quantlab_core.artifacts.artifact_type import ArtifactType
 from quantlab_core.artifacts.content_hash import content_hash
 from quantlab_core.artifacts.frozen_set import set_members
 from quantlab_core.artifacts.logical_key import format_key
-from quantlab_core.errors import ExperimentNotFoundError, InvalidInputError
+from quantlab_core.errors import ConflictError, ExperimentNotFoundError, InvalidInputError
 from quantlab_core.experiments.artifact_types import (
     EXPERIMENT_CURVES,
     EXPERIMENT_DEFINITION,
@@ -67,17 +67,7 @@ RESULT_ASSETS = tuple(str(spec.asset) for spec in (*OUTPUTS.values(), EXPERIMENT
 def experiment_definitions(step: Step) -> Drafts | list[ArtifactDraft]:
     """Freezes what the experiment is made of: sets, strategy, range, parameters, engine."""
     recorded = _recorded(step.lab, step.key)
-    text = step.config.get("definition")
-    if text:
-        definition = decode_definition(text)
-    elif recorded is not None:
-        definition = recorded.definition
-    else:
-        raise InvalidInputError(f"experiment {step.key} has no definition yet; `quantlab experiments create` makes one")
-    if definition.experiment_id != step.key:
-        raise InvalidInputError(
-            f"the definition is of experiment {definition.experiment_id}, the partition is {step.key}"
-        )
+    definition = _definition(step, recorded)
     set_ids = [definition.alert_set_id, definition.candle_set_id]
     for set_id in set_ids:
         step.note_read(set_id)
@@ -90,6 +80,24 @@ def experiment_definitions(step: Step) -> Drafts | list[ArtifactDraft]:
     if recorded is not None:
         return [draft]
     return Drafts([draft], ExperimentTransition(step.key, ExperimentStatus.PENDING))
+
+
+def _definition(step: Step, recorded: Experiment | None) -> ExperimentDefinition:
+    """The definition on record where there is one: what an experiment is made of never changes.
+
+    Raises ConflictError when the run brings another definition under this id, InvalidInputError when it brings none.
+    """
+    text = step.config.get("definition")
+    given = decode_definition(text) if text else None
+    if given is not None and given.experiment_id != step.key:
+        raise InvalidInputError(f"the definition is of experiment {given.experiment_id}, the partition is {step.key}")
+    if recorded is not None:
+        if given is not None:
+            step.lab.experiments.find_equal(given)
+        return recorded.definition
+    if given is None:
+        raise InvalidInputError(f"experiment {step.key} has no definition yet; `quantlab experiments create` makes one")
+    return given
 
 
 @artifact_asset(
@@ -114,6 +122,12 @@ def experiment_results(step: Step) -> Drafts | list[ArtifactDraft]:
     inputs = [artifact.artifact_id]
     if experiments.get(experiment_id).status is ExperimentStatus.COMPLETED:
         return _recorded_results(step, inputs)
+    made_for = definition.provenance.engine_version
+    if made_for != ENGINE_VERSION:
+        raise ConflictError(
+            f"experiment {experiment_id} was created for engine {made_for}, this is engine {ENGINE_VERSION}; "
+            "create it again, which gives it an id of its own"
+        )
     step.resources.enter_context(running_attempt(experiments, experiment_id, home=step.lab.paths.home))
     tables = _simulate(step.lab, definition)
     drafts = [_result_draft(experiment_id, spec, getattr(tables, output), inputs) for output, spec in OUTPUTS.items()]
@@ -157,7 +171,7 @@ def _simulate(lab: Lab, definition: ExperimentDefinition) -> ExperimentTables:
         experiment_id=definition.experiment_id,
         config=definition.config,
         alerts=alerts_of(read, alert_members),
-        candles=candles_of(read, candle_members),
+        candles=SeriesByToken(read, candle_members),
     )
 
 

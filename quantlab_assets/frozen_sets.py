@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import pyarrow as pa
 
@@ -54,18 +54,34 @@ def alerts_of(read: ReadTable, members: Sequence[Artifact]) -> pa.Table:
     return pa.concat_tables([schema.empty_table(), *(read(member).cast(schema) for member in members)])
 
 
-def candles_of(read: ReadTable, members: Sequence[Artifact], resolution: str = "1m") -> dict[Token, pa.Table]:
-    """One series per token from slices and token candles among ``members``; several of one token are merged.
+class SeriesByToken(Mapping[Token, pa.Table]):
+    """One series per token from slices and token candles; several of one token are merged.
 
+    A series is read when it is asked for and not kept, so that memory holds one token's candles and not the lake's.
     Raises InvalidInputError for a member that holds no candles.
     """
-    require_members(members, CANDLE_MEMBERS)
-    tables: dict[Token, list[pa.Table]] = {}
-    for member in members:
-        parts = parse_key(artifact_type(member.artifact_type, member.schema_version), member.logical_key)
-        if parts["res"] == resolution:
-            tables.setdefault(Token.from_key_parts(parts), []).append(read(member))
-    return {token: parts[0] if len(parts) == 1 else merge_slices(parts) for token, parts in sorted(tables.items())}
+
+    def __init__(self, read: ReadTable, members: Sequence[Artifact], resolution: str = "1m") -> None:
+        require_members(members, CANDLE_MEMBERS)
+        self._read = read
+        self._members: dict[Token, list[Artifact]] = {}
+        for member in members:
+            parts = parse_key(artifact_type(member.artifact_type, member.schema_version), member.logical_key)
+            if parts["res"] == resolution:
+                self._members.setdefault(Token.from_key_parts(parts), []).append(member)
+
+    def __getitem__(self, token: Token) -> pa.Table:
+        tables = [self._read(member) for member in self._members[token]]
+        return tables[0] if len(tables) == 1 else merge_slices(tables)
+
+    def __contains__(self, token: object) -> bool:
+        return token in self._members
+
+    def __iter__(self) -> Iterator[Token]:
+        return iter(sorted(self._members))
+
+    def __len__(self) -> int:
+        return len(self._members)
 
 
 def require_members(members: Sequence[Artifact], types: frozenset[str]) -> None:

@@ -10,7 +10,7 @@ from quantlab_assets.artifact_asset import OWNER, Step, Upstream, artifact_asset
 from quantlab_assets.frozen_sets import current_set_draft
 from quantlab_assets.partitions import CANDLE_FILES, DAYS, TOKENS, day_of
 from quantlab_core.artifacts.artifact_types import ARTIFACT_SET, RAW_FILE
-from quantlab_core.artifacts.logical_key import parse_key
+from quantlab_core.artifacts.logical_key import format_key, parse_key
 from quantlab_core.artifacts.timestamp_text import parse_timestamp
 from quantlab_core.candles.artifact_types import CANDLES_QUARANTINE, IMPORTED_CANDLES, OHLCV_SLICE, TOKEN_CANDLES
 from quantlab_core.candles.candle_source import CandleRequest
@@ -69,7 +69,11 @@ def imported_candles(step: Step) -> Iterator[ArtifactDraft]:
     partitions_def=DAYS,
 )
 def ohlcv_slices(step: Step) -> Iterator[ArtifactDraft]:
-    """Asks the candle source for every token called on this day; a token unknown to the source gives no slice."""
+    """Asks the candle source for every token called on this day.
+
+    A token unknown to the source gives no slice. One that it knew before, and no longer does, gets an empty successor:
+    a file that was imported again with another token or zone must leave nothing behind.
+    """
     start, end = cohort_window(day_of(step.key))
     alert_artifacts: dict[Token, str] = {}
     for artifact in step["alerts"].with_key(day=step.key):
@@ -79,13 +83,15 @@ def ohlcv_slices(step: Step) -> Iterator[ArtifactDraft]:
     tokens = sorted(alert_artifacts)
     requests = [CandleRequest(token.address, token.chain, RESOLUTION, start, end) for token in tokens]
     for token, sourced in zip(tokens, step.lab.candle_source.fetch_many(requests), strict=True):
-        if not sourced.spans and not sourced.candles.num_rows:
+        key = slice_key_parts(token, RESOLUTION, start, end)
+        is_unknown = not sourced.spans and not sourced.candles.num_rows
+        if is_unknown and not step.lab.artifacts.heads(OHLCV_SLICE.name, format_key(OHLCV_SLICE, key)):
             continue
         for artifact_id in sourced.input_artifact_ids:
             step.note_read(artifact_id)
         yield ArtifactDraft(
             OHLCV_SLICE,
-            slice_key_parts(token, RESOLUTION, start, end),
+            key,
             slice_table(token, RESOLUTION, sourced),
             inputs=[alert_artifacts[token], *sourced.input_artifact_ids],
             tags={"token": token.address, "resolution": RESOLUTION, "chain": token.chain},

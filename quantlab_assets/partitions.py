@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from typing import NewType
 
 import dagster as dg
@@ -63,18 +63,27 @@ def add_partitions(
 DayRange = NewType("DayRange", tuple[str, str])
 
 
-def day_ranges(days: Iterable[date], *, bridge_days: int = 2) -> list[DayRange]:
-    """Few contiguous ranges (first day, last day) that cover ``days``; gaps of up to ``bridge_days`` are bridged.
+BRIDGED_GAP = 2
+"""So many idle partitions are taken along rather than starting another run: it costs 0.3 s, each of them 0.1 s."""
 
-    One run per range costs about 0.3 s, one idle day in a range about 0.1 s.
-    """
-    ranges: list[tuple[date, date]] = []
-    for day in sorted(set(days)):
-        if ranges and day - ranges[-1][1] <= timedelta(days=bridge_days + 1):
-            ranges[-1] = (ranges[-1][0], day)
+
+def index_ranges(indices: Iterable[int], *, bridged_gap: int = BRIDGED_GAP) -> list[tuple[int, int]]:
+    """Few contiguous ranges (first, last) that cover ``indices``; gaps of up to ``bridged_gap`` are bridged."""
+    ranges: list[tuple[int, int]] = []
+    for index in sorted(set(indices)):
+        if ranges and index - ranges[-1][1] <= bridged_gap + 1:
+            ranges[-1] = (ranges[-1][0], index)
         else:
-            ranges.append((day, day))
-    return [DayRange((start.isoformat(), end.isoformat())) for start, end in ranges]
+            ranges.append((index, index))
+    return ranges
+
+
+def day_ranges(days: Iterable[date], *, bridge_days: int = BRIDGED_GAP) -> list[DayRange]:
+    """Few contiguous ranges (first day, last day) that cover ``days``, as `index_ranges`."""
+    return [
+        DayRange((date.fromordinal(first).isoformat(), date.fromordinal(last).isoformat()))
+        for first, last in index_ranges((day.toordinal() for day in days), bridged_gap=bridge_days)
+    ]
 
 
 def day_of(key: str) -> date:

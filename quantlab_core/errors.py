@@ -14,7 +14,8 @@ QuantlabError                       base; the message is one line that names the
 │   └── CandleFileError             a candle file that cannot be read without guessing
 ├── ConflictError                   another thing already has this id, or a state forbids the change
 │   ├── IllegalTransitionError      an experiment status change that is not allowed
-│   └── SupersedeError              a supersession that is refused
+│   ├── SupersedeError              a supersession that is refused
+│   └── HeadChangedError            somebody else replaced what a publish was computed from
 ├── IntegrityError                  stored bytes are not what the manifest says
 │   ├── ArtifactDamagedError        hash of a stored file differs, or the file is unreadable
 │   └── ArtifactMissingError        a recorded file is gone
@@ -82,6 +83,10 @@ class IllegalTransitionError(ConflictError):
 
 class SupersedeError(ConflictError):
     """This artifact cannot supersede that one."""
+
+
+class HeadChangedError(ConflictError):
+    """Another run replaced the head of a key after this one took its view of the lake; running again sees it."""
 
 
 class IntegrityError(QuantlabError):

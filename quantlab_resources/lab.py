@@ -66,9 +66,9 @@ class Lab:
         """The artifact store."""
         return ParquetArtifactStore(self.paths, clock=self.clock, files=self.artifact_files)
 
-    @property
+    @cached_property
     def candle_source(self) -> CandleSource:
-        """Where candles come from: the files that were imported. Fresh each time, since imports go on."""
+        """Where candles come from: the files that were imported, each read once; what is current is asked each time."""
         from quantlab_resources.candles.imported_candle_source import ImportedCandleSource
 
         return ImportedCandleSource(self.artifacts)
@@ -105,11 +105,11 @@ class RunView:
     def __init__(self, lab: Lab, run_id: str) -> None:
         self._store = lab.artifacts
         self._run_id = run_id
-        self._as_of = self._store.last_sequence()
+        self.sequence = self._store.last_sequence()
 
     def heads(self, spec: ArtifactType, key_prefix: str = "") -> list[Artifact]:
         """The heads of this type whose key begins with ``key_prefix``, sorted by key."""
-        return self._store.heads_as_of(spec.name, key_prefix, sequence=self._as_of, run_id=self._run_id)
+        return self._store.heads_as_of(spec.name, key_prefix, sequence=self.sequence, run_id=self._run_id)
 
 
 @lru_cache(maxsize=64)

@@ -12,7 +12,7 @@ from quantlab_assets.frozen_sets import ALERT_MEMBERS, CANDLE_MEMBERS, require_m
 from quantlab_assets.partitions import EXPERIMENTS, add_partitions, checked_key, day_of
 from quantlab_assets.workflows.lake_runs import LakeRuns
 from quantlab_core.alerts.artifact_types import ALERTS
-from quantlab_core.artifacts.artifact import Artifact, PublishRequest, Writer
+from quantlab_core.artifacts.artifact import Artifact, ArtifactStatus, PublishRequest, Writer
 from quantlab_core.artifacts.artifact_types import ARTIFACT_SET
 from quantlab_core.artifacts.frozen_set import CURRENT, frozen_set_table, set_members
 from quantlab_core.artifacts.logical_key import parse_key
@@ -142,14 +142,19 @@ def _alert_members(lab: Lab, request: ExperimentRequest) -> list[Artifact]:
 
 def _chosen(lab: Lab, of: str, given: Sequence[Artifact], member_types: frozenset[str]) -> Artifact | list[Artifact]:
     """The set that stands for what was given, or the members of one to be frozen; nothing given is the current set."""
-    if not given:
-        return _current_set(lab, of)
+    given = given or [_current_set(lab, of)]
     members = []
     for artifact in given:
         is_set = artifact.artifact_type == ARTIFACT_SET.name
         members.extend(set_members(lab.artifacts, artifact) if is_set else [artifact])
     unique = list({member.artifact_id: member for member in members}.values())
     require_members(unique, member_types)
+    for member in unique:
+        if member.status is ArtifactStatus.TOMBSTONED:
+            raise InvalidInputError(
+                f"{member.artifact_id} ({member.logical_key}) was withdrawn; choose others, "
+                f"or freeze the set of {of} anew by materializing {ARTIFACT_SET.asset[of]}"
+            )
     return given[0] if len(given) == 1 and given[0].artifact_type == ARTIFACT_SET.name else unique
 
 

@@ -10,9 +10,11 @@ from pathlib import Path
 from quantlab_assets.workflows.archive import archive_file
 from quantlab_assets.workflows.intake import Intake, take_in
 from quantlab_assets.workflows.lake_runs import LakeRuns
+from quantlab_core.artifacts.table_attributes import attributes_of
 from quantlab_core.artifacts.timestamp_text import parse_timestamp
 from quantlab_core.candles.artifact_types import CANDLES_QUARANTINE, IMPORTED_CANDLES
 from quantlab_core.candles.slices import HOURS_AFTER, HOURS_BEFORE
+from quantlab_core.candles.source_spans import SourceSpan, decode_spans, merge_spans
 from quantlab_core.errors import CandleFileError
 from quantlab_resources.candles.candle_file import CandleFileDeclaration, read_candle_file
 from quantlab_resources.candles.declaration_config import declaration_to_config
@@ -20,7 +22,10 @@ from quantlab_resources.candles.declaration_config import declaration_to_config
 
 @dataclass(frozen=True, slots=True)
 class ImportedFile:
-    """One imported file: its partition key, its valid candles, its quarantined rows and its reach in time."""
+    """One imported file: its partition key, its valid candles, its quarantined rows and its candles' reach in time.
+
+    ``spans`` is all the time that an import of this file has ever spoken of, as it was declared or by its candles.
+    """
 
     path: Path
     file: str
@@ -28,14 +33,16 @@ class ImportedFile:
     quarantined: int
     first_ts: datetime | None
     last_ts: datetime | None
+    spans: tuple[SourceSpan, ...]
 
     def cohort_days(self) -> set[date]:
-        """Cohort days whose slices these candles can change."""
-        if self.first_ts is None or self.last_ts is None:
-            return set()
-        first = (self.first_ts - HOURS_AFTER).date()
-        last = (self.last_ts + HOURS_BEFORE).date()
-        return {first + timedelta(days=offset) for offset in range((last - first).days + 1)}
+        """Cohort days whose slices this file can change, those of an earlier declaration included."""
+        days: set[date] = set()
+        for span in self.spans:
+            first = (span.start - HOURS_AFTER).date()
+            last = (span.end + HOURS_BEFORE).date()
+            days |= {first + timedelta(days=offset) for offset in range((last - first).days + 1)}
+        return days
 
 
 def import_candle_file(runs: LakeRuns, path: Path, declaration: CandleFileDeclaration) -> ImportedFile:
@@ -50,6 +57,7 @@ def import_candle_file(runs: LakeRuns, path: Path, declaration: CandleFileDeclar
 
 def _store(runs: LakeRuns, path: Path, declaration: CandleFileDeclaration) -> ImportedFile:
     key = archive_file(runs, path, "candle_file").key
+    before = _spans_of(runs, key)
     runs.materialize_partition(
         f"Reading {path.name}",
         ["imported_candles", "candles_quarantine"],
@@ -65,7 +73,19 @@ def _store(runs: LakeRuns, path: Path, declaration: CandleFileDeclaration) -> Im
         quarantined=quarantine.row_count,
         first_ts=parse_timestamp(candles.min_ts) if candles.min_ts else None,
         last_ts=parse_timestamp(candles.max_ts) if candles.max_ts else None,
+        spans=merge_spans([*before, *_spans_of(runs, key)]),
     )
+
+
+def _spans_of(runs: LakeRuns, key: str) -> tuple[SourceSpan, ...]:
+    """What the current import of the file speaks of: its declared spans, else from its first to its last candle."""
+    for head in runs.lab.artifacts.heads(IMPORTED_CANDLES.name, f"file={key}"):
+        declared = decode_spans(attributes_of(runs.lab.artifacts.read(head.artifact_id))["source_spans"])
+        if declared:
+            return declared
+        if head.min_ts and head.max_ts:
+            return (SourceSpan(parse_timestamp(head.min_ts), parse_timestamp(head.max_ts) + timedelta(minutes=1)),)
+    return ()
 
 
 def import_candle_files(

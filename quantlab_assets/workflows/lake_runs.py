@@ -11,13 +11,14 @@ from typing import Any, Protocol
 import dagster as dg
 
 from quantlab_assets.definitions import build_defs
-from quantlab_assets.partitions import add_partitions, day_ranges, first_day
-from quantlab_core.errors import InvalidInputError
+from quantlab_assets.partitions import add_partitions, day_ranges, first_day, index_ranges
+from quantlab_core.errors import HeadChangedError, InvalidInputError
 from quantlab_resources.lab import Lab
 from quantlab_resources.progress import ProgressListener, PublishedUnit, listening
 
 RANGE_START_TAG = "dagster/asset_partition_range_start"
 RANGE_END_TAG = "dagster/asset_partition_range_end"
+ATTEMPTS = 5
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
@@ -90,15 +91,15 @@ class LakeRuns:
     def materialize_keys(
         self, title: str, assets: Sequence[str], partitions: dg.DynamicPartitionsDefinition, keys: Iterable[str]
     ) -> None:
-        """One run from the first to the last of ``keys``, in Dagster's order of the dynamic keys."""
+        """One run per contiguous range of ``keys`` in Dagster's order of the dynamic keys; small gaps are bridged."""
         wanted = set(keys)
         add_partitions(self.instance, partitions, wanted)
         known = self.instance.get_dynamic_partitions(str(partitions.name))
         touched = [index for index, key in enumerate(known) if key in wanted]
-        if not touched:
-            return
-        with self.watched(title, touched[-1] - touched[0] + 1):
-            self._run_range(assets, known[touched[0]], known[touched[-1]])
+        ranges = index_ranges(touched)
+        with self.watched(title, sum(last - first + 1 for first, last in ranges) * len(assets)):
+            for first, last in ranges:
+                self._run_range(assets, known[first], known[last])
 
     def _run_range(self, assets: Sequence[str], first: str, last: str) -> None:
         if first == last:
@@ -113,6 +114,22 @@ class LakeRuns:
         partition_key: str | None = None,
         tags: Mapping[str, str] | None = None,
         config: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Run, and run again with a fresh view of the lake when another process got in between."""
+        for _ in range(ATTEMPTS - 1):
+            try:
+                self._run_once(assets, partition_key, tags, config)
+            except HeadChangedError:
+                continue
+            return
+        self._run_once(assets, partition_key, tags, config)
+
+    def _run_once(
+        self,
+        assets: Sequence[str],
+        partition_key: str | None,
+        tags: Mapping[str, str] | None,
+        config: Mapping[str, Any] | None,
     ) -> None:
         self._job.execute_in_process(
             instance=self.instance,

@@ -79,7 +79,8 @@ class PublishRequest:
     """One table to publish under one logical key.
 
     ``data`` is a table, or the path of a Parquet or CSV file. ``input_artifact_ids`` are the exact artifacts that were
-    read to make it. ``params`` and ``tags`` are provenance: they do not enter the content hash.
+    read to make it. ``params`` and ``tags`` are provenance: they do not enter the content hash. ``as_of_sequence`` is
+    the state of the lake that ``data`` was computed from: a head that another run has changed since is not replaced.
     """
 
     artifact_type: str
@@ -92,6 +93,7 @@ class PublishRequest:
     params: Mapping[str, Any] = field(default_factory=dict)
     filename_hint: str | None = None
     run_id: str | None = None
+    as_of_sequence: int | None = None
     supersede_reason: str = "new content under the same key"
 
 

@@ -45,7 +45,8 @@ class ArtifactStore(Protocol):
         """Store one table durably, or find that its content is already there.
 
         New content under a used key supersedes the old head. Raises SchemaError, LogicalKeyError, ArtifactNotFoundError
-        (unknown input), ConflictError (tombstoned content), StorageError. When it raises, nothing became visible.
+        (unknown input), ConflictError (tombstoned content), HeadChangedError (a head that changed since
+        ``as_of_sequence``), StorageError. When it raises, nothing became visible.
         """
         ...
 

@@ -289,6 +289,7 @@ def _publication(request: PublishRequest) -> Publication:
         input_artifact_ids=request.input_artifact_ids,
         tags=request.tags,
         supersede_reason=request.supersede_reason,
+        as_of_sequence=request.as_of_sequence,
     )
 
 

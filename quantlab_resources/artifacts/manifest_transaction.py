@@ -17,7 +17,7 @@ import apsw
 
 from quantlab_core.artifacts.artifact import Artifact, ArtifactStatus, Writer
 from quantlab_core.artifacts.timestamp_text import format_timestamp
-from quantlab_core.errors import ArtifactNotFoundError, ConflictError, SupersedeError
+from quantlab_core.errors import ArtifactNotFoundError, ConflictError, HeadChangedError, SupersedeError
 from quantlab_core.experiments.experiment import ExperimentTransition
 from quantlab_resources.artifacts import experiment_journal, manifest_queries
 from quantlab_resources.artifacts.event_files import discard_event, write_event
@@ -42,6 +42,7 @@ class Publication:
     input_artifact_ids: Sequence[str]
     tags: Mapping[str, str]
     supersede_reason: str
+    as_of_sequence: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,12 +111,28 @@ class ManifestTransaction:
         artifact_id = artifact.artifact_id if known is None else known.artifact_id
         old = manifest_queries.head_of(self._connection, artifact.artifact_type, artifact.logical_key)
         if old is not None:
+            self._refuse_a_head_changed_since(artifact, publication)
             self._replace(old=old, new=artifact_id)
         self._set_status(artifact_id, ArtifactStatus.ACTIVE)
         self._set_head(artifact.artifact_type, artifact.logical_key, artifact_id)
         reason = publication.supersede_reason if old else "first content under the key"
         self._record_head_change(artifact.artifact_type, artifact.logical_key, new=artifact_id, old=old, reason=reason)
         return PublishOutcome(artifact_id, deduped=known is not None, superseded_artifact_id=old)
+
+    def _refuse_a_head_changed_since(self, artifact: Artifact, publication: Publication) -> None:
+        """What was computed from an older view must not replace what another run has published meanwhile."""
+        if publication.as_of_sequence is None:
+            return
+        changed = self._connection.execute(
+            "SELECT 1 FROM artifact_heads h WHERE h.artifact_type = ? AND h.logical_key = ? AND h.seq > ?"
+            " AND NOT EXISTS (SELECT 1 FROM publications p WHERE p.seq = h.seq AND p.run_id = ?)",
+            (artifact.artifact_type, artifact.logical_key, publication.as_of_sequence, publication.run_id),
+        ).fetchone()
+        if changed is not None:
+            raise HeadChangedError(
+                f"{artifact.artifact_type} {artifact.logical_key} was replaced by another run while this one was"
+                " computing; nothing was published, run it again"
+            )
 
     def _insert(self, new: NewArtifact) -> None:
         artifact = new.artifact

@@ -92,6 +92,7 @@ class LakeIOManager(dg.ConfigurableIOManager):
                     input_artifact_ids=inputs,
                     params=draft.params,
                     run_id=run_id,
+                    as_of_sequence=lab.run_view(run_id).sequence,
                 )
             )
         results = lab.artifacts.publish_many(requests, transition=group.transition)

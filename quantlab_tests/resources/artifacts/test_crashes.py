@@ -208,7 +208,11 @@ def order_breaches(lines: list[str]) -> list[str]:
     syncs = [
         (index, match[1]) for index, line in enumerate(lines) if (match := re.match(r"f\w*sync\(\d+<([^>]+)>", line))
     ]
-    pages = [index for index, line in enumerate(lines) if line.startswith("pwrite64") and "sqlite" in line]
+    # Opening a copied manifest may write pages of its own (recovery of its WAL): those come before the first staged file.
+    begun = min((sync for sync, path in syncs if "/_tmp/" in path), default=0)
+    pages = [
+        index for index, line in enumerate(lines) if index > begun and line.startswith("pwrite64") and "sqlite" in line
+    ]
     commit = pages[0] if pages else len(lines)
     for index, staged, final in links + renames:
         if not any(sync < index and path == staged for sync, path in syncs):
