@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from quantlab_cli.experiment_arguments import parse_ids, parse_params, parse_selection, read_strategy
 from quantlab_cli.lake_command import Invocation, LakeGroup
-from quantlab_cli.tables import Column, Format, format_option, show_csv, show_facts, show_json, show_rows, show_table
+from quantlab_cli.tables import (
+    Column,
+    Format,
+    format_option,
+    show_csv,
+    show_facts,
+    show_json,
+    show_rows,
+    show_table,
+    shown,
+)
 
 if TYPE_CHECKING:
     from quantlab_assets.workflows.create_experiment import DaySelection
@@ -136,7 +147,7 @@ def execute(invocation: Invocation, experiment_id: str) -> None:
     if execution.was_completed_before:
         click.echo(f"{experiment_id} was completed before; these are its results")
     show_table([headline_row(lab, execution.experiment)], HEADLINE_COLUMNS)
-    click.echo(f"report: {execution.report}")
+    click.echo(f"report: {shown(execution.report)}")
 
 
 @experiments.command("get")
@@ -148,7 +159,10 @@ def get(invocation: Invocation, experiment_id: str, output_format: Format) -> No
     from quantlab_cli.open_lake import existing_lake
 
     lab = existing_lake(invocation)
-    _show_one(lab, lab.experiments.get(experiment_id), output_format)
+    experiment = lab.experiments.get(experiment_id)
+    if _heal(lab, [experiment]):
+        experiment = lab.experiments.get(experiment_id)
+    _show_one(lab, experiment, output_format)
 
 
 @experiments.command("list")
@@ -163,8 +177,11 @@ def list_experiments(invocation: Invocation, status: str | None, limit: int, out
     from quantlab_cli.open_lake import existing_lake
     from quantlab_core.experiments.experiment import ExperimentFilter, ExperimentStatus
 
+    lab = existing_lake(invocation)
+    # All that run, before the filter and the limit apply: an interrupted one belongs among the failed.
+    _heal(lab, lab.experiments.list(ExperimentFilter(status=ExperimentStatus.RUNNING, limit=None)))
     wanted = None if status is None else ExperimentStatus(status)
-    found = existing_lake(invocation).experiments.list(ExperimentFilter(status=wanted, limit=limit + 1))
+    found = lab.experiments.list(ExperimentFilter(status=wanted, limit=limit + 1))
     _show_many(found[:limit], output_format, nothing="no experiment matches")
     if len(found) > limit:
         click.echo(f"the list is cut at {limit}; --limit shows more", err=True)
@@ -190,6 +207,24 @@ def find_by_inputs(invocation: Invocation, artifacts: tuple[str, ...], match: An
 
     found = existing_lake(invocation).experiments.find_by_input_artifacts(artifacts, match)
     _show_many(found, output_format, nothing="no experiment used them")
+
+
+def _heal(lab: Lab, found: Iterable[Experiment]) -> bool:
+    """Journal as failed those of ``found`` whose process died; False when that changed none.
+
+    Where the lake cannot be written its record stays as it is, and is shown so.
+    """
+    from quantlab_core.errors import StorageError
+    from quantlab_resources.experiments.experiment_lock import heal_interrupted
+
+    has_changed = False
+    with suppress(StorageError):
+        for experiment in found:
+            if experiment.status == "running":
+                has_changed |= heal_interrupted(
+                    lab.experiments, experiment.definition.experiment_id, home=lab.paths.home
+                )
+    return has_changed
 
 
 def _show_many(found: Iterable[Experiment], output_format: Format, *, nothing: str) -> None:

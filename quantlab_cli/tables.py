@@ -69,16 +69,21 @@ def show_rows(rows: Sequence[Row], columns: Sequence[Column], output_format: For
 
 
 def show_json(document: object) -> None:
-    """Print one JSON document; text stays as it is, only control characters are escaped."""
-    click.echo(json.dumps(document, ensure_ascii=False, indent=2, allow_nan=False))
+    """Print one JSON document; text stays as it is, only what is not printable is escaped: it reads back the same."""
+    lines = json.dumps(document, ensure_ascii=False, indent=2, allow_nan=False).split("\n")
+    click.echo("\n".join(line if line.isprintable() else _escaped(line) for line in lines))
 
 
 def show_csv(rows: Sequence[Row], keys_without_rows: Sequence[str]) -> None:
-    """Print a heading and one line per row; nested values are JSON, absent ones empty."""
+    """Print a heading and one line per row; nested values are JSON, absent ones empty.
+
+    A pipe gets every character. On a terminal, blanks stand for those that it would act upon.
+    """
     keys = list(dict.fromkeys(key for row in rows for key in row)) or list(keys_without_rows)
+    kept = _harmless if sys.stdout.isatty() else _unchanged
     writer = csv.writer(sys.stdout, lineterminator="\n")
-    writer.writerow(keys)
-    writer.writerows([_csv_field(row.get(key)) for key in keys] for row in rows)
+    writer.writerow(map(kept, keys))
+    writer.writerows([kept(_csv_field(row.get(key))) for key in keys] for row in rows)
 
 
 def show_table(rows: Sequence[Row], columns: Sequence[Column]) -> None:
@@ -147,3 +152,23 @@ def console() -> Console:
 
 def _csv_field(value: object) -> object:
     return json.dumps(value, ensure_ascii=False) if isinstance(value, Mapping | list) else value
+
+
+def _escaped(line: str) -> str:
+    """A line of JSON with everything that is not printable as UTF-16 escapes, which is how JSON writes it."""
+    return "".join(char if char.isprintable() else _escape(char) for char in line)
+
+
+def _escape(char: str) -> str:
+    units = char.encode("utf-16-be", "surrogatepass").hex()
+    return "".join(f"\\u{units[start : start + 4]}" for start in range(0, len(units), 4))
+
+
+def _harmless(field: object) -> object:
+    if not isinstance(field, str):
+        return field
+    return "".join(char if char.isprintable() or char in "\t\n" else " " for char in field)
+
+
+def _unchanged(field: object) -> object:
+    return field

@@ -37,19 +37,10 @@ def attempt_lock(home: Path, experiment_id: str) -> Iterator[None]:
         yield
 
 
-def is_running(home: Path, experiment_id: str) -> bool:
-    """Whether a living process holds the experiment's lock."""
-    path = lock_path(home, experiment_id)
-    if not path.exists():
-        return False
-    with locked_unless_held(path) as is_mine:
-        return not is_mine
-
-
 def heal_interrupted(tracker: ExperimentTracker, experiment_id: str, *, home: Path) -> bool:
     """Journal ``failed`` for an experiment that is ``running`` although nobody runs it, so that it can run again.
 
-    Returns whether it was so. Raises ExperimentNotFoundError.
+    Returns whether it was so. Raises ExperimentNotFoundError, and StorageError where the lake cannot be written.
     """
     if tracker.get(experiment_id).status is not ExperimentStatus.RUNNING:
         return False

@@ -5,14 +5,30 @@ from __future__ import annotations
 import csv
 import io
 import json
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from quantlab_cli.alert_commands import _show_alerts_by_day
+from quantlab_resources.experiments.experiment_lock import INTERRUPTED
 from quantlab_resources.lab import Lab
 from quantlab_tests.cli.small_lake import SmallLake
 
+RUN_AND_WAIT = """
+import sys
+from pathlib import Path
+from quantlab_resources.experiments.running_attempt import running_attempt
+from quantlab_resources.lab import Lab
+
+lab = Lab(Path(sys.argv[1]))
+with running_attempt(lab.experiments, "killed", home=lab.paths.home):
+    print("running", flush=True)
+    sys.stdin.readline()
+"""
 EXPERIMENT_KEYS = {"experimentId", "name", "inputs", "config", "provenance", "status", "outputs", "execution"}
 
 
@@ -160,3 +176,50 @@ def test_a_projection_is_listed_disposed_and_rebuilt(small_lake: SmallLake) -> N
     )
     (own,) = small_lake.json("projections", "build", "own", "--alerts", alert_set["artifactId"])
     assert own["totalRows"] == 3
+
+
+@pytest.fixture
+def interrupted(small_lake: SmallLake, tmp_path: Path) -> SmallLake:
+    """A copy of the lake with an experiment whose process was killed."""
+    home = tmp_path / "lake"
+    shutil.copytree(small_lake.home, home)
+    lake = replace(small_lake, home=home, experiment_id="killed")
+    lake.json("experiments", "create", "--name", "killed", "--strategy", "hold_24h", "--id", "killed")
+    with subprocess.Popen(
+        [sys.executable, "-c", RUN_AND_WAIT, str(home)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as runner:
+        assert runner.stdout is not None
+        assert runner.stdout.readline() == "running\n"
+        assert lake.json("experiments", "get", "killed")["status"] == "running", "its process lives"
+        assert [one["experimentId"] for one in lake.json("experiments", "list", "--status", "running")] == ["killed"]
+        runner.kill()
+    assert Lab(home).experiments.get("killed").status == "running"
+    return lake
+
+
+def test_a_killed_experiment_is_shown_as_failed(interrupted: SmallLake) -> None:
+    found = interrupted.json("experiments", "get", "killed")
+    assert found["status"] == "failed"
+    assert found["execution"]["error"] == INTERRUPTED
+    assert Lab(interrupted.home).experiments.get("killed").status == "failed"
+
+
+def test_a_killed_experiment_is_listed_among_the_failed(interrupted: SmallLake) -> None:
+    assert [one["experimentId"] for one in interrupted.json("experiments", "list", "--status", "failed")] == ["killed"]
+    assert interrupted.json("experiments", "list", "--status", "running") == []
+
+
+def test_on_a_lake_that_cannot_be_written_the_record_is_shown(interrupted: SmallLake) -> None:
+    shutil.rmtree(interrupted.home / "locks")
+    (interrupted.home / "locks").write_text("in the way of every lock")
+    assert interrupted.json("experiments", "get", "killed")["status"] == "running"
+    assert interrupted.json("experiments", "list", "--status", "failed") == []
+
+
+def test_the_path_of_the_report_cannot_act_on_a_terminal(small_lake: SmallLake, tmp_path: Path) -> None:
+    home = tmp_path / "a\x1b]0;title\x9blake"
+    shutil.copytree(small_lake.home, home)
+    result = replace(small_lake, home=home).call("experiments", "execute", small_lake.experiment_id)
+    assert result.exit_code == 0, result.output
+    assert "report: " in result.stdout
+    assert not {"\x1b", "\x9b"} & set(result.stdout)

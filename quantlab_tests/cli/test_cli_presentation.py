@@ -16,7 +16,7 @@ from quantlab_cli.errors_to_exit_status import errors_to_exit_status
 from quantlab_cli.json_shapes import artifact_json, experiment_json
 from quantlab_cli.lake_command import LakeGroup
 from quantlab_cli.ohlcv_commands import PRICE_UNIT_NAMES, RESOLUTION_NAMES, VOLUME_UNIT_NAMES
-from quantlab_cli.tables import NARROWEST, Column, fitting_widths, show_rows, shown
+from quantlab_cli.tables import NARROWEST, Column, fitting_widths, show_csv, show_json, show_rows, shown
 from quantlab_core.artifacts.artifact import Artifact, ArtifactStatus
 from quantlab_core.candles.resolution import RESOLUTIONS
 from quantlab_core.errors import InvalidInputError, QuantlabError
@@ -115,6 +115,33 @@ def test_a_table_fits_wherever_it_can_and_cuts_shrinking_columns_first(
         assert widths == natural
     if any(width < most for width, most, gives in zip(widths, natural, shrinks, strict=True) if not gives):
         assert all(width <= NARROWEST for width, gives in zip(widths, shrinks, strict=True) if gives)
+
+
+ACTING = "a\x1b[31m\x7f\x9b2J\u202e\u2066\u2028\U000e0041\ud800 é 漢 🚀"
+
+
+def test_json_reads_back_the_same_and_holds_nothing_that_a_terminal_would_act_upon(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    every = "".join(map(chr, [*range(0x20, 0x250), *range(0x2000, 0x2070)]))
+    show_json({"text": ACTING, "every": every, "key\x9b": 1})
+    printed = capsys.readouterr().out
+    assert json.loads(printed) == {"text": ACTING, "every": every, "key\x9b": 1}
+    assert all(line.isprintable() for line in printed.split("\n"))
+    assert "é 漢 🚀" in printed
+
+
+def test_csv_is_exact_in_a_pipe_and_harmless_on_a_terminal(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [{"name": "a\x1b]0;title\x07b\x9b\u202e\rc\td\ne", "nested": {"x": "\x7f"}, "n": 2, "none": None}]
+    show_csv(rows, [])
+    assert capsys.readouterr().out == (
+        'name,nested,n,none\n"a\x1b]0;title\x07b\x9b\u202e\rc\td\ne","{""x"": ""\x7f""}",2,\n'
+    )
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    show_csv(rows, [])
+    assert capsys.readouterr().out == ('name,nested,n,none\n"a ]0;title b   c\td\ne","{""x"": "" ""}",2,\n')
 
 
 def test_values_read_well_and_cannot_act_on_a_terminal() -> None:

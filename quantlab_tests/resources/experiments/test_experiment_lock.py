@@ -16,11 +16,11 @@ from quantlab_core.errors import (
     StorageError,
 )
 from quantlab_core.experiments.experiment import ExperimentStatus, ExperimentTransition
+from quantlab_resources.advisory_lock import locked_unless_held
 from quantlab_resources.experiments.experiment_lock import (
     INTERRUPTED,
     attempt_lock,
     heal_interrupted,
-    is_running,
     lock_path,
 )
 from quantlab_resources.experiments.running_attempt import NO_RESULTS, running_attempt
@@ -42,6 +42,11 @@ with running_attempt(tracker, "first", home=paths.home):
 """
 
 
+def is_held(home: Path, experiment_id: str) -> bool:
+    with locked_unless_held(lock_path(home, experiment_id)) as is_mine:
+        return not is_mine
+
+
 @pytest.fixture
 def home(lake: ExperimentLake) -> Path:
     lake.tracker.create(lake.definition())
@@ -49,12 +54,11 @@ def home(lake: ExperimentLake) -> Path:
 
 
 def test_the_lock_is_named_after_the_experiment_and_held_for_the_block(home: Path) -> None:
-    assert not is_running(home, "first")
     with attempt_lock(home, "first"):
         assert (home / "locks" / "experiment-first.lock").exists()
-        assert is_running(home, "first")
-        assert not is_running(home, "other")
-    assert not is_running(home, "first")
+        assert is_held(home, "first")
+        assert not is_held(home, "other")
+    assert not is_held(home, "first")
 
 
 def test_an_experiment_runs_once_at_a_time(home: Path) -> None:
@@ -125,7 +129,7 @@ def test_an_error_of_an_attempt_is_journaled_in_one_line_and_raised(lake: Experi
     assert failed.status is ExperimentStatus.FAILED
     assert failed.execution is not None
     assert failed.execution.error == "StorageError: disk full"
-    assert not is_running(home, "first")
+    assert not is_held(home, "first")
 
 
 def test_an_attempt_that_was_cancelled_meanwhile_stays_cancelled(lake: ExperimentLake, home: Path) -> None:
