@@ -13,6 +13,9 @@ from quantlab_core.artifacts.artifact_type import ArtifactType
 from quantlab_core.artifacts.frozen_set import set_members
 from quantlab_core.artifacts.timestamp_text import parse_timestamp
 
+CACHE_BYTES = 256 * 1024 * 1024
+"""Tables that were read stay in memory up to this size, the latest read ones: neighbouring partitions share them."""
+
 
 class UpstreamArtifacts:
     """Current artifacts of one upstream asset, as of the start of the run plus what the run itself published.
@@ -58,9 +61,13 @@ class UpstreamArtifacts:
     def read(self, artifact: Artifact) -> pa.Table:
         """The artifact's table, verified; recorded as an input."""
         self._record(artifact.artifact_id)
-        if artifact.artifact_id not in self._tables:
-            self._tables[artifact.artifact_id] = self._store.read(artifact.artifact_id)
-        return self._tables[artifact.artifact_id]
+        table = self._tables.pop(artifact.artifact_id, None)
+        if table is None:
+            table = self._store.read(artifact.artifact_id)
+        self._tables[artifact.artifact_id] = table
+        while len(self._tables) > 1 and sum(kept.nbytes for kept in self._tables.values()) > CACHE_BYTES:
+            del self._tables[next(iter(self._tables))]
+        return table
 
     def drop_cache(self) -> None:
         """Forget tables that were read, to bound memory over many partitions."""

@@ -208,7 +208,7 @@ def order_breaches(lines: list[str]) -> list[str]:
     syncs = [
         (index, match[1]) for index, line in enumerate(lines) if (match := re.match(r"f\w*sync\(\d+<([^>]+)>", line))
     ]
-    # Opening a copied manifest may write pages of its own (recovery of its WAL): those come before the first staged file.
+    # Opening a copied manifest may write pages of its own, to recover its WAL: they come before the first staged file.
     begun = min((sync for sync, path in syncs if "/_tmp/" in path), default=0)
     pages = [
         index for index, line in enumerate(lines) if index > begun and line.startswith("pwrite64") and "sqlite" in line
