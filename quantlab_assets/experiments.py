@@ -115,11 +115,11 @@ def experiment_results(step: Step) -> Drafts | list[ArtifactDraft]:
     """
     experiments = step.lab.experiments
     experiment_id = step.key
-    (artifact,) = step["definition"].with_key(experiment=experiment_id) or [None]
-    if artifact is None:
+    found = step["definition"].with_key(experiment=experiment_id)
+    if not found:
         raise ExperimentNotFoundError(f"experiment {experiment_id} not found; `quantlab experiments create` makes one")
-    definition = definition_of(step["definition"].read(artifact))
-    inputs = [artifact.artifact_id]
+    definition = definition_of(step["definition"].read(found[0]))
+    inputs = [found[0].artifact_id]
     if experiments.get(experiment_id).status is ExperimentStatus.COMPLETED:
         return _recorded_results(step, inputs)
     made_for = definition.provenance.engine_version

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from quantlab_cli.lake_commands import _size
+from quantlab_resources.lab import Lab
 from quantlab_tests.cli.small_lake import SmallLake, call_quantlab
 
 
@@ -31,12 +32,16 @@ def test_the_environment_names_the_lake_where_no_home_is_given(
 
 
 def test_status_counts_every_artifact_and_byte(small_lake: SmallLake) -> None:
+    # A connection that stays open keeps SQLite's side files in place between the command's look and the test's.
+    open_store = Lab(small_lake.home).artifacts
+    assert open_store.is_available()
     status = small_lake.json("lake", "status")
     assert sum(row["artifacts"] for row in status["types"]) == len(small_lake.artifact_ids())
     assert all(row["artifacts"] == row["active"] + row["superseded"] + row["tombstoned"] for row in status["types"])
     assert status["experiments"]["completed"] >= 1
     files = [path for path in small_lake.home.rglob("*") if path.is_file() and not path.is_symlink()]
     assert sum(part["bytes"] for part in status["parts"]) == sum(path.stat().st_size for path in files)
+    open_store.close()
     assert "alerts_v1" in small_lake.call("lake", "status").stdout
     assert small_lake.call("lake", "status", "--format", "csv").stdout.startswith("artifactType,artifacts,active")
 

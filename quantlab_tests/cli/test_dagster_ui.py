@@ -107,6 +107,7 @@ def test_the_graph_partitions_and_metadata_are_shown_and_a_partition_can_be_mate
         page.goto(f"{ui}/runs")
         expect(page.get_by_text("Success").first).to_be_visible(timeout=60_000)
         browser.close()
+    artifacts.close()
 
 
 def test_the_equity_curve_of_an_experiment_is_a_picture_in_the_ui(ui: str, small_lake: SmallLake) -> None:
