@@ -30,6 +30,7 @@ WRITE_CLASS = (
 )
 CALL = re.compile(r"^(?:\d+ +)?(\w+)\(")
 KILLED = -9
+MOST_BEYOND_THE_END = 2
 EVERY_FILE_CALL, EVERY_PAGE_WRITE = 2, 12
 """How many of the calls are tried: every second one on files, every twelfth page that SQLite writes. A case takes about
 60 ms on an idle machine."""
@@ -165,12 +166,17 @@ def test_a_publisher_that_is_killed_anywhere_loses_nothing_and_leaves_nothing_ha
     status, calls = publishers.run("careful", complete)
     assert status == 0
     assert {"fsync", "link", "rename", "pwrite64"} <= set(calls)
-    for number, fault in enumerate(fault_points(calls, "signal=KILL")):
+    points = fault_points(calls, "signal=KILL")
+    killed = 0
+    for number, fault in enumerate(points):
         home = shutil.copytree(lake, tmp_path / f"killed-{number}")
         status, _ = publishers.run("careful", home, fault)
-        assert status == KILLED, fault
+        # SQLite now and then writes a page more or less, so the last points of a kind may lie beyond the end of a run.
+        assert status in (KILLED, 0), fault
+        killed += status == KILLED
         assert breaches(home) == [], fault
         assert heals(home), fault
+    assert killed >= len(points) - MOST_BEYOND_THE_END
 
 
 @pytest.mark.parametrize("error", ["ENOSPC", "EIO"])
