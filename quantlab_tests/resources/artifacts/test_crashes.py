@@ -171,8 +171,8 @@ def test_a_publisher_that_is_killed_anywhere_loses_nothing_and_leaves_nothing_ha
     for number, fault in enumerate(points):
         home = shutil.copytree(lake, tmp_path / f"killed-{number}")
         status, _ = publishers.run("careful", home, fault)
-        # SQLite now and then writes a page more or less, so the last points of a kind may lie beyond the end of a run.
-        assert status in (KILLED, 0), fault
+        # The number of pages that SQLite writes was seen to vary between runs, so a late page may never come.
+        assert status == KILLED or (status == 0 and fault.name == "pwrite64"), fault
         killed += status == KILLED
         assert breaches(home) == [], fault
         assert heals(home), fault
@@ -242,3 +242,5 @@ def test_bytes_are_durable_before_names_and_names_before_the_commit(
     folder_syncs = [line for line in lines if re.match(r"fsync\(\d+<[^>]*/v1>", line)]
     assert len(folder_syncs) == 1
     assert order_breaches([line for line in lines if line not in folder_syncs]) != []
+    commits = [line for line in lines if "sqlite" in line]
+    assert order_breaches([*commits, *(line for line in lines if "sqlite" not in line)]) != [], "committed first"
