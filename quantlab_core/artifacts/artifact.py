@@ -81,6 +81,7 @@ class PublishRequest:
     ``data`` is a table, or the path of a Parquet or CSV file. ``input_artifact_ids`` are the exact artifacts that were
     read to make it. ``params`` and ``tags`` are provenance: they do not enter the content hash. ``as_of_sequence`` is
     the state of the lake that ``data`` was computed from: a head that another run has changed since is not replaced.
+    ``revive`` allows content that was withdrawn to be published again.
     """
 
     artifact_type: str
@@ -95,6 +96,7 @@ class PublishRequest:
     run_id: str | None = None
     as_of_sequence: int | None = None
     supersede_reason: str = "new content under the same key"
+    revive: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ rendered into ``docs/data-contracts.md`` and into Dagster's column metadata, so 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -40,7 +40,8 @@ class ArtifactType:
     that belong to the content although no row holds them (a slice's source span exists even when it has no candle);
     they travel in the schema metadata and are hashed. ``asset`` is the Dagster asset that owns artifacts of this type:
     one name, or, where the first key part selects among several, a mapping from that part's value to the asset.
-    ``partition`` says how that asset is partitioned (None: it is not).
+    ``partition`` says how that asset is partitioned (None: it is not). ``upcast`` makes, of a stored table and its
+    logical key, the table of the next schema version (None: this is the newest, or has no successor).
     """
 
     name: str
@@ -57,6 +58,7 @@ class ArtifactType:
     time_column: str | None = None
     attributes: Mapping[str, str] = field(default_factory=dict)
     nan_is_null: frozenset[str] = field(default=frozenset())
+    upcast: Callable[[pa.Table, str], pa.Table] | None = None
 
     @property
     def label(self) -> str:

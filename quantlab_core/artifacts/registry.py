@@ -36,6 +36,11 @@ def artifact_type(name: str, version: int) -> ArtifactType:
     return spec
 
 
+def find_artifact_type(name: str, version: int) -> ArtifactType | None:
+    """The specification of (name, version), or None when it is not registered."""
+    return _BY_NAME_AND_VERSION.get((name, version))
+
+
 def owning_asset(spec: ArtifactType, logical_key: str) -> str:
     """The Dagster asset that an artifact belongs to: each artifact belongs to exactly one."""
     if isinstance(spec.asset, str):

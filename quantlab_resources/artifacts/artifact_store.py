@@ -104,6 +104,14 @@ class ParquetArtifactStore:
                 self._located(artifact) for artifact in manifest_queries.heads(connection, artifact_type, key_prefix)
             ]
 
+    def adopted(self, artifact_type: str, key_prefix: str = "") -> list[Artifact]:
+        """Artifacts of the earlier store that were the heads of their keys when they were adopted, sorted by key.
+
+        Superseded ones are among them, withdrawn ones are not: what was taken over must not be lost by later work.
+        """
+        with self.manifest.reading() as connection:
+            return [self._located(a) for a in manifest_queries.adopted(connection, artifact_type, key_prefix)]
+
     def publications(self, artifact_id: str | None = None) -> list[PublicationRecord]:
         """Every publication in its order, deduplicated ones included; of one artifact, or of the whole lake."""
         with self.manifest.reading() as connection:

@@ -148,6 +148,17 @@ def heads(connection: apsw.Connection, artifact_type: str, key_prefix: str) -> l
     return [artifact_of(row) for row in rows]
 
 
+def adopted(connection: apsw.Connection, artifact_type: str, key_prefix: str) -> list[Artifact]:
+    """Adopted artifacts that were heads then and are not withdrawn, with keys of this prefix, sorted by key."""
+    rows = connection.execute(
+        f"SELECT {ARTIFACT_COLUMNS} FROM artifacts a JOIN adoptions d ON d.artifact_id = a.artifact_id"  # noqa: S608
+        " WHERE d.was_head AND a.artifact_type = ? AND a.logical_key >= ? AND a.logical_key < ?"
+        " AND a.status <> 'tombstoned' ORDER BY a.logical_key",
+        (artifact_type, key_prefix, key_prefix + _LARGEST_CODE_POINT),
+    )
+    return [artifact_of(row) for row in rows]
+
+
 def head_of(connection: apsw.Connection, artifact_type: str, logical_key: str) -> str | None:
     """Id of the key's active head, or None."""
     row = connection.execute(

@@ -1,7 +1,7 @@
 """The manifest's tables, as named migrations that only ever add.
 
 Migration 1 is the earlier store's schema, word for word, so that its readers and its writer go on working on a manifest
-that was migrated. Migration 2 adds what quantlab keeps beside it.
+that was migrated. The later ones add what quantlab keeps beside it.
 """
 
 from __future__ import annotations
@@ -135,6 +135,25 @@ CREATE TABLE experiment_journal (
 CREATE INDEX idx_journal_experiment ON experiment_journal (experiment_id, seq);
 """
 
+_ADOPTION_AND_COLLECTION = """
+-- One row per artifact of the earlier store that was taken over, with what could be confirmed of it then.
+-- was_head: it was the newest active artifact of its key. file_check: confirmed, differs or missing.
+-- content_check: the edition of the earlier content hash that matched, or unconfirmed.
+CREATE TABLE adoptions (
+    artifact_id TEXT PRIMARY KEY REFERENCES artifacts (artifact_id),
+    seq INTEGER NOT NULL,
+    was_head INTEGER NOT NULL CHECK (was_head IN (0, 1)),
+    file_check TEXT NOT NULL,
+    content_check TEXT NOT NULL
+) WITHOUT ROWID;
+-- Artifacts whose bytes were removed on purpose; their rows and sidecars stay.
+CREATE TABLE collections (
+    artifact_id TEXT PRIMARY KEY REFERENCES artifacts (artifact_id),
+    seq INTEGER NOT NULL,
+    at TEXT NOT NULL
+) WITHOUT ROWID;
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Migration:
@@ -149,6 +168,7 @@ EARLIER_STORE_VERSION = 1
 MIGRATIONS = (
     Migration(EARLIER_STORE_VERSION, "the earlier store", _EARLIER_STORE),
     Migration(2, "heads, publications, events and journal", _HEADS_PUBLICATIONS_AND_JOURNAL),
+    Migration(3, "adoption and collection", _ADOPTION_AND_COLLECTION),
 )
 LATEST_VERSION = MIGRATIONS[-1].version
 

@@ -113,10 +113,10 @@ class ManifestTransaction:
         if old is not None:
             self._refuse_a_head_changed_since(artifact, publication)
             self._replace(old=old, new=artifact_id)
-        self._set_status(artifact_id, ArtifactStatus.ACTIVE)
-        self._set_head(artifact.artifact_type, artifact.logical_key, artifact_id)
+        self.set_status(artifact_id, ArtifactStatus.ACTIVE)
+        self.set_head(artifact.artifact_type, artifact.logical_key, artifact_id)
         reason = publication.supersede_reason if old else "first content under the key"
-        self._record_head_change(artifact.artifact_type, artifact.logical_key, new=artifact_id, old=old, reason=reason)
+        self.record_head_change(artifact.artifact_type, artifact.logical_key, new=artifact_id, old=old, reason=reason)
         return PublishOutcome(artifact_id, deduped=known is not None, superseded_artifact_id=old)
 
     def _refuse_a_head_changed_since(self, artifact: Artifact, publication: Publication) -> None:
@@ -160,7 +160,7 @@ class ManifestTransaction:
         )
 
     def _record_publication(self, outcome: PublishOutcome, publication: Publication) -> None:
-        ordinal = self._next_ordinal()
+        ordinal = self.next_ordinal()
         inputs = sorted(set(publication.input_artifact_ids))
         unknown = manifest_queries.unknown_ids(self._connection, inputs)
         if unknown:
@@ -195,7 +195,7 @@ class ManifestTransaction:
             "INSERT OR IGNORE INTO artifact_tags (artifact_id, k, v) VALUES (?, ?, ?)",
             ((outcome.artifact_id, key, value) for key, value in sorted(publication.tags.items())),
         )
-        self._note(
+        self.note(
             "publication",
             ordinal=ordinal,
             artifact_id=outcome.artifact_id,
@@ -233,10 +233,10 @@ class ManifestTransaction:
         self._replace(old=old.artifact_id, new=new.artifact_id)
         if manifest_queries.head_of(self._connection, old.artifact_type, old.logical_key) == old.artifact_id:
             if new.logical_key == old.logical_key:
-                self._set_head(old.artifact_type, old.logical_key, new.artifact_id)
+                self.set_head(old.artifact_type, old.logical_key, new.artifact_id)
             else:
-                self._remove_head(old.artifact_type, old.logical_key)
-        self._record_head_change(
+                self.remove_head(old.artifact_type, old.logical_key)
+        self.record_head_change(
             old.artifact_type, old.logical_key, new=new.artifact_id, old=old.artifact_id, reason=reason
         )
 
@@ -265,11 +265,11 @@ class ManifestTransaction:
             "INSERT INTO tombstones (artifact_id, seq, reason, at) VALUES (?, ?, ?, ?)",
             (artifact_id, self._seq, reason, self._at),
         )
-        self._note("tombstone", artifact_id=artifact_id, reason=reason)
-        self._set_status(artifact_id, ArtifactStatus.TOMBSTONED)
+        self.note("tombstone", artifact_id=artifact_id, reason=reason)
+        self.set_status(artifact_id, ArtifactStatus.TOMBSTONED)
         if manifest_queries.head_of(self._connection, artifact.artifact_type, artifact.logical_key) == artifact_id:
-            self._remove_head(artifact.artifact_type, artifact.logical_key)
-            self._record_head_change(
+            self.remove_head(artifact.artifact_type, artifact.logical_key)
+            self.record_head_change(
                 artifact.artifact_type, artifact.logical_key, new=None, old=artifact_id, reason=reason
             )
 
@@ -293,7 +293,7 @@ class ManifestTransaction:
         if unknown:
             raise ArtifactNotFoundError(f"artifact not found: output {unknown[0]} of experiment {entry.experiment_id}")
         experiment_journal.insert(self._connection, entry)
-        self._note(
+        self.note(
             "experiment",
             experiment_id=entry.experiment_id,
             attempt=entry.attempt,
@@ -321,7 +321,7 @@ class ManifestTransaction:
 
     def _replace(self, *, old: str, new: str) -> None:
         """Supersede ``old``. The link table shows the latest link only; the history is in head_changes."""
-        self._set_status(old, ArtifactStatus.SUPERSEDED)
+        self.set_status(old, ArtifactStatus.SUPERSEDED)
         self._connection.execute(
             "DELETE FROM artifact_supersedes WHERE supersedes_artifact_id = ?1 OR artifact_id = ?1", (new,)
         )
@@ -329,27 +329,30 @@ class ManifestTransaction:
             "INSERT INTO artifact_supersedes (artifact_id, supersedes_artifact_id) VALUES (?, ?)", (new, old)
         )
 
-    def _set_head(self, artifact_type: str, logical_key: str, artifact_id: str) -> None:
+    def set_head(self, artifact_type: str, logical_key: str, artifact_id: str) -> None:
+        """Make the artifact the head of the key; `record_head_change` says why."""
         self._connection.execute(
             "INSERT OR REPLACE INTO artifact_heads (artifact_type, logical_key, artifact_id, seq) VALUES (?, ?, ?, ?)",
             (artifact_type, logical_key, artifact_id, self._seq),
         )
 
-    def _remove_head(self, artifact_type: str, logical_key: str) -> None:
+    def remove_head(self, artifact_type: str, logical_key: str) -> None:
+        """Leave the key without a head; `record_head_change` says why."""
         self._connection.execute(
             "DELETE FROM artifact_heads WHERE artifact_type = ? AND logical_key = ?", (artifact_type, logical_key)
         )
 
-    def _record_head_change(
+    def record_head_change(
         self, artifact_type: str, logical_key: str, *, new: str | None, old: str | None, reason: str
     ) -> None:
-        ordinal = self._next_ordinal()
+        """Add to the history of the key that ``new`` took the place of ``old``."""
+        ordinal = self.next_ordinal()
         self._connection.execute(
             "INSERT INTO head_changes (seq, ordinal, artifact_type, logical_key, new_artifact_id, old_artifact_id,"
             " reason, at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             (self._seq, ordinal, artifact_type, logical_key, new, old, reason, self._at),
         )
-        self._note(
+        self.note(
             "head",
             ordinal=ordinal,
             artifact_type=artifact_type,
@@ -359,12 +362,15 @@ class ManifestTransaction:
             reason=reason,
         )
 
-    def _set_status(self, artifact_id: str, status: ArtifactStatus) -> None:
+    def set_status(self, artifact_id: str, status: ArtifactStatus) -> None:
+        """Change where the artifact stands."""
         self._connection.execute("UPDATE artifacts SET status = ? WHERE artifact_id = ?", (status.value, artifact_id))
 
-    def _next_ordinal(self) -> int:
+    def next_ordinal(self) -> int:
+        """The place of the next change within this transaction, from 1."""
         self._ordinal += 1
         return self._ordinal
 
-    def _note(self, kind: str, **values: Any) -> None:
+    def note(self, kind: str, **values: Any) -> None:
+        """Put a change into the event file. What `kind` means is known where the change is made, and replayed."""
         self._changes.append({"kind": kind} | values)
