@@ -1,0 +1,151 @@
+"""The current alerts and candles of a lake as tables: what `Lab.alerts` and `Lab.candles` hand out."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, time
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from quantlab_core.alerts.artifact_types import ALERTS
+from quantlab_core.artifacts.any_version import key_parts_of, read_newest
+from quantlab_core.artifacts.artifact import Artifact
+from quantlab_core.artifacts.artifact_store import ArtifactStore
+from quantlab_core.artifacts.timestamp_text import parse_day_or_timestamp
+from quantlab_core.candles.artifact_types import CANDLE_SCHEMA, OHLCV_SLICE, TOKEN_CANDLES
+from quantlab_core.candles.resolution import RESOLUTIONS
+from quantlab_core.candles.token_series import merge_slices
+from quantlab_core.errors import InvalidInputError
+from quantlab_core.token import Token
+
+if TYPE_CHECKING:
+    import polars as pl
+
+Instant = date | datetime | str
+"""A day, a time with its zone, or the ISO 8601 text of either."""
+
+
+def current_alerts(store: ArtifactStore, first: Instant, last: Instant, chain: str | None = None) -> pa.Table:
+    """The current alerts from the UTC day ``first`` to the UTC day ``last``, both inclusive, sorted by time.
+
+    The newest schema of ``alerts_v1``; a day without artifacts gives no rows. Raises InvalidInputError for a limit that
+    is no day or a range that runs backwards, and what reading an artifact raises.
+    """
+    first_day, last_day = _instant("from", first).date(), _instant("to", last).date()
+    if first_day > last_day:
+        raise InvalidInputError(f"from {first_day} is after to {last_day}; no day lies between them")
+    tables = []
+    for head in store.heads(ALERTS.name, _common_prefix(f"day={first_day}", f"day={last_day}")):
+        parts = key_parts_of(head)
+        if parts is None or not first_day.isoformat() <= parts["day"] <= last_day.isoformat():
+            continue
+        if head.row_count and chain in (None, parts["chain"]):
+            tables.append(_plain(read_newest(store, head), ALERTS.schema))
+    found = pa.concat_tables([_bare(ALERTS.schema).empty_table(), *tables])
+    return found.sort_by([(name, "ascending") for name in ALERTS.sort_key])
+
+
+def current_candles(
+    store: ArtifactStore,
+    token: str,
+    start: Instant,
+    end: Instant,
+    resolution: str = "1m",
+    chain: str | None = None,
+) -> pa.Table:
+    """The current candles of a token with ``start <= ts < end`` (UTC), sorted by time.
+
+    They are the token's merged series where it was materialized, else its slices that reach into the range, merged as
+    the series would be. ``token`` is an address or ``<chain>:<address>``; ``chain`` is only needed for an address that
+    the lake holds on several. Raises InvalidInputError (limits, resolution, chain), and what reading raises.
+    """
+    since, until = _instant("start", start), _instant("end", end)
+    if since >= until:
+        raise InvalidInputError(
+            f"start {since.isoformat()} is not before end {until.isoformat()}; no candle lies there"
+        )
+    if resolution not in RESOLUTIONS:
+        raise InvalidInputError(f"{resolution!r} is no resolution; known are {', '.join(RESOLUTIONS)}")
+    address, chain = _named_token(token, chain)
+    found = _of_token(store, TOKEN_CANDLES.name, address, resolution, chain)
+    if not found:
+        slices = _of_token(store, OHLCV_SLICE.name, address, resolution, chain)
+        found = [(head, parts) for head, parts in slices if _may_reach(parts, since, until)]
+    chains = sorted({Token.from_key_parts(parts).chain for _, parts in found})
+    if len(chains) > 1:
+        raise InvalidInputError(f"{address} has candles on {' and '.join(chains)}; name one as chain")
+    tables = [read_newest(store, head) for head, _ in found]
+    candles = merge_slices(tables) if len(tables) > 1 else (tables or [CANDLE_SCHEMA.empty_table()])[0]
+    stamps = candles["ts"]
+    within = pc.and_(
+        pc.greater_equal(stamps, pa.scalar(since, stamps.type)), pc.less(stamps, pa.scalar(until, stamps.type))
+    )
+    return _plain(candles.filter(within), CANDLE_SCHEMA).sort_by("ts")
+
+
+def _of_token(
+    store: ArtifactStore, artifact_type: str, address: str, resolution: str, chain: str | None
+) -> list[tuple[Artifact, dict[str, str]]]:
+    heads = [(head, key_parts_of(head)) for head in store.heads(artifact_type, f"token={address}/")]
+    return [
+        (head, parts)
+        for head, parts in heads
+        if parts is not None and parts["res"] == resolution and chain in (None, Token.from_key_parts(parts).chain)
+    ]
+
+
+def _may_reach(parts: dict[str, str], since: datetime, until: datetime) -> bool:
+    """Whether the window that a slice's key names touches the range; a key that names no times may hold any."""
+    try:
+        start, end = (parse_day_or_timestamp(parts[name])[0] for name in ("from", "to"))
+    except InvalidInputError:
+        return True
+    # The earlier store's windows may hold the candle that opens at their end.
+    return start < until and since <= end
+
+
+def _named_token(token: str, chain: str | None) -> tuple[str, str | None]:
+    named, colon, address = token.rpartition(":")
+    if colon and chain is not None and named != chain:
+        raise InvalidInputError(f"{token} is on {named}, not on {chain}; name the chain once")
+    address = address.lower() if address[:2] in {"0x", "0X"} else address
+    if not address:
+        raise InvalidInputError(f"{token!r} names no token; expected an address or <chain>:<address>")
+    return address, named or chain
+
+
+def _instant(name: str, value: Instant) -> datetime:
+    """The start of a day, or the time itself, in UTC. Raises InvalidInputError."""
+    if isinstance(value, datetime):
+        if value.tzinfo is None:
+            raise InvalidInputError(f"{name} {value.isoformat()} has no time zone; give it one (UTC, say)")
+        return value.astimezone(UTC)
+    if isinstance(value, date):
+        return datetime.combine(value, time(), UTC)
+    try:
+        return parse_day_or_timestamp(value)[0]
+    except InvalidInputError as error:
+        raise InvalidInputError(f"{name}: {error}") from None
+
+
+def _common_prefix(first: str, last: str) -> str:
+    equal = 0
+    while equal < len(first) and first[equal] == last[equal]:
+        equal += 1
+    return first[:equal]
+
+
+def _plain(table: pa.Table, schema: pa.Schema) -> pa.Table:
+    return table.select(schema.names).cast(_bare(schema))
+
+
+def _bare(schema: pa.Schema) -> pa.Schema:
+    return pa.schema([pa.field(field.name, field.type) for field in schema])
+
+
+def as_polars(table: pa.Table) -> pl.DataFrame:
+    """The table as a ``polars.DataFrame``."""
+    import polars  # a third of a second, and only frames need it
+
+    return polars.DataFrame(polars.from_arrow(table))
