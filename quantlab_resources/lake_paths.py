@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from quantlab_core.artifacts.artifact_files import QUARANTINE, RAW_FILES, STAGING
@@ -32,10 +32,10 @@ class LakePaths:
         An empty variable counts as unset; relative paths start at the working directory.
         """
         variables = os.environ if environment is None else environment
-        root = Path(home or variables.get("QUANTLAB_HOME") or DEFAULT_HOME).expanduser().absolute()
+        root = _absolute(home or variables.get("QUANTLAB_HOME") or DEFAULT_HOME)
 
         def part(variable: str, default: Path) -> Path:
-            return Path(variables.get(variable) or default).expanduser().absolute()
+            return _absolute(variables.get(variable) or default)
 
         return cls(
             home=root,
@@ -44,6 +44,25 @@ class LakePaths:
             projection_cache=part("PROJECTION_CACHE_DIR", root / "cache"),
             experiment_db=part("EXPERIMENT_DB", root / "data" / "experiments.duckdb"),
         )
+
+    @classmethod
+    def of_manifest(
+        cls,
+        manifest_db: str | Path,
+        artifacts_root: str | Path | None = None,
+        environment: Mapping[str, str] | None = None,
+    ) -> LakePaths:
+        """The lake whose manifest is ``manifest_db``, for callers that know a lake by that file.
+
+        Its home is two folders up and its artifacts are in ``<home>/artifacts``, unless ``artifacts_root`` says
+        otherwise. The variables of `from_environment` move its parts only where they name the same manifest: they may
+        be about another lake.
+        """
+        manifest = _absolute(manifest_db)
+        paths = cls.from_environment(environment=environment)
+        if paths.manifest_db != manifest:
+            paths = replace(cls.from_environment(manifest.parent.parent, environment={}), manifest_db=manifest)
+        return paths if artifacts_root is None else replace(paths, artifacts_root=_absolute(artifacts_root))
 
     @property
     def staging(self) -> Path:
@@ -74,3 +93,7 @@ class LakePaths:
     def reports(self) -> Path:
         """Pages for people, made from artifacts; disposable."""
         return self.home / "reports"
+
+
+def _absolute(path: str | Path) -> Path:
+    return Path(path).expanduser().absolute()

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
-
-import pyarrow as pa
+from typing import TYPE_CHECKING, Protocol
 
 from quantlab_core.artifacts.artifact import (
     Artifact,
@@ -15,7 +13,11 @@ from quantlab_core.artifacts.artifact import (
     PublishRequest,
     PublishResult,
 )
-from quantlab_core.experiments.experiment import ExperimentTransition
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from quantlab_core.experiments.experiment import ExperimentTransition
 
 
 class ArtifactStore(Protocol):

@@ -8,16 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import Self
 
 import pyarrow as pa
 
 from quantlab_core.artifacts.artifact import (
     Artifact,
-    ArtifactFilter,
-    ArtifactLineage,
-    ArtifactList,
     ArtifactStatus,
     PublishMode,
     PublishRequest,
@@ -25,16 +21,16 @@ from quantlab_core.artifacts.artifact import (
 )
 from quantlab_core.artifacts.artifact_files import ArtifactFiles
 from quantlab_core.clock import Clock
-from quantlab_core.errors import ArtifactNotFoundError, ConflictError, InvalidInputError, QuantlabError
+from quantlab_core.errors import ArtifactNotFoundError, ConflictError
 from quantlab_core.experiments.experiment import ExperimentTransition
-from quantlab_resources.artifacts import heads_as_of, manifest_queries, publication_log
+from quantlab_resources.artifacts import manifest_queries
+from quantlab_resources.artifacts.artifact_catalogue import ArtifactCatalogue
 from quantlab_resources.artifacts.experiment_journal import ExperimentJournal
 from quantlab_resources.artifacts.incoming_tables import registered_type
 from quantlab_resources.artifacts.local_artifact_files import LocalArtifactFiles
 from quantlab_resources.artifacts.manifest import Manifest
 from quantlab_resources.artifacts.manifest_transaction import NewArtifact, Publication
 from quantlab_resources.artifacts.parquet_files import decode, read_verified_bytes, with_schema_of, without_identity
-from quantlab_resources.artifacts.publication_log import PublicationRecord
 from quantlab_resources.artifacts.recovery import clear_leftovers
 from quantlab_resources.artifacts.stored_tables import (
     PreparedTable,
@@ -48,18 +44,18 @@ from quantlab_resources.artifacts.writers_lock import publishing
 from quantlab_resources.lake_paths import LakePaths
 
 
-class ParquetArtifactStore:
+class ParquetArtifactStore(ArtifactCatalogue):
     """`quantlab_core.artifacts.artifact_store.ArtifactStore` over one lake.
 
-    Cheap to make; nothing is opened before the first use, which raises LakeNotFoundError when there is no lake. Safe to
-    share between threads and to take across a fork. ``files`` is where artifacts are kept: the local disk if not given.
+    Questions that the manifest alone answers are `ArtifactCatalogue`'s. Cheap to make; nothing is opened before the
+    first use, which raises LakeNotFoundError when there is no lake. Safe to share between threads and to take across a
+    fork. ``files`` is where artifacts are kept: the local disk if not given.
     """
 
     def __init__(self, paths: LakePaths, *, clock: Clock, files: ArtifactFiles | None = None) -> None:
+        super().__init__(Manifest(paths, clock=clock), LocalArtifactFiles(paths) if files is None else files)
         self.paths = paths
         self.clock = clock
-        self.files: ArtifactFiles = LocalArtifactFiles(paths) if files is None else files
-        self.manifest = Manifest(paths, clock=clock)
         self.journal = ExperimentJournal(self.manifest)
         self._has_cleared_leftovers = False
 
@@ -70,63 +66,6 @@ class ParquetArtifactStore:
         store.files.create()
         store.manifest.create()
         return store
-
-    def get_artifact(self, artifact_id: str) -> Artifact:
-        """The artifact with this id. Raises ArtifactNotFoundError."""
-        with self.manifest.reading() as connection:
-            return self._located(manifest_queries.get(connection, artifact_id))
-
-    def get_artifacts(self, artifact_ids: Sequence[str]) -> list[Artifact | None]:
-        """The artifacts with these ids in the same order; None where an id is unknown."""
-        with self.manifest.reading() as connection:
-            found = manifest_queries.get_many(connection, artifact_ids)
-        return [None if artifact is None else self._located(artifact) for artifact in found]
-
-    def list_artifacts(self, filter: ArtifactFilter) -> ArtifactList:
-        """Matching artifacts, newest first, and whether ``filter.limit`` cut the list. Raises InvalidInputError."""
-        if filter.limit is not None and filter.limit < 0:
-            raise InvalidInputError(f"a limit of {filter.limit} makes no sense; leave it out to list all")
-        with self.manifest.reading() as connection:
-            found = manifest_queries.list_artifacts(connection, filter)
-        return replace(found, artifacts=tuple(map(self._located, found.artifacts)))
-
-    def find_by_logical_key(self, artifact_type: str, logical_key: str) -> list[Artifact]:
-        """Every artifact ever published under this key, newest first."""
-        with self.manifest.reading() as connection:
-            return [
-                self._located(a) for a in manifest_queries.find_by_logical_key(connection, artifact_type, logical_key)
-            ]
-
-    def heads(self, artifact_type: str, key_prefix: str = "") -> list[Artifact]:
-        """The active head of every key of this type that starts with ``key_prefix``, sorted by key."""
-        with self.manifest.reading() as connection:
-            return [
-                self._located(artifact) for artifact in manifest_queries.heads(connection, artifact_type, key_prefix)
-            ]
-
-    def adopted(self, artifact_type: str, key_prefix: str = "") -> list[Artifact]:
-        """Artifacts of the earlier store that were the heads of their keys when they were adopted, sorted by key.
-
-        Superseded ones are among them, withdrawn ones are not: what was taken over must not be lost by later work.
-        """
-        with self.manifest.reading() as connection:
-            return [self._located(a) for a in manifest_queries.adopted(connection, artifact_type, key_prefix)]
-
-    def publications(self, artifact_id: str | None = None) -> list[PublicationRecord]:
-        """Every publication in its order, deduplicated ones included; of one artifact, or of the whole lake."""
-        with self.manifest.reading() as connection:
-            return publication_log.publications(connection, artifact_id)
-
-    def last_sequence(self) -> int:
-        """The number of the latest committed change of this lake; 0 when nothing was published yet."""
-        with self.manifest.reading() as connection:
-            return heads_as_of.last_sequence(connection)
-
-    def heads_as_of(self, artifact_type: str, key_prefix: str = "", *, sequence: int, run_id: str) -> list[Artifact]:
-        """The heads as they were at ``sequence``, plus what the run ``run_id`` has published since, sorted by key."""
-        with self.manifest.reading() as connection:
-            found = heads_as_of.heads_as_of(connection, artifact_type, key_prefix, sequence=sequence, run_id=run_id)
-            return [self._located(artifact) for artifact in found]
 
     def publish(self, request: PublishRequest) -> PublishResult:
         """Store one table durably, or find that its content is already there; see the port."""
@@ -168,30 +107,6 @@ class ParquetArtifactStore:
             if artifact is not None
         ]
 
-    def get_lineage(self, artifact_id: str, depth: int | None = 1) -> ArtifactLineage:
-        """What the artifact was made from, up to ``depth`` edges away (None: to the raw files), nearest first.
-
-        A set on the way stands for its members: they come with it at the same depth. ``depth`` of the answer is how far
-        the farthest input is.
-        """
-        _check_depth(depth)
-        with self.manifest.reading() as connection:
-            manifest_queries.get(connection, artifact_id)
-            inputs, edges = manifest_queries.lineage(connection, artifact_id, depth)
-        return ArtifactLineage(
-            artifact_id,
-            tuple(map(self._located, inputs)),
-            max((edge.depth for edge in edges), default=0),
-            tuple(edges),
-        )
-
-    def get_downstream(self, artifact_id: str, depth: int | None = 1) -> list[Artifact]:
-        """What was made from the artifact, nearest first, up to ``depth`` edges away (None: all)."""
-        _check_depth(depth)
-        with self.manifest.reading() as connection:
-            manifest_queries.get(connection, artifact_id)
-            return [self._located(artifact) for artifact in manifest_queries.downstream(connection, artifact_id, depth)]
-
     def supersede(self, new_artifact_id: str, old_artifact_id: str, *, reason: str) -> None:
         """Make ``new`` stand in place of ``old``; under another key, ``old``'s key is left without a head.
 
@@ -218,15 +133,6 @@ class ParquetArtifactStore:
         spec = registered_type(artifact.artifact_type, artifact.schema_version)
         return without_identity(table) if spec is None else with_schema_of(table, spec)
 
-    def is_available(self) -> bool:
-        """Whether the manifest can be opened and answers."""
-        try:
-            with self.manifest.reading() as connection:
-                connection.execute("SELECT 1 FROM artifacts LIMIT 1").fetchone()
-        except QuantlabError:
-            return False
-        return True
-
     @contextmanager
     def publishing(self) -> Iterator[None]:
         """Keep recovery away while files are brought in that no row names yet. Raises LakeNotFoundError."""
@@ -236,10 +142,6 @@ class ParquetArtifactStore:
             self._has_cleared_leftovers = True
         with publishing(self.paths):
             yield
-
-    def close(self) -> None:
-        """Let go of this thread's connection; the store can be used again afterwards."""
-        self.manifest.close()
 
     def _store(self, prepared: PreparedTable) -> StoredFiles:
         """The files of a prepared table: those already there, checked and repaired, or new ones (``byte_size`` > 0)."""
@@ -268,13 +170,6 @@ class ParquetArtifactStore:
                 f"artifact not found: input {unknown[0]!r} was never published; nothing was published"
             )
 
-    def _located(self, artifact: Artifact) -> Artifact:
-        return replace(
-            artifact,
-            path_parquet=self.files.location(artifact.path_parquet),
-            path_sidecar=self.files.location(artifact.path_sidecar),
-        )
-
 
 def _check_one_content_per_key(prepared: Sequence[PreparedTable]) -> None:
     contents: dict[tuple[str, str], str] = {}
@@ -282,11 +177,6 @@ def _check_one_content_per_key(prepared: Sequence[PreparedTable]) -> None:
         key = (table.spec.name, table.request.logical_key)
         if contents.setdefault(key, table.content_hash) != table.content_hash:
             raise ConflictError(f"{key[0]} {key[1]}: two requests of one publish put different content under this key")
-
-
-def _check_depth(depth: int | None) -> None:
-    if depth is not None and depth < 0:
-        raise InvalidInputError(f"a depth of {depth} makes no sense; use 1 or more, or None for all")
 
 
 def _publication(request: PublishRequest) -> Publication:

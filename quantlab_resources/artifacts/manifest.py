@@ -13,16 +13,18 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import apsw
 
 from quantlab_core.artifacts.timestamp_text import format_timestamp
 from quantlab_core.clock import Clock
 from quantlab_core.errors import IntegrityError, LakeNotFoundError, StorageError
-from quantlab_resources.artifacts.durable_files import make_directory
 from quantlab_resources.artifacts.manifest_schema import check_version, migrate
-from quantlab_resources.artifacts.manifest_transaction import ManifestTransaction
 from quantlab_resources.lake_paths import LakePaths
+
+if TYPE_CHECKING:
+    from quantlab_resources.artifacts.manifest_transaction import ManifestTransaction
 
 BUSY_TIMEOUT_MS = 30_000
 
@@ -45,6 +47,8 @@ class Manifest:
 
     def create(self) -> list[str]:
         """Make the manifest if there is none and apply missing migrations. Returns the names of those applied."""
+        from quantlab_resources.artifacts.durable_files import make_directory
+
         make_directory(self.path.parent)
         make_directory(self._paths.events)
         with self._sqlite_errors():
@@ -75,6 +79,9 @@ class Manifest:
     @contextmanager
     def writing(self) -> Iterator[ManifestTransaction]:
         """One transaction: committed, with its event file, when the block ends; undone when it raises."""
+        # Who only reads need not wait until the code of every kind of change is loaded.
+        from quantlab_resources.artifacts.manifest_transaction import ManifestTransaction
+
         with self._sqlite_errors():
             connection = self._connection()
             connection.execute("BEGIN IMMEDIATE")
