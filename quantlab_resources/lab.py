@@ -11,6 +11,8 @@ from quantlab_resources.dagster_io.read_ledger import ReadLedger
 from quantlab_resources.lake_paths import LakePaths
 
 if TYPE_CHECKING:
+    import polars as pl
+
     from quantlab_core.artifacts.artifact import Artifact
     from quantlab_core.artifacts.artifact_files import ArtifactFiles
     from quantlab_core.artifacts.artifact_type import ArtifactType
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from quantlab_core.projections.projection_builder import ProjectionBuilder
     from quantlab_resources.artifacts.artifact_catalogue import ArtifactCatalogue
     from quantlab_resources.artifacts.artifact_store import ParquetArtifactStore
+    from quantlab_resources.current_rows import Instant
     from quantlab_resources.experiments.experiment_index import ExperimentIndex
     from quantlab_resources.experiments.experiment_tracker import ArtifactExperimentTracker
 
@@ -118,6 +121,30 @@ class Lab:
         from quantlab_resources.experiments.experiment_index import ExperimentIndex
 
         return ExperimentIndex(self.artifacts, self.experiments, self.paths.experiment_db)
+
+    def alerts(self, from_day: Instant, to_day: Instant, chain: str | None = None) -> pl.DataFrame:
+        """The current alerts of the UTC days ``from_day`` to ``to_day``, both included, sorted by time.
+
+        Columns are those of ``alerts_v1`` in its newest version, whatever version is stored; a day without alerts gives
+        no rows. A limit is a date, a datetime with a zone, or the text of either.
+        Raises InvalidInputError, ArtifactDamagedError, ArtifactMissingError, SchemaError.
+        """
+        from quantlab_resources.current_rows import as_polars, current_alerts
+
+        return as_polars(current_alerts(self.artifacts, from_day, to_day, chain))
+
+    def candles(
+        self, token: str, start: Instant, end: Instant, resolution: str = "1m", chain: str | None = None
+    ) -> pl.DataFrame:
+        """The current candles of ``token`` (an address or ``<chain>:<address>``) with start <= ts < end, in UTC.
+
+        From the token's merged series, else from its slices; none are invented: a minute that no source gave has no
+        row. A limit is a date (its midnight), a datetime with a zone, or the text of either. ``chain`` is only needed
+        for an address with candles on several. Raises as `alerts`.
+        """
+        from quantlab_resources.current_rows import as_polars, current_candles
+
+        return as_polars(current_candles(self.artifacts, token, start, end, resolution, chain))
 
     def run_view(self, run_id: str) -> RunView:
         """The lake as one run sees it: as of its first look, plus what it publishes itself."""
