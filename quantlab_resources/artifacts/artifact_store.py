@@ -21,10 +21,11 @@ from quantlab_core.artifacts.artifact import (
 )
 from quantlab_core.artifacts.artifact_files import ArtifactFiles
 from quantlab_core.clock import Clock
-from quantlab_core.errors import ArtifactNotFoundError, ConflictError
+from quantlab_core.errors import ArtifactMissingError, ArtifactNotFoundError, ConflictError
 from quantlab_core.experiments.experiment import ExperimentTransition
 from quantlab_resources.artifacts import manifest_queries
 from quantlab_resources.artifacts.artifact_catalogue import ArtifactCatalogue
+from quantlab_resources.artifacts.collection import check_not_collected, record_restoration
 from quantlab_resources.artifacts.experiment_journal import ExperimentJournal
 from quantlab_resources.artifacts.incoming_tables import registered_type
 from quantlab_resources.artifacts.local_artifact_files import LocalArtifactFiles
@@ -92,6 +93,7 @@ class ParquetArtifactStore(ArtifactCatalogue):
                         for files, table in zip(stored, prepared, strict=True)
                     ]
                 )
+                record_restoration(transaction, [outcome.artifact_id for outcome in outcomes if outcome.deduped])
                 if transition is not None:
                     ids = {t.request.logical_key: o.artifact_id for t, o in zip(prepared, outcomes, strict=True)}
                     transaction.append_transition(transition, _outputs(transition, ids))
@@ -128,7 +130,12 @@ class ParquetArtifactStore(ArtifactCatalogue):
         """
         with self.manifest.reading() as connection:
             artifact = manifest_queries.get(connection, artifact_id)
-        data = read_verified_bytes(self.files, artifact.path_parquet, artifact.file_hash)
+        try:
+            data = read_verified_bytes(self.files, artifact.path_parquet, artifact.file_hash)
+        except ArtifactMissingError:
+            with self.manifest.reading() as connection:
+                check_not_collected(connection, artifact)
+            raise
         table = decode(data, origin=self.files.location(artifact.path_parquet))
         spec = registered_type(artifact.artifact_type, artifact.schema_version)
         return without_identity(table) if spec is None else with_schema_of(table, spec)
