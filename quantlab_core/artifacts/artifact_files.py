@@ -75,6 +75,10 @@ class ArtifactFiles(Protocol):
         """Take a file out of use: its bytes stay as ``kept_as`` in `QUARANTINE`. One that is gone is left alone."""
         ...
 
+    def remove(self, name: str) -> bool:
+        """Give up the file and its bytes for good; False when it is gone already. Durable after `make_durable`."""
+        ...
+
     def discard_staged(self, name: str) -> None:
         """Remove what a crashed publisher left in `STAGING`. Whoever calls this knows that nobody publishes."""
         ...

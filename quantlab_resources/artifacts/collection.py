@@ -1,4 +1,4 @@
-"""The change ``collection``: bytes that were removed on purpose, because nothing in use was made from them, or are back.
+"""The change ``collection``: bytes were removed because nothing in use was made from them, or they are back.
 
 Row, sidecar and lineage of a collected artifact stay.
 """

@@ -86,6 +86,16 @@ class LocalArtifactFiles:
         sync_directory(target.parent)
         sync_directory(path.parent)
 
+    def remove(self, name: str) -> bool:
+        """Remove the file; False when it is gone already."""
+        path = self._path(name)
+        with storage_errors(path):
+            try:
+                path.unlink()
+            except (FileNotFoundError, NotADirectoryError):
+                return False
+        return True
+
     def discard_staged(self, name: str) -> None:
         """Remove a file from the staging folder."""
         path = self._path(name)

@@ -66,6 +66,10 @@ class BucketFiles:
             self.log.append(("set aside", name))
             self.objects[f"{QUARANTINE}/{kept_as}"] = self.objects.pop(name)
 
+    def remove(self, name: str) -> bool:
+        self.log.append(("remove", name))
+        return self.objects.pop(name, None) is not None
+
     def discard_staged(self, name: str) -> None:
         del self.objects[name]
 

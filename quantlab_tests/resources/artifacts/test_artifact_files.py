@@ -108,6 +108,20 @@ def test_what_is_set_aside_keeps_its_bytes_and_frees_its_name(files: ArtifactFil
     assert names(files) == {"a/x", f"{QUARANTINE}/damaged/x"}
 
 
+def test_what_is_removed_is_gone_and_its_name_is_free_again(files: ArtifactFiles) -> None:
+    put(files, "a/x", b"old")
+    put(files, "a/y", b"stays")
+    assert files.remove("a/x")
+    files.make_durable(["a/x"])
+    assert names(files) == {"a/y"}
+    with pytest.raises(ArtifactMissingError):
+        files.read("a/x")
+    assert not files.remove("a/x")
+    assert not files.remove("none/x")
+    assert put(files, "a/x", b"new")
+    assert files.read("a/x") == b"new"
+
+
 def test_a_leftover_in_staging_can_be_discarded(files: ArtifactFiles) -> None:
     leftover = files.staged([b"half"])
     staged = leftover.__enter__()  # whoever staged this has died
