@@ -41,7 +41,9 @@ class ArtifactType:
     they travel in the schema metadata and are hashed. ``asset`` is the Dagster asset that owns artifacts of this type:
     one name, or, where the first key part selects among several, a mapping from that part's value to the asset.
     ``partition`` says how that asset is partitioned (None: it is not). ``upcast`` makes, of a stored table and its
-    logical key, the table of the next schema version (None: this is the newest, or has no successor).
+    logical key, the table of the next schema version (None: this is the newest, or has no successor). A table of an
+    ``is_lenient`` type (the earlier store's) may have other columns: it is then stored and read as it is. A key of an
+    ``append_only`` type takes one content: other content under it is refused instead of superseding the first.
     """
 
     name: str
@@ -59,6 +61,8 @@ class ArtifactType:
     attributes: Mapping[str, str] = field(default_factory=dict)
     nan_is_null: frozenset[str] = field(default=frozenset())
     upcast: Callable[[pa.Table, str], pa.Table] | None = None
+    is_lenient: bool = False
+    append_only: bool = False
 
     @property
     def label(self) -> str:

@@ -12,11 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 import apsw
 
-from quantlab_core.errors import ExperimentNotFoundError, IllegalTransitionError
+from quantlab_core.errors import ArtifactNotFoundError, ExperimentNotFoundError, IllegalTransitionError
 from quantlab_core.experiments.experiment import ExperimentStatus, ExperimentTransition, check_transition
+from quantlab_resources.artifacts import manifest_queries
 
 if TYPE_CHECKING:
     from quantlab_resources.artifacts.manifest import Manifest
+    from quantlab_resources.artifacts.manifest_transaction import ManifestTransaction
+
+KIND = "experiment"
 
 _COLUMNS = "j.seq, j.experiment_id, j.attempt, j.status, j.at, j.error, j.outputs"
 
@@ -115,19 +119,35 @@ def outputs_entry(
     return JournalEntry(seq, experiment_id, last.attempt, last.status, at, last.error, {**last.outputs, **outputs})
 
 
-def insert(connection: apsw.Connection, entry: JournalEntry) -> None:
-    """Add the line; the caller holds the transaction."""
+def record_entry(transaction: ManifestTransaction, entry: JournalEntry) -> None:
+    """Add the line. Raises ArtifactNotFoundError for an output that was never published."""
+    unknown = manifest_queries.unknown_ids(transaction.connection, sorted(set(entry.outputs.values())))
+    if unknown:
+        raise ArtifactNotFoundError(f"artifact not found: output {unknown[0]} of experiment {entry.experiment_id}")
+    change = transaction.note(
+        KIND,
+        experiment_id=entry.experiment_id,
+        attempt=entry.attempt,
+        status=entry.status.value,
+        error=entry.error,
+        outputs=dict(entry.outputs),
+    )
+    replay_entry(transaction.connection, change, seq=transaction.seq, at=transaction.at)
+
+
+def replay_entry(connection: apsw.Connection, change: Mapping[str, Any], *, seq: int, at: str) -> None:
+    """The row of an ``experiment`` change."""
     connection.execute(
         "INSERT INTO experiment_journal (seq, experiment_id, attempt, status, at, error, outputs)"
         " VALUES (?, ?, ?, ?, ?, ?, ?)",
         (
-            entry.seq,
-            entry.experiment_id,
-            entry.attempt,
-            entry.status.value,
-            entry.at,
-            entry.error,
-            json.dumps(dict(entry.outputs), sort_keys=True),
+            seq,
+            change["experiment_id"],
+            change["attempt"],
+            change["status"],
+            at,
+            change["error"],
+            json.dumps(change["outputs"], sort_keys=True),
         ),
     )
 

@@ -105,11 +105,11 @@ def test_every_change_has_its_event_file(tmp_path: Path) -> None:
     assert event_numbers(store.paths.events) == [1, 2, 3, 4]
     changes = [read_event(store.paths.events, seq)["changes"] for seq in (1, 2, 3, 4)]
     assert [[change["kind"] for change in event] for event in changes] == [
-        ["head", "publication"],
-        ["head", "publication"],
+        ["artifact", "head", "publication"],
+        ["artifact", "head", "publication"],
         ["experiment"],
         ["tombstone", "head"],
     ]
-    assert changes[0][1]["tags"] == {"k": "v"}
-    assert (changes[1][0]["new"], changes[1][0]["old"]) == (second, first)
+    assert changes[0][2]["tags"] == {"k": "v"}
+    assert (changes[1][1]["new"], changes[1][1]["old"]) == (second, first)
     json.dumps(changes)

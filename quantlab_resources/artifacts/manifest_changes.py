@@ -1,0 +1,45 @@
+"""Every kind of change that an event file can hold, with the function that makes its rows again.
+
+A kind of change is one module with two functions side by side: ``record_…`` notes the change in a transaction and makes
+its rows through ``replay_…``, which makes the same rows from the event file. So there is one place where rows are made,
+and a rebuilt manifest cannot differ. To add a kind, write such a module and name it here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import apsw
+
+from quantlab_resources.artifacts import (
+    artifact_rows,
+    experiment_journal,
+    head_changes,
+    publication_rows,
+    tombstones,
+)
+
+Replay = Callable[..., None]
+
+REPLAYS: Mapping[str, Replay] = {
+    artifact_rows.KIND: artifact_rows.replay_artifact,
+    head_changes.KIND: head_changes.replay_head_change,
+    publication_rows.KIND: publication_rows.replay_publication,
+    tombstones.TOMBSTONE: tombstones.replay_tombstone,
+    tombstones.REVIVAL: tombstones.replay_revival,
+    experiment_journal.KIND: experiment_journal.replay_entry,
+}
+
+
+def replay_event(connection: apsw.Connection, event: Mapping[str, Any], *, sha256: str) -> None:
+    """Make all rows of one event, its own among them. Raises KeyError for a kind that this quantlab does not know."""
+    seq, at = event["seq"], event["at"]
+    for change in event["changes"]:
+        REPLAYS[change["kind"]](connection, change, seq=seq, at=at)
+    insert_event(connection, seq, at, sha256)
+
+
+def insert_event(connection: apsw.Connection, seq: int, at: str, sha256: str) -> None:
+    """The row that makes an event count; in a transaction the last one before its commit."""
+    connection.execute("INSERT INTO events (seq, at, sha256) VALUES (?, ?, ?)", (seq, at, sha256))

@@ -1,0 +1,99 @@
+"""The change ``publication``: that a run published something, from which inputs, with which parameters and tags.
+
+What a sidecar cannot hold for a run that found its content already there.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import apsw
+
+from quantlab_core.errors import ArtifactNotFoundError, ConflictError
+from quantlab_resources.artifacts import manifest_queries
+
+if TYPE_CHECKING:
+    from quantlab_resources.artifacts.manifest_transaction import ManifestTransaction, Publication, PublishOutcome
+
+KIND = "publication"
+
+
+def record_publication(
+    transaction: ManifestTransaction, outcome: PublishOutcome, publication: Publication, *, published_at: str = ""
+) -> None:
+    """Add a publication of an artifact that has its row. ``published_at`` is when it happened, if not now.
+
+    Raises ArtifactNotFoundError for an unknown input, ConflictError for an artifact that is its own input.
+    """
+    inputs = sorted(set(publication.input_artifact_ids))
+    unknown = manifest_queries.unknown_ids(transaction.connection, inputs)
+    if unknown:
+        raise ArtifactNotFoundError(
+            f"artifact not found: input {unknown[0]} was never published; nothing was published"
+        )
+    writer = publication.writer
+    change = transaction.note(
+        KIND,
+        ordinal=transaction.next_ordinal(),
+        artifact_id=outcome.artifact_id,
+        deduped=outcome.deduped,
+        run_id=publication.run_id,
+        writer={"name": writer.name, "version": writer.version},
+        git={"commit": writer.git_commit, "dirty": writer.git_dirty},
+        params=json.loads(json.dumps(dict(publication.params))),
+        inputs=inputs,
+        unlinked=_descendants_among(transaction.connection, outcome, inputs),
+        tags=dict(publication.tags),
+        **({"published_at": published_at} if published_at else {}),
+    )
+    replay_publication(transaction.connection, change, seq=transaction.seq, at=transaction.at)
+
+
+def _descendants_among(connection: apsw.Connection, outcome: PublishOutcome, inputs: Sequence[str]) -> list[str]:
+    """The inputs that were themselves made from the artifact: no lineage, or history would go in a circle."""
+    if not outcome.deduped:
+        if outcome.artifact_id in inputs:
+            raise ConflictError(f"artifact {outcome.artifact_id} cannot be its own input")
+        return []
+    further = set(inputs) - set(manifest_queries.direct_inputs(connection, outcome.artifact_id))
+    if not further:
+        return []
+    return sorted(further & (manifest_queries.descendants(connection, outcome.artifact_id) | {outcome.artifact_id}))
+
+
+def replay_publication(connection: apsw.Connection, change: Mapping[str, Any], *, seq: int, at: str) -> None:
+    """The rows of a ``publication`` change: it, its inputs, new lineage and new tags."""
+    ordinal, artifact_id = change["ordinal"], change["artifact_id"]
+    writer, git = change["writer"], change["git"]
+    connection.execute(
+        "INSERT INTO publications (seq, ordinal, artifact_id, deduped, run_id, writer_name, writer_version,"
+        " git_commit, git_dirty, params, at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            seq,
+            ordinal,
+            artifact_id,
+            int(change["deduped"]),
+            change["run_id"],
+            writer["name"],
+            writer["version"],
+            git["commit"],
+            int(git["dirty"]),
+            json.dumps(change["params"], ensure_ascii=False, sort_keys=True, separators=(",", ":")),
+            change.get("published_at", at),
+        ),
+    )
+    connection.executemany(
+        "INSERT INTO publication_inputs (seq, ordinal, input_artifact_id) VALUES (?, ?, ?)",
+        ((seq, ordinal, input_id) for input_id in change["inputs"]),
+    )
+    unlinked = set(change["unlinked"])
+    connection.executemany(
+        "INSERT OR IGNORE INTO artifact_lineage (artifact_id, input_artifact_id) VALUES (?, ?)",
+        ((artifact_id, input_id) for input_id in change["inputs"] if input_id not in unlinked),
+    )
+    connection.executemany(
+        "INSERT OR IGNORE INTO artifact_tags (artifact_id, k, v) VALUES (?, ?, ?)",
+        ((artifact_id, key, value) for key, value in sorted(change["tags"].items())),
+    )
