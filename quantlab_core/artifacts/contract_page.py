@@ -22,8 +22,11 @@ checks what is written here at every publish and refuses a table that differs.
 
 A type is a name and a schema version: `ohlcv_slice_v2`, version 3. A number at the end of a name is part of the name
 and never changes; the schema version counts the schemas of that name. A schema, once used, never changes: another
-schema is the next version, and artifacts of the old one stay as they are. Version numbers below the lowest one listed
-here belong to the earlier store.
+schema is the next version, and artifacts of the old one stay as they are.
+
+Types of the earlier store say so. They are lenient: a table under their name may have other columns, and is then stored
+and read as it is. Where a type has an upcast, whoever reads it gets rows of the newest version
+([adoption.md](adoption.md) says how). Version numbers that are not listed belong to the earlier store too.
 
 A table of a type that is not listed can be published from outside. Its schema is inferred and recorded in its
 sidecar, its rows keep their order, and no Dagster asset owns it.
@@ -88,6 +91,7 @@ def _section(spec: ArtifactType) -> str:
         ("unique key", _names(spec.unique_key)),
         ("time column", _names([spec.time_column] if spec.time_column else [])),
         ("NaN is stored as null", _names(sorted(spec.nan_is_null))),
+        ("of the earlier store", _leniency(spec)),
     ]
     listed = "".join(f"- {name}: {text}\n" for name, text in facts if text)
     parts = [f"### {_title(spec)}\n", f"{_prose(spec.doc)}\n", listed]
@@ -125,6 +129,12 @@ def _owners(spec: ArtifactType) -> str:
         return f"`{spec.asset}`"
     part = spec.key_parts[0]
     return ", ".join(f"`{asset}` for `{part}={value}`" for value, asset in spec.asset.items())
+
+
+def _leniency(spec: ArtifactType) -> str:
+    if not spec.is_lenient:
+        return ""
+    return "lenient" if spec.upcast is None else f"lenient, read as version {spec.version + 1}"
 
 
 def _prose(text: str) -> str:

@@ -6,21 +6,27 @@ To add one: declare it in its capability's ``artifact_types.py`` and add that mo
 from __future__ import annotations
 
 from quantlab_core.alerts.artifact_types import ALERT_TYPES
+from quantlab_core.alerts.earlier_types import EARLIER_ALERT_TYPES
 from quantlab_core.artifacts.artifact_type import ArtifactType
 from quantlab_core.artifacts.artifact_types import SHARED_TYPES
 from quantlab_core.artifacts.logical_key import parse_key
 from quantlab_core.candles.artifact_types import CANDLE_TYPES
+from quantlab_core.candles.earlier_types import EARLIER_CANDLE_TYPES
 from quantlab_core.coverage.artifact_types import COVERAGE_TYPES
 from quantlab_core.errors import SchemaError
 from quantlab_core.experiments.artifact_types import EXPERIMENT_TYPES
+from quantlab_core.experiments.earlier_types import EARLIER_EXPERIMENT_TYPES
 from quantlab_core.projections.artifact_types import PROJECTION_TYPES
 
 ARTIFACT_TYPES: tuple[ArtifactType, ...] = (
     *SHARED_TYPES,
+    *EARLIER_ALERT_TYPES,
     *ALERT_TYPES,
+    *EARLIER_CANDLE_TYPES,
     *CANDLE_TYPES,
     *COVERAGE_TYPES,
     *PROJECTION_TYPES,
+    *EARLIER_EXPERIMENT_TYPES,
     *EXPERIMENT_TYPES,
 )
 

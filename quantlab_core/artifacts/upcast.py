@@ -19,3 +19,11 @@ def upcast(table: pa.Table, artifact: Artifact) -> pa.Table:
         table = spec.upcast(table, artifact.logical_key)
         spec = artifact_type(spec.name, spec.version + 1)
     return table
+
+
+def rows_left_out(table: pa.Table, artifact: Artifact) -> int:
+    """How many rows of a stored table its upcast leaves out: unreadable ones, and repetitions of others.
+
+    Raises as `upcast`.
+    """
+    return table.num_rows - upcast(table, artifact).num_rows

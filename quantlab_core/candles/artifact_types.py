@@ -20,7 +20,7 @@ CANDLE_SCHEMA = pa.schema(CANDLE_COLUMNS)
 
 CANDLE_ATTRIBUTES = {
     "resolution": "length of a candle: 1m, 5m, 15m, 1h, 4h or 1d",
-    "source": "what answered: file",
+    "source": "what answered: file, or adopted for candles of the earlier store",
     "source_spans": "JSON list of [from, to) UTC instants for which the source was asked and answered",
     "price_unit": "usd or sol; unknown where nothing was found",
     "volume_unit": "usd, sol, token or unknown",

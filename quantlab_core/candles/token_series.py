@@ -21,7 +21,8 @@ def merge_slices(slices: Sequence[pa.Table]) -> pa.Table:
 
     Candles that several slices hold with different values are decided by `duplicate_candles`; spans are united. The
     result does not depend on the order of the slices. Slices of different tokens, resolutions or units have no common
-    series: InvalidInputError. The units of a slice that holds neither candle nor span say nothing and are not compared.
+    series: InvalidInputError. A unit that is unknown contradicts no other and makes the whole series' unit unknown. The
+    units of a slice that holds neither candle nor span say nothing and are not compared.
     """
     if not slices:
         raise InvalidInputError("a token's series needs at least one slice; export its candles first")
@@ -58,9 +59,10 @@ def conflicting_candles(slices: Sequence[pa.Table]) -> int:
 
 def _common(attributes: Sequence[dict[str, str]], name: str, subject: str) -> str:
     values = sorted({named[name] for named in attributes})
-    if len(values) > 1:
+    known = [value for value in values if value != UNKNOWN_UNIT]
+    if len(known) > 1:
         raise InvalidInputError(
-            f"{subject}: its slices have {name.replace('_', ' ')} {' and '.join(values)}; import the file in question "
+            f"{subject}: its slices have {name.replace('_', ' ')} {' and '.join(known)}; import the file in question "
             "again with the right declaration, then export the slices again"
         )
-    return values[0] if values else UNKNOWN_UNIT
+    return known[0] if known == values and known else UNKNOWN_UNIT
