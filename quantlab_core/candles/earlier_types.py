@@ -1,4 +1,4 @@
-"""Artifact types of the earlier store's candle side: adopted as they are, read in the newest version through `upcast`."""
+"""Artifact types of the earlier store's candles: adopted as they are, read in the newest version through `upcast`."""
 
 from __future__ import annotations
 
