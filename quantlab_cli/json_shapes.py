@@ -7,11 +7,12 @@ the table has no time. An execution's ``duration`` is in seconds.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from quantlab_core.artifacts.artifact import Artifact, ArtifactLineage
-from quantlab_core.experiments.experiment import Experiment, ExperimentExecution, ExperimentResults
-from quantlab_core.projections.projection_builder import ProjectionResult
+if TYPE_CHECKING:
+    from quantlab_core.artifacts.artifact import Artifact, ArtifactLineage, PublishResult
+    from quantlab_core.experiments.experiment import Experiment, ExperimentExecution, ExperimentResults
+    from quantlab_core.projections.projection_builder import ProjectionResult
 
 Json = dict[str, Any]
 
@@ -41,6 +42,25 @@ def lineage_json(lineage: ArtifactLineage) -> Json:
         "artifactId": lineage.artifact_id,
         "inputs": [artifact_json(artifact) for artifact in lineage.inputs],
         "depth": lineage.depth,
+    }
+
+
+def publish_json(result: PublishResult) -> Json:
+    """``PublishArtifactResult``."""
+    artifact = result.artifact
+    if result.deduped:
+        return {
+            "success": True,
+            "deduped": True,
+            **_given(mode=result.mode),
+            "existingArtifactId": artifact.artifact_id,
+        }
+    return {
+        "success": True,
+        "deduped": False,
+        "artifactId": artifact.artifact_id,
+        "pathParquet": artifact.path_parquet,
+        "pathSidecar": artifact.path_sidecar,
     }
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def existing_lake(invocation: Invocation) -> Lab:
     """The lake as it is. Raises LakeNotFoundError; nothing is made."""
     lab = Lab(invocation.home)
-    lab.artifacts.list_artifacts(ArtifactFilter(limit=1))
+    lab.catalogue.list_artifacts(ArtifactFilter(limit=1))
     return lab
 
 

@@ -19,7 +19,8 @@ QuantlabError                       base; the message is one line that names the
 ├── IntegrityError                  stored bytes are not what the manifest says
 │   ├── ArtifactDamagedError        hash of a stored file differs, or the file is unreadable
 │   └── ArtifactMissingError        a recorded file is gone
-└── StorageError                    the operating system refused (disk full, no permission, I/O error)
+├── StorageError                    the operating system refused (disk full, no permission, I/O error)
+└── EnvironmentMissingError         a script was started where quantlab's packages are not installed
 """
 
 from __future__ import annotations
@@ -103,3 +104,7 @@ class ArtifactMissingError(IntegrityError):
 
 class StorageError(QuantlabError):
     """The operating system refused a read or write; the message names the path."""
+
+
+class EnvironmentMissingError(QuantlabError):
+    """A script was started by a Python without quantlab's packages, and the project's environment is not there."""

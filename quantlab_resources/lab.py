@@ -65,6 +65,12 @@ class Lab:
 
         ParquetArtifactStore.create(self.paths, clock=self.clock, files=self.artifact_files)
 
+    def close(self) -> None:
+        """Let go of this thread's connections to the manifest; the lab can be used again afterwards."""
+        for name in ("catalogue", "artifacts"):
+            if name in vars(self):
+                getattr(self, name).close()
+
     @cached_property
     def code_provenance(self) -> CodeProvenance:
         """Which code is running."""

@@ -2,24 +2,41 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from quantlab_core.errors import InvalidInputError
+from quantlab_core.errors import InvalidInputError, NotFoundError
 from quantlab_resources.artifacts.durable_files import storage_errors
 
 _BLOCK_BYTES = 1024 * 1024
 
 
 def read_incoming(path: Path, *, max_bytes: int) -> bytes:
-    """All bytes of a file. Raises StorageError, and InvalidInputError for one that is larger than ``max_bytes``."""
+    """All bytes of a regular file: devices and pipes may never end.
+
+    Raises NotFoundError, StorageError, and InvalidInputError for something else than a file, for one that is larger
+    than ``max_bytes`` and for one that somebody is still writing.
+    """
     with storage_errors(path):
-        size = path.stat().st_size
-        if size > max_bytes:
-            raise InvalidInputError(
-                f"{path} has {size} bytes, more than the {max_bytes} that one artifact may take; split it"
-            )
-        return path.read_bytes()
+        try:
+            # A pipe without a writer would keep an ordinary open waiting.
+            descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        except FileNotFoundError:
+            raise NotFoundError(f"{path}: data file not found; check the path") from None
+        with open(descriptor, "rb") as file:  # noqa: PTH123 - from a descriptor
+            status = os.fstat(file.fileno())
+            if not stat.S_ISREG(status.st_mode):
+                raise InvalidInputError(f"{path} is not a regular file; give a Parquet or CSV file")
+            if status.st_size > max_bytes:
+                raise InvalidInputError(
+                    f"{path} has {status.st_size} bytes, more than the {max_bytes} that one artifact may take; split it"
+                )
+            data = file.read(status.st_size + 1)
+            if len(data) != status.st_size:
+                raise InvalidInputError(f"{path} changed while it was read; publish it when it is complete")
+            return data
 
 
 def incoming_blocks(path: Path) -> Iterator[bytes]:
