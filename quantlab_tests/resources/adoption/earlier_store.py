@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import duckdb
 import pyarrow as pa
@@ -126,7 +126,7 @@ class EarlierStore:
         *,
         schema_version: int | None = None,
         edition: str = E2,
-        codec: str = "snappy",
+        codec: Literal["snappy", "zstd"] = "snappy",
         status: str = "active",
         tags: Sequence[tuple[str, str]] = (),
         inputs: Sequence[str] = (),
@@ -375,7 +375,7 @@ def small_earlier_lake(home: Path, *, recorded_root: str | None = None) -> Earli
         for _, token, _ in rows:
             start, end = day - timedelta(hours=4), day + timedelta(hours=72)
             table = candles(token, start, 76 * 60, price=1.0 + number)
-            codec = "zstd" if number else "snappy"
+            codec: Literal["snappy", "zstd"] = "zstd" if number else "snappy"
             store.publish("ohlcv_slice_v2", slice_key(token, start, end), table, codec=codec)
     trades = pa.table({"trade_id": ["a-0"], "call_id": ["a"], "entry_time": pa.array([1746100867250], pa.int64())})
     store.publish("experiment_trades", "experiment=old-1/trades", trades, inputs=[*alert_ids, evm.artifact_id])
