@@ -9,9 +9,11 @@ from __future__ import annotations
 import hashlib
 import struct
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -40,15 +42,19 @@ def hash_of_normal_form(table: pa.Table, spec: ArtifactType) -> str:
 def _encoded(table: pa.Table, spec: ArtifactType) -> Iterator[_Piece]:
     yield _MAGIC
     yield struct.pack("<QI", table.num_rows, table.num_columns)
-    for name, column in zip(table.column_names, table.columns, strict=True):
-        yield _text(name)
-        yield _text(logical_type_name(column.type))
-        yield from _encoded_values(column.chunks, column.type)
+    for field, column in zip(table.schema, table.columns, strict=True):
+        yield _heading(field.name, field.type)
+        yield from _encoded_values(column.chunks, field.type)
     metadata = table.schema.metadata or {}
     yield struct.pack("<I", len(spec.attributes))
     for name in sorted(spec.attributes):
         yield _text(name)
         yield _text(metadata[name.encode()].decode())
+
+
+@lru_cache(maxsize=1024)
+def _heading(name: str, type_: pa.DataType) -> bytes:
+    return _text(name) + _text(logical_type_name(type_))
 
 
 def _encoded_values(chunks: list[pa.Array[Any]], type_: pa.DataType) -> Iterator[_Piece]:
@@ -61,14 +67,12 @@ def _encoded_values(chunks: list[pa.Array[Any]], type_: pa.DataType) -> Iterator
             yield _lengths(pc.list_value_length(chunk))
         yield from _encoded_values([pc.list_flatten(chunk) for chunk in chunks], value_type(type_))
     elif pa.types.is_string(type_) or pa.types.is_binary(type_):
-        chunks = [
-            chunk if chunk.null_count == 0 else chunk.fill_null(b"" if pa.types.is_binary(type_) else "")
-            for chunk in chunks
-        ]
-        for chunk in chunks:
-            yield _lengths(pc.binary_length(chunk))  # type: ignore[call-overload]
-        for chunk in chunks:
-            yield _text_bytes(chunk)
+        empty = b"" if pa.types.is_binary(type_) else ""
+        texts = [_text_parts(chunk.fill_null(empty) if chunk.null_count else chunk) for chunk in chunks if len(chunk)]
+        for ends, _ in texts:
+            yield np.diff(ends).astype("<u4", copy=False).data
+        for ends, data in texts:
+            yield data[int(ends[0]) : int(ends[-1])]
     else:
         for chunk in chunks:
             yield _fixed_width_bytes(chunk)
@@ -76,12 +80,10 @@ def _encoded_values(chunks: list[pa.Array[Any]], type_: pa.DataType) -> Iterator
 
 def _validity_bits(chunks: list[pa.Array[Any]], count: int) -> _Piece:
     """One bit per value, least significant first, 1 for a value and 0 for null; the last byte is filled with zeros."""
-    is_valid = np.ones(count, dtype=bool)
-    start = 0
-    for chunk in chunks:
-        if chunk.null_count:
-            is_valid[start : start + len(chunk)] = chunk.is_valid().to_numpy(zero_copy_only=False)
-        start += len(chunk)
+    if not any(chunk.null_count for chunk in chunks):
+        whole, rest = divmod(count, 8)
+        return b"\xff" * whole + bytes([(1 << rest) - 1] if rest else [])
+    is_valid = np.concatenate([chunk.is_valid().to_numpy(zero_copy_only=False) for chunk in chunks])
     return np.packbits(is_valid, bitorder="little").data
 
 
@@ -91,14 +93,10 @@ def _lengths(lengths: pa.Array[Any]) -> _Piece:
     return filled.to_numpy().astype("<u4", copy=False).data
 
 
-def _text_bytes(chunk: pa.Array[Any]) -> _Piece:
-    if len(chunk) == 0:
-        return b""
-    _, offsets, data = chunk.buffers()
-    if data is None or offsets is None:
-        return b""
-    ends = np.frombuffer(memoryview(offsets), dtype=np.int32)
-    return memoryview(data)[int(ends[chunk.offset]) : int(ends[chunk.offset + len(chunk)])]
+def _text_parts(chunk: pa.Array[Any]) -> tuple[npt.NDArray[np.int32], memoryview]:
+    """Where the texts of a chunk without nulls begin and end, and the bytes in which they do."""
+    _, offsets, data = (memoryview(buffer or b"") for buffer in chunk.buffers())
+    return np.frombuffer(offsets, dtype=np.int32)[chunk.offset : chunk.offset + len(chunk) + 1], data
 
 
 def _fixed_width_bytes(chunk: pa.Array[Any]) -> _Piece:

@@ -170,6 +170,8 @@ class ParquetArtifactStore(ArtifactCatalogue):
         """Refuse unknown inputs before anything is written; the transaction checks again."""
         own = {table.artifact_id for table in prepared}
         asked = {input_id for table in prepared for input_id in table.request.input_artifact_ids} - own
+        if not asked:
+            return
         with self.manifest.reading() as connection:
             unknown = manifest_queries.unknown_ids(connection, sorted(asked))
         if unknown:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import errno
 import os
-import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -16,6 +15,8 @@ from pathlib import Path
 from quantlab_core.errors import StorageError
 
 READ_ONLY = 0o444
+_NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+_OWNER_ONLY = 0o600
 
 
 @contextmanager
@@ -32,20 +33,31 @@ def write_staged(staging: Path, blocks: Iterable[bytes]) -> Path:
 
     After a failed fsync the kernel may have dropped the pages and report success next time, so the file is discarded.
     """
-    make_directory(staging)
-    with storage_errors(staging):
-        descriptor, name = tempfile.mkstemp(dir=staging, prefix="staged-")
-    path = Path(name)
+    path = staging / f"staged-{os.urandom(8).hex()}"
+    descriptor = _created(path)
     try:
-        with storage_errors(path), open(descriptor, "wb", buffering=0) as file:  # noqa: PTH123 - from a descriptor
-            for block in blocks:
-                _write_all(file.fileno(), block)
-            os.fchmod(file.fileno(), READ_ONLY)
-            os.fsync(file.fileno())
+        with storage_errors(path):
+            try:
+                for block in blocks:
+                    _write_all(descriptor, block)
+                os.fchmod(descriptor, READ_ONLY)
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
     except BaseException:
         discard(path)
         raise
     return path
+
+
+def _created(path: Path) -> int:
+    """A descriptor of the new file, whose folder is made if it is not there."""
+    with storage_errors(path.parent):
+        try:
+            return os.open(path, _NEW_FILE, _OWNER_ONLY)
+        except FileNotFoundError:
+            make_directory(path.parent)
+            return os.open(path, _NEW_FILE, _OWNER_ONLY)
 
 
 def _write_all(descriptor: int, data: bytes) -> None:
@@ -57,13 +69,20 @@ def _write_all(descriptor: int, data: bytes) -> None:
 
 def link_without_replacing(staged: Path, final: Path) -> bool:
     """Give ``staged`` its ``final`` name, atomically; False when that name is taken. Durable after `sync_directory`."""
-    make_directory(final.parent)
     with storage_errors(final):
         try:
-            os.link(staged, final)
+            _link(staged, final)
         except FileExistsError:
             return False
     return True
+
+
+def _link(staged: Path, final: Path) -> None:
+    try:
+        os.link(staged, final)
+    except FileNotFoundError:
+        make_directory(final.parent)
+        os.link(staged, final)
 
 
 def replace_durably(path: Path, data: bytes) -> None:

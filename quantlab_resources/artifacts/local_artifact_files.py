@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from quantlab_core.artifacts.artifact_files import StoredFile
+from quantlab_core.artifacts.artifact_files import STAGING, StoredFile
 from quantlab_core.errors import ArtifactMissingError
 from quantlab_resources.artifacts.durable_files import (
     discard,
@@ -43,7 +43,7 @@ class LocalArtifactFiles:
         """Bytes in a read-only file in the staging folder, synced; removed when the block ends."""
         path = write_staged(self._staging, blocks)
         try:
-            yield path.relative_to(self._root).as_posix()
+            yield f"{STAGING}/{path.name}"
         finally:
             discard(path)
 

@@ -7,6 +7,8 @@ pandas metadata. ZSTD, page checksums, dictionaries for text only, sorting colum
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pyarrow as pa
@@ -40,21 +42,21 @@ def to_parquet(table: pa.Table, spec: ArtifactType, logical_key: str) -> bytes:
             f"{spec.label} {logical_key}: a table of {table.nbytes} bytes is over {MAX_DECODED_BYTES}; split it"
         )
     attributes = {name.decode(): value.decode() for name, value in (table.schema.metadata or {}).items()}
-    plain = pa.table(table.columns, schema=_without_metadata(table.schema))
+    schema = _without_metadata(table.schema)
     sink = pa.BufferOutputStream()
     with pq.ParquetWriter(
         sink,
-        plain.schema,
+        schema,
         version="2.6",
         compression="zstd",
         compression_level=_ZSTD_LEVEL,
-        use_dictionary=_text_leaves(plain.schema) or False,  # type: ignore[arg-type] # the stubs know no lists
+        use_dictionary=_text_leaves(schema) or False,  # type: ignore[arg-type] # the stubs know no lists
         write_page_checksum=True,
         # Zone and list types are Parquet's own; Arrow's copy of the schema would add nothing but bytes.
         store_schema=False,
-        sorting_columns=[pq.SortingColumn(plain.schema.get_field_index(name)) for name in row_order(spec)] or None,
+        sorting_columns=[pq.SortingColumn(schema.get_field_index(name)) for name in row_order(spec)] or None,
     ) as writer:
-        writer.write_table(plain, row_group_size=_ROW_GROUP_ROWS)
+        writer.write_table(pa.table(table.columns, schema=schema), row_group_size=_ROW_GROUP_ROWS)
         identity = dict(zip(IDENTITY_KEYS, (spec.name, str(spec.version), logical_key), strict=True))
         writer.add_key_value_metadata(attributes | identity)
     return sink.getvalue().to_pybytes()
@@ -91,23 +93,28 @@ def decode(data: bytes, *, origin: str, max_bytes: int = MAX_DECODED_BYTES) -> p
     Text is decoded as dictionaries first, so that a short value repeated a billion times is measured before it is
     spread out. Page checksums are checked. Raises InvalidInputError when it is no readable Parquet or too large.
     """
-    try:
+    with _parquet_errors(origin):
         with pq.ParquetFile(pa.BufferReader(data)) as probe:
-            _check_footer(probe, origin, max_bytes)
-            text_columns = [field.name for field in probe.schema_arrow if _is_text(field.type)]
-            metadata = probe.metadata
+            metadata, schema = probe.metadata, probe.schema_arrow
+        _check_footer(metadata, schema, origin, max_bytes)
+        text_columns = [field.name for field in schema if _is_text(field.type)]
         with pq.ParquetFile(
             pa.BufferReader(data), metadata=metadata, read_dictionary=text_columns, page_checksum_verification=True
         ) as file:
             packed = file.read(use_threads=len(data) > _WORTH_THREADS_BYTES)
-        _check_size(sum(_spread_size(column) for column in packed.columns), origin, max_bytes)
+        if _most_spread_size(packed) > max_bytes:
+            _check_size(sum(_spread_size(column) for column in packed.columns), origin, max_bytes)
         columns = [_spread(column) for column in packed.columns]
-        table = pa.table(columns, names=packed.column_names)
-        nullable = [field.nullable for field in packed.schema]
-        fields = [field.with_nullable(flag) for field, flag in zip(table.schema, nullable, strict=True)]
-        return pa.table(columns, schema=pa.schema(fields)).replace_schema_metadata(packed.schema.metadata)
-    except (pa.ArrowException, OSError, ValueError) as error:
-        raise InvalidInputError(f"{origin} cannot be read as Parquet: {str(error).splitlines()[0][:200]}") from error
+        fields = [
+            pa.field(field.name, column.type, field.nullable) for field, column in zip(schema, columns, strict=True)
+        ]
+        return pa.table(columns, schema=pa.schema(fields).with_metadata(schema.metadata))
+
+
+def decode_own(data: bytes, *, origin: str) -> pa.Table:
+    """The table in bytes that `to_parquet` has just made, whose size is known. Raises InvalidInputError."""
+    with _parquet_errors(origin), pq.ParquetFile(pa.BufferReader(data), page_checksum_verification=True) as file:
+        return file.read(use_threads=len(data) > _WORTH_THREADS_BYTES)
 
 
 def with_schema_of(table: pa.Table, spec: ArtifactType) -> pa.Table:
@@ -132,9 +139,16 @@ def without_identity(table: pa.Table) -> pa.Table:
     return table.replace_schema_metadata(kept or None)
 
 
-def _check_footer(file: pq.ParquetFile, origin: str, max_bytes: int) -> None:
-    metadata = file.metadata
-    width = sum(_width(field.type) for field in file.schema_arrow)
+@contextmanager
+def _parquet_errors(origin: str) -> Iterator[None]:
+    try:
+        yield
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise InvalidInputError(f"{origin} cannot be read as Parquet: {str(error).splitlines()[0][:200]}") from error
+
+
+def _check_footer(metadata: pq.FileMetaData, schema: pa.Schema, origin: str, max_bytes: int) -> None:
+    width = sum(_width(field.type) for field in schema)
     _check_size(metadata.num_rows * width, origin, max_bytes)
     packed = sum(metadata.row_group(index).total_byte_size for index in range(metadata.num_row_groups))
     _check_size(packed, origin, max_bytes)
@@ -157,6 +171,16 @@ def _width(type_: pa.DataType) -> int:
 
 def _is_text(type_: pa.DataType) -> bool:
     return bool(pa.types.is_string(type_) or pa.types.is_binary(type_))
+
+
+def _most_spread_size(packed: pa.Table) -> int:
+    """No less than the sum of `_spread_size`, and quickly known: as if every text were a whole dictionary."""
+    return packed.get_total_buffer_size() + sum(
+        len(chunk) * chunk.dictionary.get_total_buffer_size()
+        for column in packed.columns
+        for chunk in column.chunks
+        if isinstance(chunk, pa.DictionaryArray)
+    )
 
 
 def _spread_size(column: pa.ChunkedArray[Any]) -> int:

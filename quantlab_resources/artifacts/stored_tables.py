@@ -19,11 +19,10 @@ from quantlab_core.errors import ArtifactDamagedError, ArtifactMissingError, Con
 from quantlab_resources.artifacts.file_names import SUFFIX_LENGTHS, artifact_folder, artifact_stem, check_logical_key
 from quantlab_resources.artifacts.incoming_tables import incoming_table
 from quantlab_resources.artifacts.parquet_files import (
-    decode,
+    decode_own,
     read_verified_bytes,
     sha256_of,
     to_parquet,
-    with_schema_of,
 )
 from quantlab_resources.artifacts.sidecar import check_provenance, describes, read_sidecar, sidecar_bytes
 
@@ -75,7 +74,7 @@ def store_files(files: ArtifactFiles, prepared: PreparedTable, now: datetime) ->
     data = to_parquet(prepared.table, prepared.spec, prepared.request.logical_key)
     file_hash = sha256_of(data)
     with files.staged([data]) as staged:
-        _check_staged(files, staged, prepared, file_hash)
+        _check_staged(files, staged, prepared, data)
         for length in SUFFIX_LENGTHS:
             artifact = _artifact(prepared, file_hash, length, format_timestamp(now))
             name = artifact.path_parquet
@@ -120,7 +119,8 @@ def repair(files: ArtifactFiles, prepared: PreparedTable, artifact: Artifact) ->
 def _artifact(prepared: PreparedTable, file_hash: str, length: int, created_at: str) -> Artifact:
     spec, request = prepared.spec, prepared.request
     digest = prepared.content_hash.partition(":")[2]
-    path = artifact_folder(spec) / artifact_stem(spec, request.logical_key, request.filename_hint, digest[:length])
+    stem = artifact_stem(spec, request.logical_key, request.filename_hint, digest[:length])
+    path = f"{artifact_folder(spec)}/{stem}"
     min_ts, max_ts = _time_range(prepared.table, spec)
     return Artifact(
         artifact_id=prepared.artifact_id,
@@ -142,23 +142,26 @@ def _artifact(prepared: PreparedTable, file_hash: str, length: int, created_at: 
 def _time_range(table: pa.Table, spec: ArtifactType) -> tuple[str | None, str | None]:
     if spec.time_column is None or table.num_rows == 0:
         return None, None
-    limits: dict[str, datetime | None] = pc.min_max(table.column(spec.time_column)).as_py()  # type: ignore[assignment]
-    earliest, latest = limits["min"], limits["max"]
+    times = table.column(spec.time_column)
+    if spec.sort_key[:1] == (spec.time_column,) and not times.null_count:
+        earliest, latest = times[0].as_py(), times[-1].as_py()
+    else:
+        limits: dict[str, datetime | None] = pc.min_max(times).as_py()  # type: ignore[assignment]
+        earliest, latest = limits["min"], limits["max"]
     return (
         None if earliest is None else format_timestamp_us(earliest),
         None if latest is None else format_timestamp_us(latest),
     )
 
 
-def _check_staged(files: ArtifactFiles, staged: str, prepared: PreparedTable, file_hash: str) -> None:
+def _check_staged(files: ArtifactFiles, staged: str, prepared: PreparedTable, written: bytes) -> None:
     """Read back what was written: the same bytes, and they decode to the same content."""
-    data = read_verified_bytes(files, staged, file_hash)
     origin = files.location(staged)
-    table = with_schema_of(decode(data, origin=origin), prepared.spec)
-    if hash_of_normal_form(table, prepared.spec) != prepared.content_hash:
+    data = files.read(staged)
+    if data != written or hash_of_normal_form(decode_own(data, origin=origin), prepared.spec) != prepared.content_hash:
         raise StorageError(
-            f"{origin}: reading back {prepared.spec.label} {prepared.request.logical_key} gave other content;"
-            " nothing was published"
+            f"{origin}: reading back {prepared.spec.label} {prepared.request.logical_key} gave other"
+            f" {'content' if data == written else 'bytes'}; nothing was published, check the disk and repeat"
         )
 
 
