@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import apsw
@@ -20,6 +20,8 @@ ARTIFACT_COLUMNS = ", ".join(f"a.{name.strip()}" for name in _FIELDS.split(","))
 _NEWEST_FIRST = "ORDER BY a.created_at DESC, a.published_seq DESC, a.artifact_id"
 # Finite, so that a cycle in rows that others wrote cannot hold a question for ever.
 _ALL_DEPTHS = 100_000
+# A list by a tag that fewer artifacts have starts from them and sorts; by others, it starts from the newest artifacts.
+_FREQUENT_TAG = 5_000
 _LARGEST_CODE_POINT = "\U0010ffff"
 
 # A set stands for its members: leaving a set costs no depth, except where the question starts.
@@ -86,10 +88,13 @@ def find_content(
     connection: apsw.Connection, artifact_type: str, schema_version: int, logical_key: str, content_hash: str
 ) -> Artifact | None:
     """The artifact that holds this content under this key; an active one before others."""
+    # Two look-ups by index: with OR, all versions of the key would be read.
     row = connection.execute(
-        f"SELECT {ARTIFACT_COLUMNS} FROM artifacts a"  # noqa: S608
-        " WHERE a.artifact_type = ?1 AND a.logical_key = ?2 AND a.schema_version = ?3"
-        " AND (a.content_hash = ?4 OR a.qlh1_hash = ?4) ORDER BY a.status <> 'active', a.created_at LIMIT 1",
+        f"SELECT {ARTIFACT_COLUMNS} FROM artifacts a WHERE a.artifact_id IN ("  # noqa: S608
+        "SELECT artifact_id FROM artifacts WHERE artifact_type = ?1 AND logical_key = ?2 AND content_hash = ?4"
+        " UNION ALL"
+        " SELECT artifact_id FROM artifacts WHERE artifact_type = ?1 AND logical_key = ?2 AND qlh1_hash = ?4"
+        ") AND a.schema_version = ?3 ORDER BY a.status <> 'active', +a.created_at LIMIT 1",
         (artifact_type, logical_key, schema_version, content_hash),
     ).fetchone()
     return None if row is None else artifact_of(row)
@@ -104,15 +109,20 @@ def list_artifacts(connection: apsw.Connection, filter: ArtifactFilter) -> Artif
         conditions.append(condition)
         values.extend(bindings)
 
+    rarest, rest = _rarest_tag_first(connection, filter.tags)
+    if rarest is not None:
+        require("t.k = ? AND t.v = ?", *rarest)
     if filter.artifact_type is not None:
         require("a.artifact_type = ?", filter.artifact_type)
     if filter.status is not None:
         require("a.status = ?", ArtifactStatus(filter.status).value)
+        if filter.status is not ArtifactStatus.ACTIVE:
+            require("a.status <> 'active'")  # what the partial index says of its rows
     if filter.min_created_at is not None:
         require("a.created_at >= ?", earliest_timestamp(filter.min_created_at))
     if filter.max_created_at is not None:
         require("a.created_at <= ?", latest_timestamp(filter.max_created_at))
-    for key, value in filter.tags.items():
+    for key, value in rest:
         require(
             "EXISTS (SELECT 1 FROM artifact_tags t WHERE t.artifact_id = a.artifact_id AND t.k = ? AND t.v = ?)",
             key,
@@ -121,7 +131,8 @@ def list_artifacts(connection: apsw.Connection, filter: ArtifactFilter) -> Artif
     where = f"WHERE {' AND '.join(conditions)}" if conditions else ""
     limit = -1 if filter.limit is None else filter.limit + 1
     rows = connection.execute(
-        f"SELECT {ARTIFACT_COLUMNS} FROM artifacts a {where} {_NEWEST_FIRST} LIMIT ?",  # noqa: S608
+        f"SELECT {ARTIFACT_COLUMNS} FROM {_listed_through(filter, has_tag=rarest is not None)}"  # noqa: S608
+        f" {where} {_NEWEST_FIRST} LIMIT ?",
         (*values, limit),
     )
     artifacts = [artifact_of(row) for row in rows]
@@ -129,10 +140,34 @@ def list_artifacts(connection: apsw.Connection, filter: ArtifactFilter) -> Artif
     return ArtifactList(tuple(artifacts[: filter.limit]) if is_cut else tuple(artifacts), is_cut)
 
 
+def _listed_through(filter: ArtifactFilter, *, has_tag: bool) -> str:
+    """The way to the rows. Said here, because SQLite without statistics reads and sorts whole types for 100 rows."""
+    if has_tag:
+        return "artifact_tags t INDEXED BY idx_tags_kv CROSS JOIN artifacts a ON a.artifact_id = t.artifact_id"
+    if filter.artifact_type is None:
+        is_rare = filter.status not in (None, ArtifactStatus.ACTIVE)
+        return f"artifacts a INDEXED BY {'idx_artifacts_replaced' if is_rare else 'idx_artifacts_created'}"
+    by = "idx_artifacts_type_created" if filter.status is None else "idx_artifacts_type_status_created"
+    return f"artifacts a INDEXED BY {by}"
+
+
+def _rarest_tag_first(
+    connection: apsw.Connection, tags: Mapping[str, str]
+) -> tuple[tuple[str, str] | None, list[tuple[str, str]]]:
+    """The tag with the fewest artifacts, and the others; None first where all are so frequent that the newest do."""
+    query = "SELECT count(*) FROM (SELECT 1 FROM artifact_tags INDEXED BY idx_tags_kv WHERE k = ? AND v = ? LIMIT ?)"
+    by_number = sorted((connection.execute(query, (k, v, _FREQUENT_TAG)).get, k, v) for k, v in tags.items())
+    ordered = [(k, v) for _, k, v in by_number]
+    if by_number and by_number[0][0] < _FREQUENT_TAG:
+        return ordered[0], ordered[1:]
+    return None, ordered
+
+
 def find_by_logical_key(connection: apsw.Connection, artifact_type: str, logical_key: str) -> list[Artifact]:
     """Every artifact ever published under this key, newest first."""
     rows = connection.execute(
-        f"SELECT {ARTIFACT_COLUMNS} FROM artifacts a WHERE a.artifact_type = ? AND a.logical_key = ? {_NEWEST_FIRST}",  # noqa: S608
+        f"SELECT {ARTIFACT_COLUMNS} FROM artifacts a INDEXED BY idx_artifacts_type_key"  # noqa: S608
+        f" WHERE a.artifact_type = ? AND a.logical_key = ? {_NEWEST_FIRST}",
         (artifact_type, logical_key),
     )
     return [artifact_of(row) for row in rows]
@@ -211,6 +246,12 @@ def direct_inputs(connection: apsw.Connection, artifact_id: str) -> list[str]:
         (artifact_id,),
     )
     return [row[0] for row in rows]
+
+
+def tags(connection: apsw.Connection, artifact_id: str) -> list[tuple[str, str]]:
+    """Names and values of the artifact's tags, sorted; a name may have several values."""
+    rows = connection.execute("SELECT k, v FROM artifact_tags WHERE artifact_id = ? ORDER BY k, v", (artifact_id,))
+    return [(row[0], row[1]) for row in rows]
 
 
 def supersedes_transitively(connection: apsw.Connection, newer_id: str, older_id: str) -> bool:

@@ -1,4 +1,4 @@
-"""The manifest's tables, as named migrations that only ever add.
+"""The manifest's tables, as named migrations that only ever add tables and columns.
 
 Migration 1 is the earlier store's schema, word for word, so that its readers and its writer go on working on a manifest
 that was migrated. The later ones add what quantlab keeps beside it.
@@ -136,6 +136,12 @@ CREATE INDEX idx_journal_experiment ON experiment_journal (experiment_id, seq);
 """
 
 _ADOPTION_AND_COLLECTION = """
+-- Lists by type and status come newest first; no query asks for min_ts.
+DROP INDEX idx_artifacts_type_status_ts;
+CREATE INDEX idx_artifacts_type_status_created ON artifacts (artifact_type, status, created_at);
+-- Superseded and withdrawn artifacts: few, and where every question about staleness begins.
+CREATE INDEX idx_artifacts_replaced ON artifacts (status, created_at) WHERE status <> 'active';
+CREATE INDEX idx_supersedes_replaced ON artifact_supersedes (supersedes_artifact_id);
 -- One row per artifact of the earlier store that was taken over, with what could be confirmed of it then.
 -- was_head: it was the newest active artifact of its key. file_check: confirmed, differs or missing.
 -- content_check: the edition of the earlier content hash that matched, or unconfirmed.

@@ -15,7 +15,7 @@ _QUERY = """
 SELECT p.artifact_id, p.deduped, p.run_id, p.at, p.writer_name, p.writer_version, p.git_commit, p.git_dirty, p.params, (
     SELECT json_group_array(i.input_artifact_id) FROM publication_inputs i WHERE i.seq = p.seq AND i.ordinal = p.ordinal
 )
-FROM publications p WHERE :artifact_id IS NULL OR p.artifact_id = :artifact_id ORDER BY p.seq, p.ordinal
+FROM publications p {where} ORDER BY p.seq, p.ordinal
 """
 
 
@@ -34,6 +34,7 @@ class PublicationRecord:
 
 def publications(connection: apsw.Connection, artifact_id: str | None = None) -> list[PublicationRecord]:
     """All publications in their order, or those of one artifact."""
+    where, values = ("", ()) if artifact_id is None else ("WHERE p.artifact_id = ?", (artifact_id,))
     return [
         PublicationRecord(
             artifact_id=row[0],
@@ -44,5 +45,5 @@ def publications(connection: apsw.Connection, artifact_id: str | None = None) ->
             params=json.loads(row[8]),
             input_artifact_ids=tuple(sorted(json.loads(row[9]))),
         )
-        for row in connection.execute(_QUERY, {"artifact_id": artifact_id})
+        for row in connection.execute(_QUERY.format(where=where), values)
     ]
