@@ -54,7 +54,8 @@ class ParquetArtifactStore(ArtifactCatalogue):
     """
 
     def __init__(self, paths: LakePaths, *, clock: Clock, files: ArtifactFiles | None = None) -> None:
-        super().__init__(Manifest(paths, clock=clock), LocalArtifactFiles(paths) if files is None else files)
+        files = LocalArtifactFiles(paths) if files is None else files
+        super().__init__(Manifest(paths, clock=clock, files=files), files)
         self.paths = paths
         self.clock = clock
         self.journal = ExperimentJournal(self.manifest)
@@ -162,7 +163,8 @@ class ParquetArtifactStore(ArtifactCatalogue):
             )
         if known is None:
             return store_files(self.files, prepared, self.clock.now())
-        if known.status is not ArtifactStatus.TOMBSTONED and not is_whole(self.files, known):
+        may_answer = known.status is not ArtifactStatus.TOMBSTONED or prepared.request.revive
+        if may_answer and not is_whole(self.files, known):
             repair(self.files, prepared, known)
         return StoredFiles(known, 0)
 
@@ -197,6 +199,7 @@ def _publication(request: PublishRequest) -> Publication:
         tags=request.tags,
         supersede_reason=request.supersede_reason,
         as_of_sequence=request.as_of_sequence,
+        revive=request.revive,
     )
 
 

@@ -1,22 +1,40 @@
 """Event files: one small JSON file per manifest transaction, durable before its commit.
 
-They hold what sidecars cannot know (publications, tags, head changes, tombstones, experiment states), so that sidecars
-first and events in order give the manifest back. A file without a committed row was never acknowledged: the next writer
-replaces it, recovery removes it.
+They hold every change that was made to the manifest, so that replaying them in order gives it back. Each ends with the
+SHA-256 of what stands before it, so that a damaged one is known without the manifest. A file without a committed row is
+what a crash interrupted; see `interrupted_event`.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from quantlab_resources.artifacts.durable_files import discard, replace_durably, storage_errors
+from quantlab_core.errors import IntegrityError, StorageError
+from quantlab_resources.artifacts.durable_files import discard, replace_durably, storage_errors, sync_directory
 
-_NAME = re.compile(r"(\d{12})\.json")
+_NAME = re.compile(r"(\d{12,})\.json")
+_CHECKSUM = b',"sha256":"'
+_END = b'"}\n'
+_HEX_DIGITS = 64
+STAGED = "staged-"
+SET_ASIDE = "set-aside"
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One transaction: its number, when it was (UTC text), its changes in order, and the SHA-256 of its file."""
+
+    seq: int
+    at: str
+    changes: Sequence[Mapping[str, Any]]
+    sha256: str
 
 
 def event_path(folder: Path, seq: int) -> Path:
@@ -26,27 +44,41 @@ def event_path(folder: Path, seq: int) -> Path:
 
 def write_event(folder: Path, seq: int, at: str, changes: Sequence[Mapping[str, Any]]) -> str:
     """Write the event durably and return the SHA-256 of its bytes. Only the holder of the manifest's write lock may."""
-    body = json.dumps(
-        {"seq": seq, "at": at, "changes": list(changes)}, ensure_ascii=False, sort_keys=True, separators=(",", ":")
-    )
-    data = body.encode() + b"\n"
+    document = {"at": at, "changes": list(changes), "seq": seq}
+    fields = json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()[:-1]
+    data = fields + _CHECKSUM + hashlib.sha256(fields).hexdigest().encode() + _END
     replace_durably(event_path(folder, seq), data)
     return hashlib.sha256(data).hexdigest()
 
 
-def read_event(folder: Path, seq: int) -> dict[str, Any]:
-    """The event of this sequence number. Raises StorageError, ValueError when it is not JSON."""
+def read_event(folder: Path, seq: int) -> Event:
+    """The event of this sequence number.
+
+    Raises IntegrityError for a damaged file; StorageError, from a FileNotFoundError when there is none.
+    """
     path = event_path(folder, seq)
     with storage_errors(path):
-        body: dict[str, Any] = json.loads(path.read_bytes())
-    return body
+        data = path.read_bytes()
+    fields, _, end = data.rpartition(_CHECKSUM)
+    if end != hashlib.sha256(fields).hexdigest().encode() + _END:
+        raise IntegrityError(f"{path} is damaged; restore it from a backup")
+    event = json.loads(fields + b"}")
+    if event["seq"] != seq:
+        raise IntegrityError(f"{path} is the event {event['seq']} under another number; restore it from a backup")
+    return Event(seq, event["at"], event["changes"], hashlib.sha256(data).hexdigest())
 
 
-def event_numbers(folder: Path) -> list[int]:
-    """Sequence numbers of all event files, ascending."""
+def event_numbers(folder: Path) -> Iterator[int]:
+    """Sequence numbers of all event files, in no order and one at a time. Raises StorageError."""
     with storage_errors(folder):
-        names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
-    return sorted(int(match[1]) for match in map(_NAME.fullmatch, names) if match)
+        if folder.is_dir():
+            with os.scandir(folder) as entries:
+                yield from (int(match[1]) for entry in entries if (match := _NAME.fullmatch(entry.name)))
+
+
+def last_event_number(folder: Path) -> int:
+    """The highest number of all event files; 0 where there is none. Raises StorageError."""
+    return max(event_numbers(folder), default=0)
 
 
 def has_event(folder: Path, seq: int) -> bool:
@@ -64,19 +96,33 @@ def event_sha256(folder: Path, seq: int) -> str:
 
 
 def discard_event(folder: Path, seq: int) -> None:
-    """Remove the event of a transaction that did not commit; what remains is removed by recovery."""
+    """Remove the event of a transaction that did not commit; one that cannot be removed counts as interrupted."""
     discard(event_path(folder, seq))
 
 
-def uncommitted_events(folder: Path, last_seq: int) -> list[Path]:
-    """Files after the last committed event, and staged ones: leftovers, while nobody publishes."""
-    last_name = event_path(folder, last_seq).name
-    with storage_errors(folder):
-        files = sorted(path for path in folder.iterdir() if path.is_file()) if folder.is_dir() else []
-    return [path for path in files if path.name > last_name or path.name.startswith("staged-")]
-
-
-def remove_leftover(path: Path) -> None:
-    """Remove one of `uncommitted_events`. Raises StorageError."""
+def set_event_aside(folder: Path, seq: int) -> Path:
+    """Keep the file under another name, where it is no event any more, and return that. Raises StorageError."""
+    path, aside = event_path(folder, seq), folder / SET_ASIDE
     with storage_errors(path):
-        path.unlink(missing_ok=True)
+        aside.mkdir(exist_ok=True)
+        copies = sum(1 for other in aside.iterdir() if other.name.startswith(path.stem))
+        kept = aside / (f"{path.stem}-{copies}.json" if copies else path.name)
+        path.replace(kept)
+    sync_directory(aside)
+    sync_directory(folder)
+    return kept
+
+
+def remove_staged_events(folder: Path) -> Iterator[Path]:
+    """Remove what crashes left half-written, while nobody writes. Raises StorageError."""
+    try:
+        with storage_errors(folder):
+            staged = sorted(path for path in folder.iterdir() if path.name.startswith(STAGED))
+    except StorageError as error:
+        if isinstance(error.__cause__, FileNotFoundError):
+            return
+        raise
+    for path in staged:
+        with storage_errors(path):
+            path.unlink(missing_ok=True)
+        yield path

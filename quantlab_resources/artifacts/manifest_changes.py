@@ -8,7 +8,6 @@ and a rebuilt manifest cannot differ. To add a kind, write such a module and nam
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
 
 import apsw
 
@@ -19,6 +18,7 @@ from quantlab_resources.artifacts import (
     publication_rows,
     tombstones,
 )
+from quantlab_resources.artifacts.event_files import Event
 
 Replay = Callable[..., None]
 
@@ -32,12 +32,11 @@ REPLAYS: Mapping[str, Replay] = {
 }
 
 
-def replay_event(connection: apsw.Connection, event: Mapping[str, Any], *, sha256: str) -> None:
+def replay_event(connection: apsw.Connection, event: Event) -> None:
     """Make all rows of one event, its own among them. Raises KeyError for a kind that this quantlab does not know."""
-    seq, at = event["seq"], event["at"]
-    for change in event["changes"]:
-        REPLAYS[change["kind"]](connection, change, seq=seq, at=at)
-    insert_event(connection, seq, at, sha256)
+    for change in event.changes:
+        REPLAYS[change["kind"]](connection, change, seq=event.seq, at=event.at)
+    insert_event(connection, event.seq, event.at, event.sha256)
 
 
 def insert_event(connection: apsw.Connection, seq: int, at: str, sha256: str) -> None:

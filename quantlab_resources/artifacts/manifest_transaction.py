@@ -15,7 +15,6 @@ from typing import Any
 import apsw
 
 from quantlab_core.artifacts.artifact import Artifact, ArtifactStatus, Writer
-from quantlab_core.artifacts.registry import find_artifact_type
 from quantlab_core.artifacts.timestamp_text import format_timestamp
 from quantlab_core.errors import ConflictError, HeadChangedError, InvalidInputError, SupersedeError
 from quantlab_core.experiments.experiment import ExperimentTransition
@@ -24,6 +23,7 @@ from quantlab_resources.artifacts.artifact_rows import record_artifact
 from quantlab_resources.artifacts.event_files import discard_event, write_event
 from quantlab_resources.artifacts.experiment_journal import JournalEntry
 from quantlab_resources.artifacts.head_changes import record_head_change
+from quantlab_resources.artifacts.interrupted_event import next_number
 from quantlab_resources.artifacts.manifest_changes import insert_event
 from quantlab_resources.artifacts.publication_rows import record_publication
 from quantlab_resources.artifacts.tombstones import record_revival, record_tombstone
@@ -61,13 +61,16 @@ class PublishOutcome:
 
 
 class ManifestTransaction:
-    """Collects changes under the manifest's write lock; `commit` makes them and their event file durable together."""
+    """Collects changes under the manifest's write lock; `commit` makes them and their event file durable together.
 
-    def __init__(self, connection: apsw.Connection, events: Path, now: datetime) -> None:
+    ``at_least`` is the lowest number that its event may have.
+    """
+
+    def __init__(self, connection: apsw.Connection, events: Path, now: datetime, *, at_least: int = 1) -> None:
         self._connection = connection
         self._events = events
         self._at = format_timestamp(now)
-        self._seq: int = connection.execute("SELECT coalesce(max(seq), 0) + 1 FROM events").get
+        self._seq = max(next_number(connection), at_least)
         self._changes: list[dict[str, Any]] = []
         self._ordinal = 0
 
@@ -150,6 +153,8 @@ class ManifestTransaction:
     def _refuse_a_second_content(self, artifact: Artifact, publication: Publication) -> None:
         """What was computed from an older view must not replace what another run has published meanwhile; and keys of
         append-only types take one content only."""
+        from quantlab_core.artifacts.registry import find_artifact_type  # Arrow is not for programs that only ask
+
         spec = find_artifact_type(artifact.artifact_type, artifact.schema_version)
         if spec is not None and spec.append_only:
             raise ConflictError(

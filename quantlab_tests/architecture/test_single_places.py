@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("quantlab_core", "quantlab_resources", "quantlab_assets", "quantlab_cli")
 
-MANIFEST_MODULE = "quantlab_resources/artifacts/manifest.py"
+MANIFEST_MODULE = "quantlab_resources/artifacts/manifest_file.py"
 PARQUET_MODULE = "quantlab_resources/artifacts/parquet_files.py"
 DUCKDB_WRITERS = {
     "quantlab_resources/projections/duckdb_file.py",
@@ -24,6 +24,7 @@ FILE_MODULES = {
     "local_artifact_files.py",  # the adapter of the port `ArtifactFiles`, with the steps it is made of:
     "durable_files.py",
     "manifest.py",  # manifest and events are local by design
+    "manifest_file.py",
     "event_files.py",
     "incoming_files.py",  # what a caller hands in
     "last_verification.py",  # a disposable note of what was found

@@ -102,8 +102,8 @@ def test_every_change_has_its_event_file(tmp_path: Path) -> None:
     second = store.publish(free_request([2])).artifact_id
     store.journal.append(to(PENDING))
     store.tombstone(second, reason="wrong")
-    assert event_numbers(store.paths.events) == [1, 2, 3, 4]
-    changes = [read_event(store.paths.events, seq)["changes"] for seq in (1, 2, 3, 4)]
+    assert sorted(event_numbers(store.paths.events)) == [1, 2, 3, 4]
+    changes = [read_event(store.paths.events, seq).changes for seq in (1, 2, 3, 4)]
     assert [[change["kind"] for change in event] for event in changes] == [
         ["artifact", "head", "publication"],
         ["artifact", "head", "publication"],
