@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import struct
-from collections.abc import Iterator
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -33,23 +32,13 @@ def content_hash(table: pa.Table, spec: ArtifactType) -> str:
 
 def hash_of_normal_form(table: pa.Table, spec: ArtifactType) -> str:
     """The content hash of a table that `to_normal_form` made for ``spec``."""
-    digest = hashlib.sha256()
-    for piece in _encoded(table, spec):
-        digest.update(piece)
-    return PREFIX + digest.hexdigest()
-
-
-def _encoded(table: pa.Table, spec: ArtifactType) -> Iterator[_Piece]:
-    yield _MAGIC
-    yield struct.pack("<QI", table.num_rows, table.num_columns)
+    digest = hashlib.sha256(_MAGIC + struct.pack("<QI", table.num_rows, table.num_columns))
     for field, column in zip(table.schema, table.columns, strict=True):
-        yield _heading(field.name, field.type)
-        yield from _encoded_values(column.chunks, field.type)
-    metadata = table.schema.metadata or {}
-    yield struct.pack("<I", len(spec.attributes))
-    for name in sorted(spec.attributes):
-        yield _text(name)
-        yield _text(metadata[name.encode()].decode())
+        digest.update(_heading(field.name, field.type))
+        for piece in _encoded_values(column.chunks, field.type):
+            digest.update(piece)
+    digest.update(_encoded_attributes(table.schema.metadata or {}, spec))
+    return PREFIX + digest.hexdigest()
 
 
 @lru_cache(maxsize=1024)
@@ -57,25 +46,18 @@ def _heading(name: str, type_: pa.DataType) -> bytes:
     return _text(name) + _text(logical_type_name(type_))
 
 
-def _encoded_values(chunks: list[pa.Array[Any]], type_: pa.DataType) -> Iterator[_Piece]:
+def _encoded_values(chunks: list[pa.Array[Any]], type_: pa.DataType) -> list[_Piece]:
     """Count, validity bits, then the values; pass by pass over the chunks, so that chunk borders leave no trace."""
     count = sum(len(chunk) for chunk in chunks)
-    yield struct.pack("<Q", count)
-    yield _validity_bits(chunks, count)
+    start: list[_Piece] = [struct.pack("<Q", count), _validity_bits(chunks, count)]
     if pa.types.is_list(type_):
-        for chunk in chunks:
-            yield _lengths(pc.list_value_length(chunk))
-        yield from _encoded_values([pc.list_flatten(chunk) for chunk in chunks], value_type(type_))
-    elif pa.types.is_string(type_) or pa.types.is_binary(type_):
+        lengths = [_lengths(pc.list_value_length(chunk)) for chunk in chunks]
+        return start + lengths + _encoded_values([pc.list_flatten(chunk) for chunk in chunks], value_type(type_))
+    if pa.types.is_string(type_) or pa.types.is_binary(type_):
         empty = b"" if pa.types.is_binary(type_) else ""
         texts = [_text_parts(chunk.fill_null(empty) if chunk.null_count else chunk) for chunk in chunks if len(chunk)]
-        for ends, _ in texts:
-            yield np.diff(ends).astype("<u4", copy=False).data
-        for ends, data in texts:
-            yield data[int(ends[0]) : int(ends[-1])]
-    else:
-        for chunk in chunks:
-            yield _fixed_width_bytes(chunk)
+        return start + [lengths for lengths, _ in texts] + [data for _, data in texts]
+    return start + [_fixed_width_bytes(chunk) for chunk in chunks]
 
 
 def _validity_bits(chunks: list[pa.Array[Any]], count: int) -> _Piece:
@@ -93,10 +75,12 @@ def _lengths(lengths: pa.Array[Any]) -> _Piece:
     return filled.to_numpy().astype("<u4", copy=False).data
 
 
-def _text_parts(chunk: pa.Array[Any]) -> tuple[npt.NDArray[np.int32], memoryview]:
-    """Where the texts of a chunk without nulls begin and end, and the bytes in which they do."""
+def _text_parts(chunk: pa.Array[Any]) -> tuple[_Piece, _Piece]:
+    """The lengths of the texts in a chunk without nulls, and the texts joined."""
     _, offsets, data = (memoryview(buffer or b"") for buffer in chunk.buffers())
-    return np.frombuffer(offsets, dtype=np.int32)[chunk.offset : chunk.offset + len(chunk) + 1], data
+    ends = np.frombuffer(offsets, dtype=np.int32)[chunk.offset : chunk.offset + len(chunk) + 1]
+    lengths = (ends[1:] - ends[:-1]).astype("<u4", copy=False)
+    return lengths.data, data[int(ends[0]) : int(ends[-1])]
 
 
 def _fixed_width_bytes(chunk: pa.Array[Any]) -> _Piece:
@@ -111,6 +95,11 @@ def _fixed_width_bytes(chunk: pa.Array[Any]) -> _Piece:
         chunk = chunk.fill_null(0)
     values = chunk.to_numpy()
     return np.ascontiguousarray(values, dtype=values.dtype.newbyteorder("<")).data
+
+
+def _encoded_attributes(metadata: Mapping[bytes, bytes], spec: ArtifactType) -> bytes:
+    named = (_text(name) + _text(metadata[name.encode()].decode()) for name in sorted(spec.attributes))
+    return struct.pack("<I", len(spec.attributes)) + b"".join(named)
 
 
 def _text(value: str) -> bytes:

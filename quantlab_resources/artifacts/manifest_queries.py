@@ -77,6 +77,8 @@ def get_many(connection: apsw.Connection, artifact_ids: Sequence[str]) -> list[A
 
 def unknown_ids(connection: apsw.Connection, artifact_ids: Sequence[str]) -> list[str]:
     """Those of the ids that no artifact has."""
+    if not artifact_ids:
+        return []
     rows = connection.execute(
         "SELECT value FROM json_each(?) WHERE value NOT IN (SELECT artifact_id FROM artifacts)",
         (json.dumps(list(artifact_ids)),),

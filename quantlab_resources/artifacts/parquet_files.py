@@ -37,7 +37,7 @@ def sha256_of(data: bytes) -> str:
 
 def to_parquet(table: pa.Table, spec: ArtifactType, logical_key: str) -> bytes:
     """The Parquet bytes of a table in normal form. Raises SchemaError for a table over `MAX_DECODED_BYTES`."""
-    if table.nbytes > MAX_DECODED_BYTES:
+    if table.get_total_buffer_size() > MAX_DECODED_BYTES < table.nbytes:  # buffers may hold more than the table
         raise SchemaError(
             f"{spec.label} {logical_key}: a table of {table.nbytes} bytes is over {MAX_DECODED_BYTES}; split it"
         )

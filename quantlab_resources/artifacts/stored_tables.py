@@ -36,11 +36,8 @@ class PreparedTable:
     table: pa.Table
     content_hash: str
     incoming_file_hash: str | None
-
-    @property
-    def artifact_id(self) -> str:
-        """The id that this content has under this key."""
-        return artifact_id(self.spec.name, self.spec.version, self.request.logical_key, self.content_hash)
+    artifact_id: str
+    """The id that this content has under this key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +60,9 @@ def prepare(request: PublishRequest) -> PreparedTable:
     check_provenance(request)
     artifact_stem(spec, request.logical_key, request.filename_hint, "0" * max(SUFFIX_LENGTHS))
     normal = to_normal_form(table, spec)
-    return PreparedTable(request, spec, normal, hash_of_normal_form(normal, spec), file_hash)
+    content_hash = hash_of_normal_form(normal, spec)
+    own_id = artifact_id(spec.name, spec.version, request.logical_key, content_hash)
+    return PreparedTable(request, spec, normal, content_hash, file_hash, own_id)
 
 
 def store_files(files: ArtifactFiles, prepared: PreparedTable, now: datetime) -> StoredFiles:
