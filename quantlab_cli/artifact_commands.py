@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -106,7 +106,7 @@ def list_artifacts(
     from quantlab_cli.open_lake import existing_lake
     from quantlab_core.artifacts.artifact import ArtifactFilter, ArtifactStatus
 
-    found = existing_lake(invocation).artifacts.list_artifacts(
+    found = existing_lake(invocation).catalogue.list_artifacts(
         ArtifactFilter(
             artifact_type=artifact_type,
             status=None if status is None else ArtifactStatus(status),
@@ -126,17 +126,24 @@ def list_artifacts(
 @format_option
 @click.pass_obj
 def get(invocation: Invocation, artifact_id: str, output_format: Format) -> None:
-    """Show one artifact."""
-    from quantlab_cli.json_shapes import artifact_json
+    """Show one artifact, its tags and who published it."""
+    from quantlab_cli.json_shapes import artifact_json, publication_json
     from quantlab_cli.open_lake import existing_lake
 
-    row = artifact_json(existing_lake(invocation).artifacts.get_artifact(artifact_id))
+    catalogue = existing_lake(invocation).catalogue
+    artifact = artifact_json(catalogue.get_artifact(artifact_id))
+    tags = catalogue.tags(artifact_id)
+    publications = [publication_json(publication) for publication in catalogue.publications(artifact_id)]
+    if output_format == "table":
+        # Members of a set come with it, but what it was made from is the set.
+        inputs = sum(edge.artifact_id == artifact_id for edge in catalogue.get_lineage(artifact_id).edges)
+        show_facts(artifact | {"tags": _tags_line(tags), "inputs": inputs, **_publications_facts(publications)})
+        return
+    row = artifact | {"tags": [{"name": name, "value": value} for name, value in tags], "publications": publications}
     if output_format == "json":
         show_json(row)
-    elif output_format == "csv":
-        show_csv([row], list(row))
     else:
-        show_facts(row)
+        show_csv([row], list(row))
 
 
 @artifacts.command("find")
@@ -150,7 +157,7 @@ def find(invocation: Invocation, artifact_type: str, logical_key: str, output_fo
     """List everything that was ever published under one key, newest first."""
     from quantlab_cli.open_lake import existing_lake
 
-    found = existing_lake(invocation).artifacts.find_by_logical_key(artifact_type, logical_key)
+    found = existing_lake(invocation).catalogue.find_by_logical_key(artifact_type, logical_key)
     _show(found, output_format, nothing=f"nothing was ever published as {artifact_type} under {logical_key}")
 
 
@@ -164,14 +171,14 @@ def lineage(invocation: Invocation, artifact_id: str, depth: int | None, output_
     from quantlab_cli.json_shapes import lineage_json
     from quantlab_cli.open_lake import existing_lake
 
-    store = existing_lake(invocation).artifacts
-    found = store.get_lineage(artifact_id, depth)
+    catalogue = existing_lake(invocation).catalogue
+    found = catalogue.get_lineage(artifact_id, depth)
     if output_format == "json":
         show_json(lineage_json(found))
     elif output_format == "csv":
         _show(found.inputs, output_format, nothing="")
     else:
-        console().print(_tree(store.get_artifact(artifact_id), found))
+        console().print(_tree(catalogue.get_artifact(artifact_id), found))
         if not found.inputs:
             click.echo("it was made from no other artifact")
 
@@ -185,8 +192,24 @@ def downstream(invocation: Invocation, artifact_id: str, depth: int | None, outp
     """List what was made from an artifact, nearest first."""
     from quantlab_cli.open_lake import existing_lake
 
-    found = existing_lake(invocation).artifacts.get_downstream(artifact_id, depth)
+    found = existing_lake(invocation).catalogue.get_downstream(artifact_id, depth)
     _show(found, output_format, nothing="nothing was made from it")
+
+
+def _tags_line(tags: Sequence[tuple[str, str]]) -> str | None:
+    return ", ".join(f"{name}={value}" for name, value in tags) or None
+
+
+def _publications_facts(publications: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    if not publications:
+        return {"published": "by the earlier store"}
+    latest = publications[-1]
+    writer, git = latest["writer"], latest["git"]
+    dirty = ", changed" if git["dirty"] else ""
+    return {
+        "published": f"{len(publications):,} times" if len(publications) > 1 else "once",
+        "latest": f"{latest['at']} by {writer['name']} {writer['version']} (commit {git['commit'][:12]}{dirty})",
+    }
 
 
 def _show(found: Iterable[Artifact], output_format: Format, *, nothing: str) -> None:

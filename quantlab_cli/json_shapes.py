@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from quantlab_core.artifacts.artifact import Artifact, ArtifactLineage, PublishResult
     from quantlab_core.experiments.experiment import Experiment, ExperimentExecution, ExperimentResults
     from quantlab_core.projections.projection_builder import ProjectionResult
+    from quantlab_resources.artifacts.publication_log import PublicationRecord
 
 Json = dict[str, Any]
 
@@ -42,6 +43,20 @@ def lineage_json(lineage: ArtifactLineage) -> Json:
         "artifactId": lineage.artifact_id,
         "inputs": [artifact_json(artifact) for artifact in lineage.inputs],
         "depth": lineage.depth,
+    }
+
+
+def publication_json(publication: PublicationRecord) -> Json:
+    """One publish of an artifact: who published it when, from what."""
+    writer = publication.writer
+    return {
+        "at": publication.at,
+        "deduped": publication.deduped,
+        **_given(runId=publication.run_id),
+        "writer": {"name": writer.name, "version": writer.version},
+        "git": {"commit": writer.git_commit, "dirty": writer.git_dirty},
+        "params": _plain(publication.params),
+        "inputArtifactIds": list(publication.input_artifact_ids),
     }
 
 

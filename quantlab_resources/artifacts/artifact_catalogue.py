@@ -68,6 +68,11 @@ class ArtifactCatalogue:
         with self.manifest.reading() as connection:
             return [self._located(a) for a in manifest_queries.adopted(connection, artifact_type, key_prefix)]
 
+    def tags(self, artifact_id: str) -> list[tuple[str, str]]:
+        """Names and values of the artifact's tags, sorted; a name may have several values."""
+        with self.manifest.reading() as connection:
+            return manifest_queries.tags(connection, artifact_id)
+
     def publications(self, artifact_id: str | None = None) -> list[PublicationRecord]:
         """Every publication in its order, deduplicated ones included; of one artifact, or of the whole lake."""
         with self.manifest.reading() as connection:

@@ -84,11 +84,16 @@ def test_an_unknown_id_is_one_line_and_status_1(small_lake: SmallLake, command: 
 
 def test_get_and_find_show_the_same_artifact(small_lake: SmallLake) -> None:
     (listed,) = small_lake.json("artifacts", "list", "--type", "token_calls_v1")
-    assert small_lake.json("artifacts", "get", listed["artifactId"]) == listed
+    shown = small_lake.json("artifacts", "get", listed["artifactId"])
+    assert shown == listed | {"tags": shown["tags"], "publications": shown["publications"]}
+    assert [publication["deduped"] for publication in shown["publications"]] == [False]
+    assert shown["publications"][0]["inputArtifactIds"]
     found = small_lake.json("artifacts", "find", "--type", "token_calls_v1", "--key", listed["logicalKey"])
     assert found == [listed]
     facts = small_lake.call("artifacts", "get", listed["artifactId"]).stdout
     assert listed["contentHash"] in facts
+    assert "published      once" in facts
+    assert f"inputs         {len(shown['publications'][0]['inputArtifactIds'])}" in facts
 
 
 def test_lineage_of_the_metrics_ends_at_both_raw_files(small_lake: SmallLake) -> None:
