@@ -20,8 +20,10 @@ from quantlab_core.artifacts.artifact import (
     PublishResult,
 )
 from quantlab_core.artifacts.artifact_files import ArtifactFiles
+from quantlab_core.artifacts.artifact_type import ArtifactType
+from quantlab_core.artifacts.type_of_table import has_columns_of
 from quantlab_core.clock import Clock
-from quantlab_core.errors import ArtifactMissingError, ArtifactNotFoundError, ConflictError
+from quantlab_core.errors import ArtifactMissingError, ArtifactNotFoundError, ConflictError, SchemaError
 from quantlab_core.experiments.experiment import ExperimentTransition
 from quantlab_resources.artifacts import manifest_queries
 from quantlab_resources.artifacts.artifact_catalogue import ArtifactCatalogue
@@ -126,7 +128,8 @@ class ParquetArtifactStore(ArtifactCatalogue):
     def read(self, artifact_id: str) -> pa.Table:
         """The artifact's table, after checking the stored bytes.
 
-        It has exactly its type's schema, with the type's attributes as schema metadata, rows in the type's order.
+        It has exactly its type's schema, with the type's attributes as schema metadata, rows in the type's order. One
+        of the earlier store with other columns than its type, or in another order of rows, comes as it is stored.
         Raises ArtifactNotFoundError, ArtifactDamagedError, ArtifactMissingError, StorageError.
         """
         with self.manifest.reading() as connection:
@@ -138,8 +141,7 @@ class ParquetArtifactStore(ArtifactCatalogue):
                 check_not_collected(connection, artifact)
             raise
         table = decode(data, origin=self.files.location(artifact.path_parquet))
-        spec = registered_type(artifact.artifact_type, artifact.schema_version)
-        return without_identity(table) if spec is None else with_schema_of(table, spec)
+        return _in_its_schema(table, registered_type(artifact.artifact_type, artifact.schema_version))
 
     @contextmanager
     def publishing(self) -> Iterator[None]:
@@ -180,6 +182,17 @@ class ParquetArtifactStore(ArtifactCatalogue):
             raise ArtifactNotFoundError(
                 f"artifact not found: input {unknown[0]!r} was never published; nothing was published"
             )
+
+
+def _in_its_schema(table: pa.Table, spec: ArtifactType | None) -> pa.Table:
+    if spec is None or (spec.is_lenient and not has_columns_of(table, spec)):
+        return without_identity(table)
+    try:
+        return with_schema_of(table, spec)
+    except SchemaError:
+        if spec.is_lenient:
+            return without_identity(table)
+        raise
 
 
 def _check_one_content_per_key(prepared: Sequence[PreparedTable]) -> None:

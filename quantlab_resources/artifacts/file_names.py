@@ -23,6 +23,7 @@ _TYPE_NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _PART_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 _HINT = re.compile(r"[A-Za-z0-9._:+=-]+")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_VERSION_FOLDER = re.compile(r"v[0-9]{1,7}")
 _MAX_VERSION = 1_000_000
 _LONGEST_EXTENSION = ".parquet"
 
@@ -79,3 +80,17 @@ def raw_file_name(sha256: str) -> str:
     if _SHA256.fullmatch(sha256) is None:
         raise InvalidInputError(f"{sha256[:80]!r} is no SHA-256 of a raw file")
     return f"{RAW_FILES}/{sha256}"
+
+
+def name_in_lake(stored: str) -> str | None:
+    """The name, relative to the artifacts root, that a stored path stands for; None where it can be none.
+
+    The earlier store wrote absolute paths, of a machine that may be gone: only ``<type>/v<N>/<name>`` at their end
+    counts. So no manifest can name a file outside the lake.
+    """
+    parts = stored.split("/")
+    if not stored or "\0" in stored or not {"", ".", ".."}.isdisjoint(parts[1:] if stored.startswith("/") else parts):
+        return None
+    if not stored.startswith("/"):
+        return stored
+    return "/".join(parts[-3:]) if len(parts) > 3 and _VERSION_FOLDER.fullmatch(parts[-2]) else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Mapping
 from pathlib import Path
 
 import pyarrow as pa
@@ -10,7 +11,7 @@ import pyarrow as pa
 from quantlab_core.artifacts.artifact import PublishRequest
 from quantlab_core.artifacts.artifact_type import ArtifactType
 from quantlab_core.artifacts.registry import artifact_type
-from quantlab_core.artifacts.table_normal_form import inferred_type
+from quantlab_core.artifacts.type_of_table import has_columns_of, type_of_table
 from quantlab_core.errors import InvalidInputError, SchemaError
 from quantlab_resources.artifacts.file_names import check_type_name
 from quantlab_resources.artifacts.incoming_files import read_incoming
@@ -31,14 +32,12 @@ def incoming_table(request: PublishRequest) -> tuple[pa.Table, ArtifactType, str
 
     Raises SchemaError, InvalidInputError (unreadable or too large), StorageError.
     """
-    spec = registered_type(request.artifact_type, request.schema_version)
+    registered = registered_type(request.artifact_type, request.schema_version)
     data, file_hash = request.data, None
     if isinstance(data, Path):
-        data, file_hash = _read(data, spec)
-    if spec is None:
-        spec = inferred_type(request.artifact_type, request.schema_version, data)
-        data = data.replace_schema_metadata(None)
-    return data, spec, file_hash
+        data, file_hash = _read(data, registered)
+    spec = type_of_table(request.artifact_type, request.schema_version, data)
+    return data if spec is registered else data.replace_schema_metadata(None), spec, file_hash
 
 
 def _read(path: Path, spec: ArtifactType | None) -> tuple[pa.Table, str]:
@@ -49,15 +48,26 @@ def _read(path: Path, spec: ArtifactType | None) -> tuple[pa.Table, str]:
 
 
 def _read_csv(path: Path, data: bytes, spec: ArtifactType | None) -> pa.Table:
+    """A lenient type's columns are its own only where all of them are there and hold what they should."""
+    types = {} if spec is None else {field.name: field.type for field in spec.schema}
+    if spec is None or not spec.is_lenient:
+        return _csv_table(path, data, types)
+    try:
+        table = _csv_table(path, data, types)
+    except InvalidInputError:
+        return _csv_table(path, data, {})
+    return table if has_columns_of(table, spec) else _csv_table(path, data, {})
+
+
+def _csv_table(path: Path, data: bytes, types: Mapping[str, pa.DataType]) -> pa.Table:
     import pyarrow.csv as csv  # only a publish from a CSV file pays for it
 
-    types = {} if spec is None else {field.name: field.type for field in spec.schema}
     try:
         return csv.read_csv(
             io.BytesIO(data),
             parse_options=csv.ParseOptions(newlines_in_values=True),
             convert_options=csv.ConvertOptions(
-                column_types=types, strings_can_be_null=True, quoted_strings_can_be_null=False
+                column_types=dict(types), strings_can_be_null=True, quoted_strings_can_be_null=False
             ),
         )
     except pa.ArrowException as error:

@@ -21,6 +21,7 @@ from quantlab_resources.artifacts.durable_files import (
     sync_directory,
     write_staged,
 )
+from quantlab_resources.artifacts.file_names import name_in_lake
 from quantlab_resources.folder_listing import files_below
 from quantlab_resources.lake_paths import LakePaths
 
@@ -112,8 +113,11 @@ class LocalArtifactFiles:
             path.unlink(missing_ok=True)
 
     def location(self, name: str) -> str:
-        """The absolute path of the file."""
-        return self._location_of(name)
+        """The absolute path of the file; a name that can be none here comes back as it is."""
+        try:
+            return self._location_of(name)
+        except ArtifactMissingError:
+            return name
 
     def local_path(self, name: str) -> Path:
         """The file itself."""
@@ -126,13 +130,13 @@ class LocalArtifactFiles:
         return Path(self._location_of(name))
 
     def _location_of(self, name: str) -> str:
-        """Where a name is. The earlier store wrote absolute paths: one that is gone (of another machine) is looked for
-        as ``<type>/v<N>/<name>`` under the root."""
-        if not name.startswith("/"):
-            return f"{self._root_text}/{name}" if name else self._root_text
-        if Path(name).exists():
-            return name
-        return str(self._root.joinpath(*Path(name).parts[-3:]))
+        """Where a name is, always below the root. Raises ArtifactMissingError for one that would lead elsewhere."""
+        if not name:
+            return self._root_text
+        known = name_in_lake(name)
+        if known is None:
+            raise ArtifactMissingError(f"{name[:200]!r} names no file of a lake; nothing was read")
+        return f"{self._root_text}/{known}"
 
 
 def _read_whole(path: str) -> bytes:

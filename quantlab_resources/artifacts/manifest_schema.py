@@ -194,8 +194,8 @@ def check_version(connection: apsw.Connection, path: str) -> None:
         )
     if version == EARLIER_STORE_VERSION:
         raise LakeNotFoundError(
-            f"lake not found: {path} belongs to the earlier store, which quantlab does not read yet; it stays as it is,"
-            " name another home"
+            f"lake not found: {path} belongs to the earlier store and stays as it is; take it over with"
+            " `quantlab lake adopt`, or name another home"
         )
     if version < LATEST_VERSION:
         raise LakeNotFoundError(f"lake not found: {path} is not complete; run `quantlab lake init`")

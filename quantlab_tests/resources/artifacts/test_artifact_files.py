@@ -149,9 +149,21 @@ def test_an_absolute_path_of_another_machine_is_found_under_the_root(tmp_path: P
     files = local_files(tmp_path)
     put(files, "a/v1/x", b"1")
     assert files.read("/gone/artifacts/a/v1/x") == b"1"
-    elsewhere = tmp_path / "elsewhere"
-    elsewhere.write_bytes(b"2")
-    assert files.read(str(elsewhere)) == b"2"
+    assert files.location("/gone/artifacts/a/v1/x") == str(tmp_path / "artifacts" / "a" / "v1" / "x")
+
+
+def test_no_name_leads_out_of_the_folder(tmp_path: Path) -> None:
+    files = local_files(tmp_path)
+    (tmp_path / "a" / "v1").mkdir(parents=True)
+    for place in (tmp_path / "x", tmp_path / "a" / "v1" / "x"):
+        place.write_bytes(b"not of the lake")
+        inside_out = ["../" + place.relative_to(tmp_path).as_posix(), f"a/../../{place.name}", f"{tmp_path}/../x"]
+        for name in (str(place), *inside_out, "/x", "//x", "a//x", "./x", "a\0b"):
+            with pytest.raises(ArtifactMissingError):
+                files.read(name)
+            with files.staged([b"1"]) as staged, pytest.raises(ArtifactMissingError):
+                files.put_if_absent(name if not name.startswith(str(tmp_path / "a")) else "../x", staged)
+    assert files.location("../x") == "../x"
 
 
 def test_links_in_the_folder_are_left_alone(tmp_path: Path) -> None:
