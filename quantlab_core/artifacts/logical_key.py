@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
-from quantlab_core.artifacts.artifact_type import ArtifactType
 from quantlab_core.errors import LogicalKeyError
+
+if TYPE_CHECKING:
+    from quantlab_core.artifacts.artifact_type import ArtifactType
 
 MAX_KEY_LENGTH = 1_000
 MAX_VALUE_LENGTH = 200

@@ -9,11 +9,14 @@ from __future__ import annotations
 import hashlib
 import re
 from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
 
 from quantlab_core.artifacts.artifact_files import RAW_FILES
-from quantlab_core.artifacts.artifact_type import ArtifactType
 from quantlab_core.artifacts.logical_key import MAX_KEY_LENGTH, file_hint, is_key_value, parse_key
 from quantlab_core.errors import InvalidInputError, LogicalKeyError, SchemaError
+
+if TYPE_CHECKING:
+    from quantlab_core.artifacts.artifact_type import ArtifactType
 
 MAX_NAME_BYTES = 255
 SUFFIX_LENGTHS = (8, 16, 32, 64)
