@@ -9,9 +9,11 @@ import dagster as dg
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from quantlab_assets.adopted_calls import DROP_ADOPTED, adopted_calls, adopted_chains, keeps_adopted_calls
 from quantlab_assets.artifact_asset import OWNER, Step, Upstream, artifact_asset
 from quantlab_assets.frozen_sets import alerts_of, current_set, current_set_draft
 from quantlab_assets.partitions import DAYS, EXPORTS, day_of, first_day
+from quantlab_core.alerts.adopted_calls import with_adopted
 from quantlab_core.alerts.alert_events import REPLY_WINDOW, events_of_day
 from quantlab_core.alerts.artifact_types import (
     ALERT_EVENTS,
@@ -26,11 +28,17 @@ from quantlab_core.alerts.export_tables import export_tables
 from quantlab_core.alerts.token_calls import token_calls as count_token_calls
 from quantlab_core.artifacts.artifact_types import ARTIFACT_SET, RAW_FILE
 from quantlab_core.artifacts.frozen_set import CURRENT
+from quantlab_core.artifacts.logical_key import parse_key
 from quantlab_core.artifacts.timestamp_text import parse_timestamp
 from quantlab_resources.alerts.alert_sources import read_messages
 from quantlab_resources.dagster_io.artifact_draft import ArtifactDraft
 
 GROUP = "alerts"
+DROPPING = {
+    DROP_ADOPTED: dg.Field(
+        bool, default_value=False, description="leave out calls of the earlier store that no export tells of"
+    )
+}
 
 
 telegram_exports = dg.AssetSpec(
@@ -73,9 +81,14 @@ def telegram_messages(step: Step) -> Iterator[ArtifactDraft]:
     code_version="1",
     inputs={"messages": Upstream("telegram_messages", dg.AllPartitionMapping())},
     partitions_def=DAYS,
+    config_schema=DROPPING,
+    checks=[keeps_adopted_calls(ALERT_EVENTS)],
 )
 def alert_events(step: Step) -> Iterator[ArtifactDraft]:
-    """Read from all exports: the messages of this UTC day, and bot replies up to one reply window past its end."""
+    """Read from all exports: the messages of this UTC day, and bot replies up to one reply window past its end.
+
+    Calls adopted from the earlier store that no export tells of are kept beside them.
+    """
     day = day_of(step.key)
     start = datetime.combine(day, time.min, UTC)
     end = start + timedelta(days=1) + REPLY_WINDOW
@@ -88,7 +101,15 @@ def alert_events(step: Step) -> Iterator[ArtifactDraft]:
             rows.append(within)
             inputs.append(artifact.artifact_id)
     events = events_of_day(_concat(TELEGRAM_MESSAGES.schema, rows), day)
-    for chain in sorted(_chains(events) | step.published_parts(ALERT_EVENTS, "chain", day=step.key)):
+    adopted = adopted_calls(step.lab.artifacts, step.key)
+    if not step.config[DROP_ADOPTED]:
+        events = with_adopted(events, adopted.events, adopted.alerts)
+        for artifact in adopted.artifacts:
+            step.note_read(artifact.artifact_id)
+            inputs.append(artifact.artifact_id)
+    # Keys of the earlier store that its rows left (an unknown chain, say) get an empty successor, here and in alerts.
+    earlier = step.published_parts(ALERT_EVENTS, "chain", day=step.key) | adopted_chains(adopted)
+    for chain in sorted(_chains(events) | earlier):
         of_chain = events.filter(pc.equal(events["chain"], chain))
         yield ArtifactDraft(ALERT_EVENTS, {"day": step.key, "chain": chain}, of_chain, inputs=inputs)
 
@@ -100,13 +121,15 @@ def alert_events(step: Step) -> Iterator[ArtifactDraft]:
     code_version="1",
     inputs={"events": Upstream("alert_events")},
     partitions_def=DAYS,
+    config_schema=DROPPING,
+    checks=[keeps_adopted_calls(ALERTS)],
 )
 def alerts(step: Step) -> Iterator[ArtifactDraft]:
     """Derived from the alert events of the same day, one artifact per chain."""
     for artifact in step["events"].with_key(day=step.key):
-        chain = artifact.logical_key.rpartition("chain=")[2]
         table = alerts_of_day(step["events"].read(artifact))
-        yield ArtifactDraft(ALERTS, {"day": step.key, "chain": chain}, table, inputs=[artifact.artifact_id])
+        key = parse_key(ALERT_EVENTS, artifact.logical_key)
+        yield ArtifactDraft(ALERTS, key, table, inputs=[artifact.artifact_id])
 
 
 @artifact_asset(

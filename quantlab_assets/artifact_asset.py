@@ -16,24 +16,23 @@ from typing import Any
 
 import dagster as dg
 
+from quantlab_assets.blocking_checks import BlockingCheck, Verdicts
+from quantlab_core.artifacts.any_version import key_parts_of
 from quantlab_core.artifacts.artifact import Artifact
 from quantlab_core.artifacts.artifact_type import ArtifactType, description_of
 from quantlab_core.artifacts.artifact_types import RAW_FILE
 from quantlab_core.artifacts.content_hash import content_hash
 from quantlab_core.artifacts.logical_key import key_template, parse_key
-from quantlab_core.errors import NotFoundError
+from quantlab_core.errors import ConflictError, NotFoundError
 from quantlab_core.experiments.experiment import ExperimentTransition
 from quantlab_resources.artifacts.raw_files import check_raw_file, raw_file_path
 from quantlab_resources.dagster_io.artifact_draft import ArtifactDraft, AssetDrafts, DraftGroup, StepDrafts
+from quantlab_resources.dagster_io.event_tags import CODE_VERSION_TAG, DATA_VERSION_TAG, input_tags
 from quantlab_resources.dagster_io.materialization_metadata import data_version_of, metadata_of, set_hash
 from quantlab_resources.dagster_io.upstream_artifacts import UpstreamArtifacts
 from quantlab_resources.lab import Lab
 
 OWNER = "team:quantlab"
-DATA_VERSION_TAG = "dagster/data_version"
-CODE_VERSION_TAG = "dagster/code_version"
-INPUT_DATA_VERSION_TAG = "dagster/input_data_version"
-INPUT_EVENT_POINTER_TAG = "dagster/input_event_pointer"
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +100,8 @@ class Step:
         """Values of one key part among the current artifacts of a partition, so that a key whose rows vanished gets an
         empty successor instead of staying behind."""
         prefix = "/".join(f"{name}={value}" for name, value in key.items())
-        heads = self.lab.artifacts.heads(spec.name, f"{prefix}/")
-        return {parse_key(spec, head.logical_key)[part] for head in heads}
+        parts = [key_parts_of(head) for head in self.lab.artifacts.heads(spec.name, f"{prefix}/")]
+        return {found[part] for found in parts if found is not None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,11 +127,13 @@ def artifact_asset(
     kinds: Sequence[str] = (),
     config_schema: Mapping[str, Any] | None = None,
     pool: str | None = None,
+    checks: Sequence[BlockingCheck] = (),
 ) -> Callable[[DraftFunction], dg.AssetsDefinition]:
     """Make a Dagster asset (one per spec, computed together) out of a function that yields drafts.
 
     ``specs`` are the artifact types that it produces, each owned by one asset. ``inputs`` are read through handles;
-    ``deps`` are upstream assets that are read otherwise (raw files).
+    ``deps`` are upstream assets that are read otherwise (raw files). ``checks`` judge each partition's drafts before
+    they are published; they belong to the first asset.
     """
     upstreams = dict(inputs or {})
 
@@ -145,13 +146,17 @@ def artifact_asset(
             lab.run_view(run_id)  # a run sees the lake as of its first step, also when that step reads nothing
             config = dict(context.op_execution_context.op_config or {}) if config_schema else {}
             keys: list[str | None] = [*sorted(context.partition_keys)] if partitions_def is not None else [None]
+            verdicts = Verdicts(next(iter(assets)), checks)
             with ExitStack() as resources:
 
                 def group_of(key: str | None) -> DraftGroup:
                     lab.read_ledger.forget(run_id, step_key)  # another partition's reads are not inputs of this one
-                    return _draft_group(function(Step(lab, key, context, handles, config, resources)), key)
+                    step = Step(lab, key, context, handles, config, resources)
+                    group = _draft_group(function(step), key)
+                    verdicts.judge(step, group.drafts)
+                    return group
 
-                yield from _outputs(context, assets, keys, group_of, code_version, resources)
+                yield from _outputs(context, assets, keys, group_of, code_version, resources, verdicts)
             lab.read_ledger.forget(run_id, step_key)
 
         compute.__name__ = name
@@ -178,6 +183,7 @@ def artifact_asset(
                 required_resource_keys={"lab"},
                 config_schema=dict(config_schema) if config_schema else None,
                 pool=pool,
+                check_specs=[check.spec(next(iter(assets))) for check in checks],
             )(compute)
 
     return decorate
@@ -190,22 +196,37 @@ def _outputs(
     group_of: Callable[[str | None], DraftGroup],
     code_version: str,
     resources: ExitStack,
+    verdicts: Verdicts,
 ) -> Iterator[Any]:
-    """Hand the groups to the IO manager, with exact data versions.
+    """Hand the groups to the IO manager, with exact data versions, if their checks let them pass.
 
     For one partition the version goes with the output. A run over many partitions would give all of them one version,
     so each partition gets a materialization event of its own after Dagster's, with its version and its artifacts.
     """
     if len(keys) == 1:
         group = group_of(keys[0])
+        yield from verdicts.results()
+        verdicts.require_passed()
         step = StepDrafts([group], resources)
         for asset in assets:
             yield _output_with_version(AssetDrafts(asset, step), _planned_version(group, asset))
         return
     provenance = {CODE_VERSION_TAG: code_version, **_input_tags(context)}
-    step = StepDrafts((group_of(key) for key in keys), resources)
+
+    def passed_groups() -> Iterator[DraftGroup]:
+        for key in keys:
+            group = group_of(key)
+            try:
+                verdicts.require_passed()
+            except ConflictError:
+                verdicts.report_failures(context.instance)
+                raise
+            yield group
+
+    step = StepDrafts(passed_groups(), resources)
     for asset in assets:
         yield dg.Output(AssetDrafts(asset, step), output_name=asset)
+    yield from verdicts.results()
     for asset in assets:
         for published in step.published(asset):
             context.log_event(
@@ -219,22 +240,9 @@ def _outputs(
 
 
 def _input_tags(context: dg.AssetExecutionContext) -> dict[str, str]:
-    """What Dagster notes of the inputs with events of its own, and its badge needs: each upstream asset's last event.
-
-    For a partitioned upstream Dagster looks for changed versions after that event, so the pointer is exact for every
-    partition. Without these tags each partition would be called out of sync.
-    """
+    """What Dagster notes of the inputs with events of its own."""
     assets_def = context.assets_def
-    upstream_keys = {key for own in assets_def.keys for key in assets_def.asset_deps[own]}
-    tags = {}
-    for key in sorted(upstream_keys):
-        for record in context.instance.fetch_materializations(key, limit=1).records:
-            materialization = record.asset_materialization
-            version = (materialization.tags or {}).get(DATA_VERSION_TAG) if materialization else None
-            if version is not None:
-                tags[f"{INPUT_DATA_VERSION_TAG}/{key.to_user_string()}"] = version
-                tags[f"{INPUT_EVENT_POINTER_TAG}/{key.to_user_string()}"] = str(record.storage_id)
-    return tags
+    return input_tags(context.instance, {key for own in assets_def.keys for key in assets_def.asset_deps[own]})
 
 
 def _output_with_version(drafts: AssetDrafts, version: str) -> dg.Output[AssetDrafts]:

@@ -11,6 +11,7 @@ from quantlab_assets.artifact_asset import Drafts, Step, Upstream, artifact_asse
 from quantlab_assets.experiment_previews import curves_preview, metrics_preview
 from quantlab_assets.frozen_sets import SeriesByToken, alerts_of
 from quantlab_assets.partitions import EXPERIMENTS
+from quantlab_core.artifacts.any_version import read_newest
 from quantlab_core.artifacts.artifact import Artifact
 from quantlab_core.artifacts.artifact_identity import artifact_id
 from quantlab_core.artifacts.artifact_type import ArtifactType
@@ -165,7 +166,7 @@ def _simulate(lab: Lab, definition: ExperimentDefinition) -> ExperimentTables:
     candle_members = set_members(lab.artifacts, lab.artifacts.get_artifact(definition.candle_set_id))
 
     def read(member: Artifact) -> pa.Table:
-        return lab.artifacts.read(member.artifact_id)
+        return read_newest(lab.artifacts, member)
 
     return run_experiment(
         experiment_id=definition.experiment_id,

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import pyarrow as pa
 
 from quantlab_core.alerts.artifact_types import ALERTS
+from quantlab_core.artifacts.any_version import key_parts_of
 from quantlab_core.artifacts.artifact import Artifact
 from quantlab_core.artifacts.artifact_types import ARTIFACT_SET
 from quantlab_core.artifacts.frozen_set import CURRENT, frozen_set_table
@@ -20,6 +21,7 @@ from quantlab_resources.dagster_io.artifact_draft import ArtifactDraft
 from quantlab_resources.dagster_io.upstream_artifacts import UpstreamArtifacts
 
 ReadTable = Callable[[Artifact], pa.Table]
+"""Gives a member's table in the newest version of its type."""
 
 ALERT_MEMBERS = frozenset({ALERTS.name})
 CANDLE_MEMBERS = frozenset({OHLCV_SLICE.name, TOKEN_CANDLES.name})
@@ -45,13 +47,15 @@ def current_set(upstream: UpstreamArtifacts) -> Artifact:
 
 
 def alerts_of(read: ReadTable, members: Sequence[Artifact]) -> pa.Table:
-    """The rows of all alerts artifacts among ``members``, in the schema of alerts_v1.
+    """The rows of all alerts artifacts among ``members``, in the newest schema of alerts_v1.
 
     Raises InvalidInputError for a member that holds no alerts.
     """
     require_members(members, ALERT_MEMBERS)
     schema = ALERTS.schema.remove_metadata()
-    return pa.concat_tables([schema.empty_table(), *(read(member).cast(schema) for member in members)])
+    return pa.concat_tables(
+        [schema.empty_table(), *(read(member).select(schema.names).cast(schema) for member in members)]
+    )
 
 
 class SeriesByToken(Mapping[Token, pa.Table]):
@@ -85,10 +89,15 @@ class SeriesByToken(Mapping[Token, pa.Table]):
 
 
 def require_members(members: Sequence[Artifact], types: frozenset[str]) -> None:
-    """Raise InvalidInputError when a member is of a type that the set cannot hold."""
+    """Raise InvalidInputError when a member is of a type or version that the set cannot hold, or has no key of it."""
     for member in members:
         if member.artifact_type not in types:
             raise InvalidInputError(
                 f"{member.artifact_id} is a {member.artifact_type}; "
                 f"expected {' or '.join(sorted(types))}, or a frozen set of them"
+            )
+        if key_parts_of(member) is None:
+            raise InvalidInputError(
+                f"{member.artifact_id}: {member.logical_key!r} is no key of {member.artifact_type} version "
+                f"{member.schema_version}, so nobody knows what it is of; leave it out"
             )

@@ -9,6 +9,7 @@ import dagster as dg
 from quantlab_assets.artifact_asset import OWNER, Step, Upstream, artifact_asset
 from quantlab_assets.frozen_sets import current_set_draft
 from quantlab_assets.partitions import CANDLE_FILES, DAYS, TOKENS, day_of
+from quantlab_core.artifacts.artifact import Artifact
 from quantlab_core.artifacts.artifact_types import ARTIFACT_SET, RAW_FILE
 from quantlab_core.artifacts.logical_key import format_key, parse_key
 from quantlab_core.artifacts.timestamp_text import parse_timestamp
@@ -16,10 +17,11 @@ from quantlab_core.candles.artifact_types import CANDLES_QUARANTINE, IMPORTED_CA
 from quantlab_core.candles.candle_source import CandleRequest
 from quantlab_core.candles.slices import cohort_window, slice_key_parts, slice_table
 from quantlab_core.candles.token_series import merge_slices
-from quantlab_core.token import Token
+from quantlab_core.token import SOLANA, Token
 from quantlab_resources.candles.candle_file import read_candle_file
 from quantlab_resources.candles.declaration_config import declaration_from_config
 from quantlab_resources.dagster_io.artifact_draft import ArtifactDraft
+from quantlab_resources.dagster_io.upstream_artifacts import UpstreamArtifacts
 
 GROUP = "ohlcv"
 RESOLUTION = "1m"
@@ -112,7 +114,7 @@ def token_candles(step: Step) -> Iterator[ArtifactDraft]:
     upstream = step["slices"]
     by_resolution: dict[str, list[str]] = {}
     slices = {}
-    for artifact in upstream.with_key(token=token.address):
+    for artifact in _slices_of(upstream, token):
         parts = parse_key(OHLCV_SLICE, artifact.logical_key)
         if Token.from_key_parts(parts) == token:
             by_resolution.setdefault(parts["res"], []).append(artifact.artifact_id)
@@ -133,6 +135,14 @@ def token_candles(step: Step) -> Iterator[ArtifactDraft]:
 def candle_set(step: Step) -> Iterator[ArtifactDraft]:
     """Freezes the current series of all tokens."""
     yield current_set_draft("candles", step["series"], step["series"].all())
+
+
+def _slices_of(upstream: UpstreamArtifacts, token: Token) -> list[Artifact]:
+    """Slices whose key begins with the token; the earlier store's keys have EVM addresses with their capitals."""
+    if token.chain == SOLANA:
+        return upstream.with_key(token=token.address)
+    beginning = f"token={token.address}/"
+    return [head for head in upstream.beginning_with("token=0") if head.logical_key.lower().startswith(beginning)]
 
 
 OHLCV_ASSETS = (candle_files, imported_candles, ohlcv_slices, token_candles, candle_set)

@@ -6,6 +6,7 @@ Dynamic keys come from user input, so each passes `checked_key` before Dagster s
 from __future__ import annotations
 
 import os
+from bisect import bisect
 from collections.abc import Iterable
 from datetime import date, datetime
 from typing import NewType
@@ -78,11 +79,20 @@ def index_ranges(indices: Iterable[int], *, bridged_gap: int = BRIDGED_GAP) -> l
     return ranges
 
 
-def day_ranges(days: Iterable[date], *, bridge_days: int = BRIDGED_GAP) -> list[DayRange]:
-    """Few contiguous ranges (first day, last day) that cover ``days``, as `index_ranges`."""
+def day_ranges(days: Iterable[date], *, bridge_days: int = BRIDGED_GAP, never: Iterable[date] = ()) -> list[DayRange]:
+    """Few contiguous ranges (first day, last day) that cover ``days``, as `index_ranges`.
+
+    A day of ``never`` that is none of ``days`` is not taken along.
+    """
+    wanted = {day.toordinal() for day in days}
+    barred = sorted({day.toordinal() for day in never} - wanted)
+    between_barred: dict[int, list[int]] = {}
+    for day in wanted:
+        between_barred.setdefault(bisect(barred, day), []).append(day)
     return [
         DayRange((date.fromordinal(first).isoformat(), date.fromordinal(last).isoformat()))
-        for first, last in index_ranges((day.toordinal() for day in days), bridged_gap=bridge_days)
+        for _, together in sorted(between_barred.items())
+        for first, last in index_ranges(together, bridged_gap=bridge_days)
     ]
 
 

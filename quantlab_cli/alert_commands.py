@@ -38,8 +38,11 @@ def alerts() -> None:
     help="Bring only this UTC day's alerts up to date, not all days.",
 )
 @click.option("--chain", metavar="CHAIN", help="Show only the alerts of this chain; all are stored.")
+@click.option("--drop-adopted", is_flag=True, help="On these days, leave out adopted calls that no export tells of.")
 @click.pass_obj
-def ingest(invocation: Invocation, files: tuple[Path, ...], day: datetime | None, chain: str | None) -> None:
+def ingest(
+    invocation: Invocation, files: tuple[Path, ...], day: datetime | None, chain: str | None, drop_adopted: bool
+) -> None:
     """Read Telegram exports (Telegram Desktop's result.json) and bring alerts and all that rests on them up to date."""
     from quantlab_assets.workflows.ingest_alerts import ingest_telegram_exports
     from quantlab_assets.workflows.refresh_research import refresh_research
@@ -47,12 +50,14 @@ def ingest(invocation: Invocation, files: tuple[Path, ...], day: datetime | None
 
     with running_on_new_or_existing(invocation) as runs:
         only_day = None if day is None else day.date()
-        intake = ingest_telegram_exports(runs, files, only_day=only_day)
+        intake = ingest_telegram_exports(runs, files, only_day=only_day, drop_adopted=drop_adopted)
         refuse_if_nothing_came_in(intake)
         days = {day for report in intake.accepted for day in report.days}
         refresh_research(runs, days)
         for report in intake.accepted:
             click.echo(f"{shown(report.path)}: {messages_line(report)}")
+            if report.dropped_calls:
+                click.echo(f"dropped as asked for: {report.dropped_calls:,} adopted calls that no export tells of")
         _show_alerts_by_day(runs.lab, sorted(day.isoformat() for day in days), chain)
         click.echo(f"{runs.counts.new:,} new artifacts; {runs.counts.published - runs.counts.new:,} were there already")
         name_refused(intake)
@@ -74,13 +79,13 @@ def _counts(counts: dict[str, int]) -> str:
 def _show_alerts_by_day(lab: Lab, days: list[str], chain: str | None) -> None:
     from quantlab_cli.tables import show_rows
     from quantlab_core.alerts.artifact_types import ALERTS
-    from quantlab_core.artifacts.logical_key import parse_key
+    from quantlab_core.artifacts.any_version import key_parts_of
 
     rows = []
     for day in days:
         for head in lab.artifacts.heads(ALERTS.name, f"day={day}/"):
-            parts = parse_key(ALERTS, head.logical_key)
-            if head.row_count and chain in (None, parts["chain"]):
+            parts = key_parts_of(head)
+            if parts is not None and head.row_count and chain in (None, parts["chain"]):
                 rows.append(
                     {"day": day, "chain": parts["chain"], "alerts": head.row_count, "artifactId": head.artifact_id}
                 )

@@ -57,5 +57,11 @@ class Token:
 
     @classmethod
     def from_key_parts(cls, parts: dict[str, str]) -> Token:
-        """The token named by the parts of a slice's or series' logical key."""
-        return cls(parts.get("chain", SOLANA), parts["token"])
+        """The token named by the parts of a slice's or series' logical key.
+
+        Keys of the earlier store name no chain, or ``evm``, for EVM addresses, and keep their capitals.
+        """
+        address, chain = parts["token"], parts.get("chain")
+        if address[:2] in {"0x", "0X"}:
+            return cls(EVM_UNKNOWN if chain in {None, "evm"} else str(chain), address.lower())
+        return cls(chain or SOLANA, address)

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import dagster as dg
 
-from quantlab_assets.artifact_asset import DATA_VERSION_TAG
 from quantlab_assets.partitions import CANDLE_FILES, EXPORTS, add_partitions, file_key
 from quantlab_assets.workflows.lake_runs import LakeRuns
 from quantlab_core.artifacts.artifact import Artifact, Writer
@@ -16,6 +15,7 @@ from quantlab_core.artifacts.artifact_types import RAW_FILE
 from quantlab_core.artifacts.logical_key import parse_key
 from quantlab_core.artifacts.registry import owning_asset
 from quantlab_resources.artifacts.raw_files import archive_raw_file
+from quantlab_resources.dagster_io.event_tags import DATA_VERSION_TAG
 from quantlab_resources.progress import PublishedUnit, report_progress
 from quantlab_resources.version import QUANTLAB_VERSION
 

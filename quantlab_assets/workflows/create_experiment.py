@@ -9,14 +9,15 @@ from datetime import date
 from typing import Any
 
 from quantlab_assets.frozen_sets import ALERT_MEMBERS, CANDLE_MEMBERS, require_members
-from quantlab_assets.partitions import EXPERIMENTS, add_partitions, checked_key, day_of
+from quantlab_assets.partitions import EXPERIMENTS, add_partitions, checked_key
 from quantlab_assets.workflows.lake_runs import LakeRuns
 from quantlab_core.alerts.artifact_types import ALERTS
+from quantlab_core.artifacts.any_version import key_parts_of
 from quantlab_core.artifacts.artifact import Artifact, ArtifactStatus, PublishRequest, Writer
 from quantlab_core.artifacts.artifact_types import ARTIFACT_SET
 from quantlab_core.artifacts.frozen_set import CURRENT, frozen_set_table, set_members
-from quantlab_core.artifacts.logical_key import parse_key
 from quantlab_core.artifacts.timestamp_text import format_timestamp
+from quantlab_core.candles.artifact_types import OHLCV_SLICE, TOKEN_CANDLES
 from quantlab_core.candles.slices import HOURS_AFTER
 from quantlab_core.errors import InvalidInputError, StrategyError
 from quantlab_core.experiments.checked_config import check_config
@@ -130,7 +131,7 @@ def _alert_members(lab: Lab, request: ExperimentRequest) -> list[Artifact]:
     chosen = [
         head
         for head in lab.artifacts.heads(ALERTS.name)
-        if first <= day_of(parse_key(ALERTS, head.logical_key)["day"]) <= last and head.row_count
+        if head.row_count and first.isoformat() <= (key_parts_of(head) or {}).get("day", "") <= last.isoformat()
     ]
     if not chosen:
         raise InvalidInputError(
@@ -141,8 +142,8 @@ def _alert_members(lab: Lab, request: ExperimentRequest) -> list[Artifact]:
 
 
 def _chosen(lab: Lab, of: str, given: Sequence[Artifact], member_types: frozenset[str]) -> Artifact | list[Artifact]:
-    """The set that stands for what was given, or the members of one to be frozen; nothing given is the current set."""
-    given = given or [_current_set(lab, of)]
+    """The set that stands for what was given, or the members of one to be frozen; nothing given is what is current."""
+    given = given or _current(lab, of)
     members = []
     for artifact in given:
         is_set = artifact.artifact_type == ARTIFACT_SET.name
@@ -174,12 +175,16 @@ def _frozen(lab: Lab, of: str, chosen: Artifact | list[Artifact]) -> Artifact:
     ).artifact
 
 
-def _current_set(lab: Lab, of: str) -> Artifact:
-    found = lab.artifacts.heads(ARTIFACT_SET.name, f"of={of}/selection={CURRENT}")
+def _current(lab: Lab, of: str) -> list[Artifact]:
+    """The current set; in a lake whose sets were never frozen, as one that was adopted, the current artifacts."""
+    store = lab.artifacts
+    found = store.heads(ARTIFACT_SET.name, f"of={of}/selection={CURRENT}")
+    for artifact_type in (ALERTS.name,) if of == "alerts" else (TOKEN_CANDLES.name, OHLCV_SLICE.name):
+        found = found or [head for head in store.heads(artifact_type) if head.row_count and key_parts_of(head)]
     if not found:
         command = "alerts ingest" if of == "alerts" else "ohlcv import"
         raise InvalidInputError(f"the lake has no {of} yet; `quantlab {command} FILE` brings some")
-    return found[0]
+    return found
 
 
 def _selection_name(members: Sequence[Artifact]) -> str:

@@ -78,15 +78,26 @@ class LakeRuns:
                 " QUANTLAB_FIRST_DAY=YYYY-MM-DD moves the first one"
             )
 
-    def materialize_days(self, title: str, assets: Sequence[str], days: Iterable[date]) -> None:
-        """One run per contiguous range of days; small gaps are bridged. Raises InvalidInputError for unknown days."""
+    def materialize_days(
+        self,
+        title: str,
+        assets: Sequence[str],
+        days: Iterable[date],
+        *,
+        never: Iterable[date] = (),
+        config: Mapping[str, Any] | None = None,
+    ) -> None:
+        """One run per contiguous range of days; small gaps are bridged, but not over days of ``never``.
+
+        Raises InvalidInputError for unknown days.
+        """
         wanted = sorted(set(days))
         self.require_known(wanted)
-        ranges = day_ranges(wanted)
+        ranges = day_ranges(wanted, never=never)
         total = sum((date.fromisoformat(end) - date.fromisoformat(start)).days + 1 for start, end in ranges)
         with self.watched(title, total * len(assets)):
             for start, end in ranges:
-                self._run_range(assets, start, end)
+                self._run_range(assets, start, end, config)
 
     def materialize_keys(
         self, title: str, assets: Sequence[str], partitions: dg.DynamicPartitionsDefinition, keys: Iterable[str]
@@ -101,11 +112,11 @@ class LakeRuns:
             for first, last in ranges:
                 self._run_range(assets, known[first], known[last])
 
-    def _run_range(self, assets: Sequence[str], first: str, last: str) -> None:
+    def _run_range(self, assets: Sequence[str], first: str, last: str, config: Mapping[str, Any] | None = None) -> None:
         if first == last:
-            self._run(assets, partition_key=first)
+            self._run(assets, partition_key=first, config=config)
         else:
-            self._run(assets, tags={RANGE_START_TAG: first, RANGE_END_TAG: last})
+            self._run(assets, tags={RANGE_START_TAG: first, RANGE_END_TAG: last}, config=config)
 
     def _run(
         self,

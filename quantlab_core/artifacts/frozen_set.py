@@ -9,7 +9,7 @@ import pyarrow as pa
 from quantlab_core.artifacts.artifact import Artifact
 from quantlab_core.artifacts.artifact_store import ArtifactStore
 from quantlab_core.artifacts.artifact_types import ARTIFACT_SET
-from quantlab_core.artifacts.timestamp_text import parse_timestamp
+from quantlab_core.artifacts.timestamp_text import find_timestamp
 from quantlab_core.errors import ArtifactNotFoundError, InvalidInputError
 
 CURRENT = "current"
@@ -26,8 +26,8 @@ def frozen_set_table(members: Sequence[Artifact]) -> pa.Table:
             "schema_version": member.schema_version,
             "content_hash": member.content_hash,
             "row_count": member.row_count,
-            "min_ts": parse_timestamp(member.min_ts) if member.min_ts else None,
-            "max_ts": parse_timestamp(member.max_ts) if member.max_ts else None,
+            "min_ts": find_timestamp(member.min_ts),
+            "max_ts": find_timestamp(member.max_ts),
         }
         for member in sorted(members, key=lambda member: (member.artifact_type, member.logical_key, member.artifact_id))
     ]

@@ -40,6 +40,14 @@ def parse_timestamp(text: str) -> datetime:
     return _in_utc(instant)
 
 
+def find_timestamp(text: str | None) -> datetime | None:
+    """The instant that ``text`` names, in UTC; None where no instant can be read, as in rows of earlier stores."""
+    try:
+        return None if text is None else parse_timestamp(text)
+    except InvalidInputError:
+        return None
+
+
 def parse_day_or_timestamp(text: str) -> tuple[datetime, datetime]:
     """What a user's limit of time covers, as [start, end): a date its whole UTC day, a time with a zone nothing more.
 

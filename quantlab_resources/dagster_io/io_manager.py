@@ -11,7 +11,8 @@ from typing import Any
 import dagster as dg
 from pydantic import Field
 
-from quantlab_core.artifacts.artifact import PublishRequest, Writer
+from quantlab_core.artifacts.any_version import key_parts_of
+from quantlab_core.artifacts.artifact import Artifact, PublishRequest, Writer
 from quantlab_core.artifacts.artifact_type import ArtifactType
 from quantlab_core.artifacts.registry import ARTIFACT_TYPES
 from quantlab_core.errors import ConflictError, SchemaError
@@ -61,10 +62,25 @@ class LakeIOManager(dg.ConfigurableIOManager):
         def record(artifact_id: str) -> None:
             lab.read_ledger.record(run_id, step_key, artifact_id)
 
+        named: set[str] = set()
+
+        def heads(prefix: str) -> list[Artifact]:
+            usable: list[Artifact] = []
+            for head in run_view.heads(spec, prefix):
+                if key_parts_of(head) is not None:
+                    usable.append(head)
+                elif head.artifact_id not in named:
+                    named.add(head.artifact_id)
+                    context.log.warning(
+                        f"left out {head.artifact_id}: {head.logical_key!r} is no key of {head.artifact_type} "
+                        f"version {head.schema_version}"
+                    )
+            return usable
+
         upstream = UpstreamArtifacts(
             spec,
             lab.artifacts,
-            lambda prefix: run_view.heads(spec, prefix),
+            heads,
             record,
             key_prefix=_owner_prefix(spec, context),
         )

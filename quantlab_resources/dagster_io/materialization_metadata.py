@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 import dagster as dg
 
-from quantlab_core.artifacts.artifact import PublishResult
+from quantlab_core.artifacts.artifact import Artifact, PublishResult
 from quantlab_resources.dagster_io.artifact_draft import PublishedPartition
 
 MAX_TABLE_ROWS = 50
@@ -16,48 +16,79 @@ MAX_TABLE_ROWS = 50
 def metadata_of(published: Sequence[PublishedPartition]) -> dict[str, dg.MetadataValue]:
     """Counts, ids and a table of the artifacts (at most 50 rows: longer tables make the UI slow), and one preview."""
     results = [result for partition in published for result in partition.results]
-    metadata: dict[str, dg.MetadataValue] = {
-        "dagster/row_count": dg.MetadataValue.int(sum(result.artifact.row_count for result in results)),
-        "artifacts": dg.MetadataValue.int(len(results)),
-        "new_artifacts": dg.MetadataValue.int(sum(not result.deduped for result in results)),
-    }
-    if len(results) == 1:
-        artifact = results[0].artifact
-        metadata["artifact_id"] = dg.MetadataValue.text(artifact.artifact_id)
-        metadata["content_hash"] = dg.MetadataValue.text(artifact.content_hash)
-        metadata["parquet"] = dg.MetadataValue.path(artifact.path_parquet)
-    elif results:
-        metadata["set_hash"] = dg.MetadataValue.text(set_hash(_identities(results)))
-        metadata["artifact_table"] = dg.MetadataValue.table(
-            [
-                dg.TableRecord(
-                    {
-                        "logical_key": result.artifact.logical_key,
-                        "rows": result.artifact.row_count,
-                        "artifact_id": result.artifact.artifact_id,
-                        "new": not result.deduped,
-                    }
-                )
-                for result in results[:MAX_TABLE_ROWS]
-            ]
-        )
+    metadata = described(
+        [result.artifact for result in results[:MAX_TABLE_ROWS]],
+        artifact_count=len(results),
+        row_count=sum(result.artifact.row_count for result in results),
+        version=set_hash(_identities(results)),
+        is_new=[not result.deduped for result in results[:MAX_TABLE_ROWS]],
+    )
+    metadata["new_artifacts"] = dg.MetadataValue.int(sum(not result.deduped for result in results))
     if len(published) == 1:
         metadata.update(published[0].preview)
     return metadata
 
 
-def set_hash(identities: Iterable[tuple[str, str, str]]) -> str:
-    """Version of a set of artifacts: ``set:`` + SHA-256 over its sorted (type, logical key, content hash) lines.
+def described(
+    sample: Sequence[Artifact], *, artifact_count: int, row_count: int, version: str, is_new: Sequence[bool] = ()
+) -> dict[str, dg.MetadataValue]:
+    """What is said of ``artifact_count`` artifacts, of which ``sample`` are the first."""
+    metadata: dict[str, dg.MetadataValue] = {
+        "dagster/row_count": dg.MetadataValue.int(row_count),
+        "artifacts": dg.MetadataValue.int(artifact_count),
+    }
+    if artifact_count == 1:
+        (artifact,) = sample
+        metadata["artifact_id"] = dg.MetadataValue.text(artifact.artifact_id)
+        metadata["content_hash"] = dg.MetadataValue.text(artifact.content_hash)
+        metadata["parquet"] = dg.MetadataValue.path(artifact.path_parquet)
+    elif artifact_count:
+        metadata["set_hash"] = dg.MetadataValue.text(version)
+        metadata["artifact_table"] = dg.MetadataValue.table(
+            [
+                dg.TableRecord(
+                    {
+                        "logical_key": artifact.logical_key,
+                        "rows": artifact.row_count,
+                        "artifact_id": artifact.artifact_id,
+                        **({"new": is_new[number]} if is_new else {}),
+                    }
+                )
+                for number, artifact in enumerate(sample[:MAX_TABLE_ROWS])
+            ]
+        )
+    return metadata
 
-    One artifact's version is its content hash, so that Dagster shows the same text as the manifest.
+
+class SetHash:
+    """Version of a set of artifacts: ``set:`` + SHA-256 over its (type, logical key, content hash) lines in order.
+
+    Lines come sorted, one at a time, so that a set of any size takes no memory. One artifact's version is its content
+    hash, so that Dagster shows the same text as the manifest.
     """
-    ordered = sorted(identities)
-    if len(ordered) == 1:
-        return ordered[0][2]
-    digest = hashlib.sha256()
-    for identity in ordered:
-        digest.update("\t".join(identity).encode() + b"\n")
-    return f"set:{digest.hexdigest()}"
+
+    def __init__(self) -> None:
+        self._digest = hashlib.sha256()
+        self._count = 0
+        self._only = ""
+
+    def add(self, identity: tuple[str, str, str]) -> None:
+        """Take in the next line."""
+        self._digest.update("\t".join(identity).encode() + b"\n")
+        self._count += 1
+        self._only = identity[2]
+
+    def value(self) -> str:
+        """The version of what was taken in so far."""
+        return self._only if self._count == 1 else f"set:{self._digest.hexdigest()}"
+
+
+def set_hash(identities: Iterable[tuple[str, str, str]]) -> str:
+    """The `SetHash` of (type, logical key, content hash) triples in any order."""
+    digest = SetHash()
+    for identity in sorted(identities):
+        digest.add(identity)
+    return digest.value()
 
 
 def data_version_of(published: PublishedPartition) -> str:

@@ -7,11 +7,12 @@ from datetime import datetime
 
 import pyarrow as pa
 
+from quantlab_core.artifacts.any_version import read_newest
 from quantlab_core.artifacts.artifact import Artifact
 from quantlab_core.artifacts.artifact_store import ArtifactStore
 from quantlab_core.artifacts.artifact_type import ArtifactType
 from quantlab_core.artifacts.frozen_set import set_members
-from quantlab_core.artifacts.timestamp_text import parse_timestamp
+from quantlab_core.artifacts.timestamp_text import find_timestamp
 
 CACHE_BYTES = 256 * 1024 * 1024
 """Tables that were read stay in memory up to this size, the latest read ones: neighbouring partitions share them."""
@@ -43,15 +44,16 @@ class UpstreamArtifacts:
         prefix = "/".join(f"{name}={value}" for name, value in parts.items())
         return [head for head in self._heads(prefix) if f"{head.logical_key}/".startswith(f"{prefix}/")]
 
+    def beginning_with(self, prefix: str) -> list[Artifact]:
+        """Heads whose logical key begins with this text, sorted by key."""
+        return self._heads(prefix)
+
     def overlapping(self, start: datetime, end: datetime) -> list[Artifact]:
         """Heads whose rows may lie in [start, end), by the time range that the manifest records."""
         return [
             artifact
             for artifact in self._heads(self._key_prefix)
-            if artifact.min_ts is not None
-            and artifact.max_ts is not None
-            and parse_timestamp(artifact.min_ts) < end
-            and parse_timestamp(artifact.max_ts) >= start
+            if artifact.row_count and _may_hold(artifact, start, end)
         ]
 
     def all(self) -> list[Artifact]:
@@ -59,11 +61,11 @@ class UpstreamArtifacts:
         return self._heads(self._key_prefix)
 
     def read(self, artifact: Artifact) -> pa.Table:
-        """The artifact's table, verified; recorded as an input."""
+        """The artifact's table, verified, in the newest version of its type; recorded as an input."""
         self._record(artifact.artifact_id)
         table = self._tables.pop(artifact.artifact_id, None)
         if table is None:
-            table = self._store.read(artifact.artifact_id)
+            table = read_newest(self._store, artifact)
         self._tables[artifact.artifact_id] = table
         while len(self._tables) > 1 and sum(kept.nbytes for kept in self._tables.values()) > CACHE_BYTES:
             del self._tables[next(iter(self._tables))]
@@ -80,8 +82,9 @@ class UpstreamArtifacts:
 
     def read_all(self, artifacts: Sequence[Artifact]) -> pa.Table:
         """The rows of several artifacts in the given order, in the schema of the type; empty without artifacts."""
-        tables = [self.read(artifact).replace_schema_metadata(None) for artifact in artifacts]
-        return pa.concat_tables([self.spec.schema.empty_table().replace_schema_metadata(None), *tables])
+        schema = self.spec.schema.remove_metadata()
+        tables = [self.read(artifact).select(schema.names).cast(schema) for artifact in artifacts]
+        return pa.concat_tables([schema.empty_table(), *tables])
 
     def members(self, artifact_set: Artifact) -> list[Artifact]:
         """The members of a frozen set. The set itself is the input: outputs point at the set, not at its members."""
@@ -89,5 +92,11 @@ class UpstreamArtifacts:
         return set_members(self._store, artifact_set)
 
     def read_member(self, member: Artifact) -> pa.Table:
-        """A member's table, verified. Not recorded: the set that was read stands for it."""
-        return self._store.read(member.artifact_id)
+        """A member's table as `read` gives it. Not recorded: the set that was read stands for it."""
+        return read_newest(self._store, member)
+
+
+def _may_hold(artifact: Artifact, start: datetime, end: datetime) -> bool:
+    """Whether rows may lie in [start, end); where the manifest records no readable range, they may."""
+    first, last = find_timestamp(artifact.min_ts), find_timestamp(artifact.max_ts)
+    return first is None or last is None or (first < end and last >= start)

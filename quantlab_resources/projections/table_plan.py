@@ -7,12 +7,11 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
+from quantlab_core.artifacts.any_version import newest_type_of
 from quantlab_core.artifacts.artifact import Artifact
 from quantlab_core.artifacts.artifact_store import ArtifactStore
-from quantlab_core.artifacts.artifact_type import ArtifactType
 from quantlab_core.artifacts.artifact_types import ARTIFACT_SET
 from quantlab_core.artifacts.logical_type import plain_type
-from quantlab_core.artifacts.registry import artifact_type
 from quantlab_core.errors import ArtifactNotFoundError, SchemaError
 from quantlab_resources.projections.projection_names import check_column_names
 
@@ -139,16 +138,17 @@ def schema_difference(left: pa.Schema, right: pa.Schema) -> str:
 
 
 def _schema_of(store: ArtifactStore, artifact: Artifact) -> pa.Schema:
-    spec = _spec_of(artifact)
-    # Each artifact of an unregistered type has its own schema, and only a verified read may be believed about it.
-    return plain_schema(store.read(artifact.artifact_id).schema if spec is None else spec.schema)
+    spec = newest_type_of(artifact)
+    # Artifacts of unregistered and of lenient types have schemas of their own: only a verified read says which.
+    is_own = spec is None or spec.is_lenient
+    return plain_schema(store.read(artifact.artifact_id).schema if is_own or spec is None else spec.schema)
 
 
 def _time_column(artifact: Artifact, schema: pa.Schema) -> str | None:
-    spec = _spec_of(artifact)
+    spec = newest_type_of(artifact)
     if TIME in schema.names:
         return TIME
-    if spec is None or spec.time_column is None:
+    if spec is None or spec.time_column is None or spec.time_column not in schema.names:
         return None
     type_ = schema.field(spec.time_column).type
     if not (pa.types.is_timestamp(type_) or pa.types.is_string(type_)):
@@ -156,13 +156,6 @@ def _time_column(artifact: Artifact, schema: pa.Schema) -> str | None:
             f"{_label(artifact)}: its time column {spec.time_column!r} is {type_}, which cannot be shown as {TIME}"
         )
     return spec.time_column
-
-
-def _spec_of(artifact: Artifact) -> ArtifactType | None:
-    try:
-        return artifact_type(artifact.artifact_type, artifact.schema_version)
-    except SchemaError:
-        return None
 
 
 def _label(artifact: Artifact) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 import duckdb
 import pyarrow as pa
 
+from quantlab_core.artifacts.any_version import read_newest
 from quantlab_core.artifacts.artifact_store import ArtifactStore
 from quantlab_core.artifacts.content_hash import content_hash
 from quantlab_core.artifacts.table_normal_form import inferred_type
@@ -114,7 +115,7 @@ class _VerifiedRows:
     def batches(self) -> Iterator[pa.RecordBatch]:
         for artifact in self._plan.artifacts:
             try:
-                table = self._store.read(artifact.artifact_id)
+                table = read_newest(self._store, artifact)
                 difference = schema_difference(self._plan.schema, plain_schema(table.schema))
                 if difference:
                     raise SchemaError(
