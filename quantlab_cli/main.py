@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import click
 
-import quantlab_cli.artifact_writing_commands  # noqa: F401 - adds its commands to the group
+import quantlab_cli.artifact_writing_commands
+import quantlab_cli.lake_recovery_commands  # noqa: F401 - these add commands to their group
 from quantlab_cli.alert_commands import alerts
 from quantlab_cli.artifact_commands import artifacts
 from quantlab_cli.demo_command import demo

@@ -26,6 +26,7 @@ def record_artifact(transaction: ManifestTransaction, new: NewArtifact) -> None:
         artifact_type=artifact.artifact_type,
         schema_version=artifact.schema_version,
         logical_key=artifact.logical_key,
+        status=artifact.status.value,
         path_parquet=artifact.path_parquet,
         path_sidecar=artifact.path_sidecar,
         file_hash=artifact.file_hash,
@@ -44,7 +45,7 @@ def replay_artifact(connection: apsw.Connection, change: Mapping[str, Any], *, s
     connection.execute(
         "INSERT INTO artifacts (artifact_id, artifact_type, schema_version, logical_key, status, path_parquet,"
         " path_sidecar, file_hash, content_hash, row_count, min_ts, max_ts, created_at, byte_size, published_seq)"
-        " VALUES (:artifact_id, :artifact_type, :schema_version, :logical_key, 'active', :path_parquet,"
+        " VALUES (:artifact_id, :artifact_type, :schema_version, :logical_key, :status, :path_parquet,"
         " :path_sidecar, :file_hash, :content_hash, :row_count, :min_ts, :max_ts, :created_at, :byte_size, :seq)",
         {**change, "seq": seq},
     )

@@ -12,9 +12,12 @@ from collections.abc import Callable, Mapping
 import apsw
 
 from quantlab_resources.artifacts import (
+    adoption_rows,
     artifact_rows,
+    collection,
     experiment_journal,
     head_changes,
+    losses,
     publication_rows,
     tombstones,
 )
@@ -23,11 +26,15 @@ from quantlab_resources.artifacts.event_files import Event
 Replay = Callable[..., None]
 
 REPLAYS: Mapping[str, Replay] = {
+    adoption_rows.ADOPTION: adoption_rows.replay_adoption,
+    adoption_rows.ADOPTED_HEAD: adoption_rows.replay_adopted_head,
     artifact_rows.KIND: artifact_rows.replay_artifact,
     head_changes.KIND: head_changes.replay_head_change,
+    losses.KIND: losses.replay_loss,
     publication_rows.KIND: publication_rows.replay_publication,
     tombstones.TOMBSTONE: tombstones.replay_tombstone,
     tombstones.REVIVAL: tombstones.replay_revival,
+    collection.KIND: collection.replay_collection,
     experiment_journal.KIND: experiment_journal.replay_entry,
 }
 

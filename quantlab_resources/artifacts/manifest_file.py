@@ -9,11 +9,13 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
+from datetime import datetime
+from itertools import chain, count
 from pathlib import Path
 
 import apsw
 
-from quantlab_core.errors import IntegrityError
+from quantlab_core.errors import ConflictError, IntegrityError
 from quantlab_resources.artifacts.manifest_schema import migrate
 
 BUSY_TIMEOUT_MS = 30_000
@@ -109,22 +111,51 @@ def held_still(path: Path) -> Iterator[int | None]:
                 connection.close()  # SQLite leaves the WAL alone when another file has taken the name
 
 
-def put_in_place(new: Path, path: Path, aside: Path) -> None:
-    """Make ``new`` the manifest; the present one, if any, is ``aside`` from then on with its WAL. Raises StorageError.
+def put_in_place(new: Path, path: Path, *, at: datetime) -> Path | None:
+    """Make ``new`` the manifest. Returns the name that the present one has from then on; None if there is none.
 
-    The WAL goes first: beside another main file SQLite would apply it. A crash in between leaves an older copy of the
-    manifest, which is noticed and can be rebuilt.
+    Its WAL goes first: beside another main file SQLite would apply it. A crash in between leaves an older copy of the
+    manifest, which is noticed and can be rebuilt. Raises StorageError.
     """
     from quantlab_resources.artifacts.durable_files import storage_errors, sync_directory
 
+    aside = _free_name(path.with_name(f"{path.stem}-{at:%Y%m%dT%H%M%SZ}{path.suffix}"))
     with storage_errors(path):
         for suffix in SIDE_FILES:
             with suppress(FileNotFoundError):
                 path.with_name(path.name + suffix).replace(aside.with_name(aside.name + suffix))
-        with suppress(FileNotFoundError):
+        was_there = path.exists()
+        if was_there:
             os.link(path, aside)
         new.replace(path)
     sync_directory(path.parent)
+    return aside if was_there else None
+
+
+def put_beside(new: Path, output: Path) -> None:
+    """Give ``new`` the name ``output``, which must be free. Raises ConflictError, StorageError."""
+    from quantlab_resources.artifacts.durable_files import storage_errors, sync_directory
+
+    with storage_errors(output):
+        try:
+            os.link(new, output)
+        except FileExistsError:
+            raise ConflictError(f"{output} exists; nothing was changed, name another file") from None
+        finally:
+            new.unlink()
+    sync_directory(output.parent)
+
+
+def tidied(aside: Path) -> list[Path]:
+    """The files of a manifest that was set aside: one, unless it is too damaged to take its WAL in."""
+    with suppress(apsw.Error), closing(open_manifest(aside)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    return [path for suffix in ("", "-wal") if (path := aside.with_name(aside.name + suffix)).exists()]
+
+
+def _free_name(path: Path) -> Path:
+    names = (path.with_stem(f"{path.stem}-{number}") for number in count(2))
+    return next(name for name in chain([path], names) if not name.exists())
 
 
 def _remove(path: Path) -> None:

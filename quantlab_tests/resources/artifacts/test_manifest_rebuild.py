@@ -1,0 +1,325 @@
+"""The manifest is made anew from its events, equal row for row; what is lost is named and never guessed silently."""
+
+from __future__ import annotations
+
+import random
+import shutil
+import subprocess
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from quantlab_core.artifacts.artifact import ArtifactFilter, ArtifactStatus
+from quantlab_core.errors import ConflictError, IntegrityError, InvalidInputError, LakeNotFoundError, StorageError
+from quantlab_resources.artifacts.artifact_store import ParquetArtifactStore
+from quantlab_resources.artifacts.event_files import event_path, last_event_number
+from quantlab_resources.artifacts.manifest_rebuild import rebuild
+from quantlab_resources.artifacts.recovery import recover
+from quantlab_resources.artifacts.verification import verify
+from quantlab_resources.lake_paths import LakePaths
+from quantlab_tests.resources.artifacts.eventful_lake import eventful_lake, rows_of
+from quantlab_tests.resources.artifacts.lakes import HandClock, files_under, free_request, new_store
+
+
+@pytest.fixture(scope="module")
+def eventful(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Home of a lake in which everything happened; to be copied."""
+    home = tmp_path_factory.mktemp("eventful") / "lake"
+    eventful_lake(home).close()
+    return home
+
+
+@pytest.fixture
+def store(eventful: Path, tmp_path: Path) -> ParquetArtifactStore:
+    home = shutil.copytree(eventful, tmp_path / "lake")
+    return reopened(home)
+
+
+def reopened(home: Path) -> ParquetArtifactStore:
+    return ParquetArtifactStore(LakePaths.from_environment(home, {}), clock=HandClock())
+
+
+def manifest_files(store: ParquetArtifactStore) -> list[str]:
+    return [name for name in files_under(store.paths.manifest_db.parent) if not name.startswith("events")]
+
+
+def damage(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 0x10
+    path.chmod(0o644)
+    path.write_bytes(data)
+
+
+def test_a_rebuilt_manifest_is_equal_row_for_row_in_every_table(store: ParquetArtifactStore) -> None:
+    before = rows_of(store.paths.manifest_db)
+    assert all(rows for table, rows in before.items() if table not in EMPTY_HERE), "a table without rows proves nothing"
+    told: list[tuple[int, int]] = []
+    report = rebuild(store, progress=lambda done, total: told.append((done, total)))
+    assert rows_of(store.paths.manifest_db) == before
+    assert (report.events, report.artifacts) == (len(before["events"]), len(before["artifacts"]))
+    assert (report.lost, report.salvage, report.left_out_event, report.differing) == ((), None, None, 0)
+    assert told == [(n, 2 * report.events) for n in range(1, 2 * report.events + 1)]
+    assert verify(store, deep=True).events_checked == report.events
+    assert recover(store).is_clean
+    assert store.publish(free_request([99], key="of=next")).artifact.row_count == 1
+    assert last_event_number(store.paths.events) == report.events + 1
+
+
+EMPTY_HERE = {"adoptions"}
+
+
+@pytest.mark.parametrize("forgetful", ["head", "publication", "tombstone", "collection", "experiment", "artifact"])
+def test_a_change_that_is_not_noted_makes_the_comparison_fail(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, forgetful: str
+) -> None:
+    from quantlab_resources.artifacts.manifest_transaction import ManifestTransaction
+
+    noted = ManifestTransaction.note
+
+    def forgets(self: ManifestTransaction, kind: str, **values: object) -> dict[str, object]:
+        change = noted(self, kind, **values)
+        if kind == forgetful and self.seq > 12:
+            self._changes.remove(change)
+            self._changes.append({"kind": "loss", "events": []})  # an event with nothing in it would not be written
+        return change
+
+    monkeypatch.setattr(ManifestTransaction, "note", forgets)
+    store = eventful_lake(tmp_path / "lake")
+    store.close()
+    before = rows_of(store.paths.manifest_db)
+    try:
+        rebuild(store)
+    except IntegrityError:
+        return  # the rows do not even fit together
+    assert rows_of(store.paths.manifest_db) != before
+
+
+def bit_flips(path: Path) -> None:
+    data, chance = bytearray(path.read_bytes()), random.Random(7)
+    for _ in range(200):
+        data[chance.randrange(len(data))] ^= 1 << chance.randrange(8)
+    path.write_bytes(data)
+
+
+def truncation(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:5000])
+
+
+def emptiness(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def another_format(path: Path) -> None:
+    path.write_bytes(b"no database, " * 1000)
+
+
+def deletion(path: Path) -> None:
+    path.unlink()
+
+
+@pytest.mark.parametrize("ruin", [bit_flips, truncation, emptiness, another_format, deletion])
+def test_the_old_manifest_is_not_needed_and_is_kept_as_it_was(
+    store: ParquetArtifactStore, ruin: Callable[[Path], None]
+) -> None:
+    before = rows_of(store.paths.manifest_db)
+    ruin(store.paths.manifest_db)
+    ruined = store.paths.manifest_db.read_bytes() if store.paths.manifest_db.exists() else None
+    report = rebuild(store)
+    assert rows_of(store.paths.manifest_db) == before
+    assert (report.previous.read_bytes() if report.previous else None) == ruined
+    assert verify(store).is_whole
+
+
+@pytest.mark.parametrize("ruin", [emptiness, deletion])
+def test_a_manifest_that_is_gone_is_not_made_empty_while_its_events_are_there(
+    store: ParquetArtifactStore, ruin: Callable[[Path], None]
+) -> None:
+    before = rows_of(store.paths.manifest_db)
+    events = files_under(store.paths.events)
+    ruin(store.paths.manifest_db)
+    for attempt in (
+        lambda: ParquetArtifactStore.create(store.paths, clock=store.clock),
+        lambda: store.publish(free_request([1])),
+        lambda: store.heads("outside"),
+    ):
+        with pytest.raises(IntegrityError, match="`quantlab lake rebuild-manifest` makes it anew"):
+            attempt()
+    assert files_under(store.paths.events) == events
+    rebuild(store)
+    assert rows_of(store.paths.manifest_db) == before
+
+
+def test_the_former_manifest_comes_back_with_the_command_that_the_report_names(store: ParquetArtifactStore) -> None:
+    store.publish(free_request([99], key="of=in_the_wal"))
+    before = rows_of(store.paths.manifest_db)
+    report = rebuild(store)
+    store.close()
+    assert report.previous is not None
+    assert report.undo is not None
+    identity = report.previous.stat().st_ino
+    subprocess.run(report.undo, shell=True, check=True)  # noqa: S602 - it is a shell command
+    assert store.paths.manifest_db.stat().st_ino == identity
+    assert manifest_files(store) == ["manifest.sqlite", "writers.lock"]
+    assert rows_of(store.paths.manifest_db) == before
+
+
+def test_a_store_that_is_open_meanwhile_goes_on_with_the_new_manifest(store: ParquetArtifactStore) -> None:
+    other, reader = reopened(store.paths.home), reopened(store.paths.home)
+    other.publish(free_request([98], key="of=before"))
+    with reader.manifest.reading() as connection:
+        report = rebuild(store)
+        assert connection.execute("SELECT count(*) FROM events").get == report.events
+        new = other.publish(free_request([99], key="of=after"))
+    reader.close()  # the last to let go of the old file: the new one's WAL must survive that
+    other.publish(free_request([100], key="of=after"))
+    assert [head.row_count for head in reader.heads("outside", "of=after")] == [1]
+    assert reader.get_artifact(new.artifact_id).status is ArtifactStatus.SUPERSEDED
+    for each in (other, reader, store):
+        each.close()
+    assert verify(reopened(store.paths.home)).is_whole
+    with pytest.raises(LakeNotFoundError):
+        rebuild(reopened(store.paths.home / "nowhere"))
+
+
+def test_publishers_keep_a_rebuild_waiting(store: ParquetArtifactStore) -> None:
+    with reopened(store.paths.home).publishing(), pytest.raises(StorageError, match="others are publishing"):
+        rebuild(store, wait_s=0.05)
+
+
+def test_a_rebuild_into_a_file_leaves_the_lake_alone(store: ParquetArtifactStore, tmp_path: Path) -> None:
+    before, files = rows_of(store.paths.manifest_db), files_under(store.paths.home)
+    report = rebuild(store, output=tmp_path / "other.sqlite")
+    assert (report.manifest, report.previous, report.undo) == (tmp_path / "other.sqlite", None, None)
+    assert rows_of(tmp_path / "other.sqlite") == before
+    store.close()
+    assert set(files_under(store.paths.home)) <= {*files, "manifest/writers.lock"}
+    with pytest.raises(ConflictError, match="exists"):
+        rebuild(store, output=tmp_path / "other.sqlite")
+    with pytest.raises(InvalidInputError, match="leave the file out"):
+        rebuild(store, output=tmp_path / "third.sqlite", salvage=True)
+
+
+def test_missing_and_damaged_events_are_named_and_nothing_is_changed(store: ParquetArtifactStore) -> None:
+    events = store.paths.events
+    for seq in (3, 4, 9):
+        event_path(events, seq).unlink()
+    damage(event_path(events, 6))
+    shutil.copy(event_path(events, 7), events / "copy")
+    event_path(events, 11).chmod(0o644)
+    shutil.copy(event_path(events, 10), event_path(events, 11))
+    before, files = rows_of(store.paths.manifest_db), files_under(store.paths.home)
+    with pytest.raises(IntegrityError, match="events 3 to 4 missing, event 6 damaged, event 9 missing, event 11 dam"):
+        rebuild(store)
+    assert rows_of(store.paths.manifest_db) == before
+    assert files_under(store.paths.home) == files
+    last = last_event_number(events)
+    event_path(events, last).unlink()
+    with pytest.raises(IntegrityError, match=f"event {last} missing"):
+        rebuild(store)
+
+
+def test_what_is_lost_is_salvaged_from_sidecars_and_the_rest_is_named(tmp_path: Path) -> None:
+    store = new_store(tmp_path / "lake")
+    first = store.publish(free_request([1], key="of=corrected")).artifact_id
+    second = store.publish(free_request([2], key="of=corrected")).artifact_id
+    only = store.publish(
+        free_request([3], key="of=only", tags={"k": "v"}, run_id="r", params={"n": 1}, input_artifact_ids=[first])
+    ).artifact_id
+    withdrawn = store.publish(free_request([4], key="of=withdrawn")).artifact_id
+    store.tombstone(withdrawn, reason="wrong")
+    gone = store.publish(free_request([5], key="of=gone")).artifact
+    after = store.publish(free_request([6], key="of=after", input_artifact_ids=[gone.artifact_id])).artifact_id
+    rotten = store.publish(free_request([7], key="of=rotten")).artifact
+    before = statuses(store)
+    [published] = store.publications(only)
+    for lost in (1, 3, 4, 6, 8):
+        event_path(store.paths.events, lost).unlink()
+    Path(gone.path_parquet).unlink()
+    Path(gone.path_sidecar).unlink()
+    damage(Path(rotten.path_parquet))
+    store.close()
+    bit_flips(store.paths.manifest_db)
+    with pytest.raises(IntegrityError, match="event 1 missing, events 3 to 4 missing, event 6 missing; nothing was"):
+        rebuild(store)
+    report = rebuild(store, salvage=True)
+    assert [str(gap) for gap in report.lost] == ["event 1 missing", "events 3 to 4 missing", "event 6 missing"]
+    assert report.salvage is not None
+    assert (report.salvage.artifacts, report.salvage.heads) == (3, 1)
+    assert [rotten.path_sidecar in words for words in report.salvage.refused] == [True]
+    assert statuses(store) == {
+        id_: status for id_, status in before.items() if id_ not in (gone.artifact_id, rotten.artifact_id)
+    }
+    assert [head.artifact_id for head in store.heads("outside")] == [after, second, only]
+    assert store.publications(only) == [replace(published, at=store.get_artifact(only).created_at)]
+    assert [a.artifact_id for a in store.get_lineage(only).inputs] == [first]
+    assert store.get_lineage(after).inputs == (), "nothing describes its input any more"
+    assert report.salvage.rows_left_out == 2
+    rows = rows_of(store.paths.manifest_db)
+    assert rebuild(store).lost == ()
+    assert rows_of(store.paths.manifest_db) == rows, "what was decided is in events of its own"
+    assert verify(store).is_whole
+
+
+def test_a_lake_without_any_event_can_be_salvaged(store: ParquetArtifactStore) -> None:
+    before = store.publications()
+    shutil.rmtree(store.paths.events)
+    store.close()
+    store.paths.manifest_db.unlink()
+    with pytest.raises(IntegrityError, match="holds no event"):
+        rebuild(store)
+    report = rebuild(store, salvage=True)
+    assert report.artifacts == len({record.artifact_id for record in before})
+    assert verify(store, deep=True).is_whole
+
+
+def statuses(store: ParquetArtifactStore) -> dict[str, ArtifactStatus]:
+    return {a.artifact_id: a.status for a in store.list_artifacts(ArtifactFilter(limit=None)).artifacts}
+
+
+def test_numbers_never_go_backwards_after_a_loss(store: ParquetArtifactStore) -> None:
+    last = last_event_number(store.paths.events)
+    damage(event_path(store.paths.events, last))
+    store.paths.manifest_db.unlink()
+    store.close()
+    rebuild(store, salvage=True)
+    assert store.last_sequence() > last
+    damaged = event_path(store.paths.events, last).read_bytes()
+    store.publish(free_request([99], key="of=next"))
+    assert event_path(store.paths.events, last).read_bytes() == damaged
+    assert rebuild(store).lost == ()
+
+
+def test_the_last_event_counts_without_the_manifest_if_its_files_verify(tmp_path: Path) -> None:
+    store = new_store(tmp_path / "lake")
+    store.publish(free_request([1]))
+    artifact = store.publish(free_request([2])).artifact
+    store.close()
+    store.paths.manifest_db.unlink()
+    good = Path(artifact.path_parquet).read_bytes()
+    damage(Path(artifact.path_parquet))
+    report = rebuild(store)
+    assert (report.events, report.left_out_event) == (1, event_path(store.paths.events, 2))
+    with pytest.raises(IntegrityError, match="`quantlab lake recover` sets the event aside"):
+        store.publish(free_request([3]))
+    Path(artifact.path_parquet).write_bytes(good)
+    assert store.heads("outside")[0].row_count == 1
+    assert rebuild(store).events == 2
+    assert store.heads("outside")[0].artifact_id == artifact.artifact_id
+
+
+def test_an_event_that_is_known_to_be_committed_counts_whatever_became_of_its_files(tmp_path: Path) -> None:
+    store = new_store(tmp_path / "lake")
+    artifact = store.publish(free_request([1])).artifact
+    damage(Path(artifact.path_parquet))
+    before = rows_of(store.paths.manifest_db)
+    assert rebuild(store).left_out_event is None
+    assert rows_of(store.paths.manifest_db) == before
+
+
+def test_sidecars_that_differ_are_named_and_do_not_stop_a_rebuild(store: ParquetArtifactStore) -> None:
+    artifact = store.heads("outside")[0]
+    Path(artifact.path_sidecar).unlink()
+    report = rebuild(store)
+    assert (report.differing, report.sidecars_that_differ) == (1, (artifact.path_sidecar,))
