@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from typing import Any, NoReturn
@@ -16,6 +18,7 @@ from typing import Any, NoReturn
 from quantlab_cli.project_environment import use_project_environment
 from quantlab_core.errors import InvalidInputError, QuantlabError, StorageError
 
+FAILED = 1
 MAX_REQUEST_BYTES = 16 * 1024**2
 MAX_DEPTH = 100
 """Deepest nesting of a request: whatever is stored of it must be readable again by any JSON reader."""
@@ -29,17 +32,30 @@ def run(script: Path, operations: str) -> NoReturn:
     On success the answer is on stdout and the status is 0. Otherwise stdout stays empty, stderr has an object with
     ``error``, ``type`` and ``operation`` (null before it is known), and the status is 1.
     """
-    operation: object = None
     try:
         use_project_environment(script, sys.argv[1:])
-        request = parse_request(sys.stdin.buffer.read(MAX_REQUEST_BYTES + 1))
-        operation = request.get("operation")
-        answer = import_module(operations).answer(request)
-        _write(sys.stdout.fileno(), answer)
+        status, document = respond(sys.stdin.buffer.read(MAX_REQUEST_BYTES + 1), operations)
     except BaseException as error:
-        _write(sys.stderr.fileno(), error_answer(error, operation))
-        raise SystemExit(1) from None
-    raise SystemExit(0)
+        status, document = FAILED, _encoded(error_answer(error, None))
+    try:
+        _write_whole(sys.stderr.fileno() if status else sys.stdout.fileno(), document)
+    except OSError as error:
+        lost = StorageError(f"the answer could not be written: {error.strerror}; what was asked for was done")
+        status = FAILED
+        with suppress(OSError):
+            _write_whole(sys.stderr.fileno(), _encoded(error_answer(lost, None)))
+    raise SystemExit(status)
+
+
+def respond(data: bytes, operations: str) -> tuple[int, bytes]:
+    """The status of a request and the JSON that goes to stdout, or to stderr where the status is not 0."""
+    operation: object = None
+    try:
+        request = parse_request(data)
+        operation = request.get("operation")
+        return 0, _encoded(import_module(operations).answer(request))
+    except BaseException as error:
+        return FAILED, _encoded(error_answer(error, operation))
 
 
 def parse_request(data: bytes) -> dict[str, Any]:
@@ -99,15 +115,12 @@ def _is_unicode(text: str) -> bool:
     return True
 
 
-def _write(descriptor: int, document: object) -> None:
-    """Write the document whole; ASCII, so that no locale matters."""
-    import os
+def _encoded(document: object) -> bytes:
+    """ASCII, so that no locale matters."""
+    return json.dumps(document, allow_nan=False).encode() + b"\n"
 
-    remaining = memoryview(json.dumps(document, allow_nan=False).encode() + b"\n")
-    try:
-        while remaining:
-            remaining = remaining[os.write(descriptor, remaining) :]
-    except OSError as error:
-        raise StorageError(
-            f"the answer could not be written: {error.strerror}; the operation itself was done"
-        ) from error
+
+def _write_whole(descriptor: int, data: bytes) -> None:
+    remaining = memoryview(data)
+    while remaining:
+        remaining = remaining[os.write(descriptor, remaining) :]

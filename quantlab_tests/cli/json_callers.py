@@ -30,6 +30,7 @@ class Answer:
     def result(self) -> Any:
         """The result of a call that succeeded."""
         assert self.status == 0, self.stderr
+        assert self.stdout.isascii()
         return json.loads(self.stdout)
 
     @property
@@ -37,6 +38,7 @@ class Answer:
         """The error of a call that failed, after checking that it failed as callers expect."""
         assert self.status == 1, self
         assert self.stdout == ""
+        assert self.stderr.isascii()
         error = json.loads(self.stderr)
         assert set(error) == {"error", "type", "operation"}
         assert error["error"]
@@ -64,7 +66,7 @@ def call(
         check=False,
         timeout=60,
     )
-    return Answer(done.returncode, done.stdout.decode("ascii"), done.stderr.decode("ascii"))
+    return Answer(done.returncode, done.stdout.decode(), done.stderr.decode())
 
 
 @dataclass(frozen=True)
