@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import struct
+import sys
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
@@ -89,12 +90,12 @@ def _fixed_width_bytes(chunk: pa.Array[Any]) -> _Piece:
         return b""
     if pa.types.is_boolean(chunk.type):
         chunk = chunk.cast(pa.uint8())
-    elif pa.types.is_temporal(chunk.type):
-        chunk = chunk.view(pa.int32() if chunk.type.bit_width == 32 else pa.int64())
+    width = chunk.type.bit_width // 8
     if chunk.null_count:
-        chunk = chunk.fill_null(0)
-    values = chunk.to_numpy()
-    return np.ascontiguousarray(values, dtype=values.dtype.newbyteorder("<")).data
+        plain = chunk if not pa.types.is_temporal(chunk.type) else chunk.view(pa.int32() if width == 4 else pa.int64())
+        chunk = plain.fill_null(0)
+    values = memoryview(chunk.buffers()[1] or b"")[chunk.offset * width : (chunk.offset + len(chunk)) * width]
+    return values if sys.byteorder == "little" else np.frombuffer(values, dtype=f"u{width}").byteswap().data
 
 
 def _encoded_attributes(metadata: Mapping[bytes, bytes], spec: ArtifactType) -> bytes:

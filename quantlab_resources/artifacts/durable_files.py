@@ -14,13 +14,16 @@ from pathlib import Path
 
 from quantlab_core.errors import StorageError
 
+Place = str | Path
+"""A path; as text where thousands of them are used, because making a `Path` takes longer than some system calls."""
+
 READ_ONLY = 0o444
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
 _OWNER_ONLY = 0o600
 
 
 @contextmanager
-def storage_errors(path: Path) -> Iterator[None]:
+def storage_errors(path: Place) -> Iterator[None]:
     """Turn an OSError of the block into a StorageError that names ``path`` and the reason."""
     try:
         yield
@@ -28,13 +31,13 @@ def storage_errors(path: Path) -> Iterator[None]:
         raise StorageError(f"{path}: {error.strerror or error}; {_remedy(error.errno)}") from error
 
 
-def write_staged(staging: Path, blocks: Iterable[bytes]) -> Path:
+def write_staged(staging: Place, blocks: Iterable[bytes]) -> str:
     """Write ``blocks`` to a new read-only file in ``staging`` and fsync it; whatever is raised, nothing is left then.
 
     After a failed fsync the kernel may have dropped the pages and report success next time, so the file is discarded.
     """
-    path = staging / f"staged-{os.urandom(8).hex()}"
-    descriptor = _created(path)
+    path = f"{staging}/staged-{os.urandom(8).hex()}"
+    descriptor = _created(path, staging)
     try:
         with storage_errors(path):
             try:
@@ -50,13 +53,13 @@ def write_staged(staging: Path, blocks: Iterable[bytes]) -> Path:
     return path
 
 
-def _created(path: Path) -> int:
+def _created(path: str, folder: Place) -> int:
     """A descriptor of the new file, whose folder is made if it is not there."""
-    with storage_errors(path.parent):
+    with storage_errors(folder):
         try:
             return os.open(path, _NEW_FILE, _OWNER_ONLY)
         except FileNotFoundError:
-            make_directory(path.parent)
+            make_directory(Path(folder))
             return os.open(path, _NEW_FILE, _OWNER_ONLY)
 
 
@@ -67,7 +70,7 @@ def _write_all(descriptor: int, data: bytes) -> None:
         remaining = remaining[os.write(descriptor, remaining) :]
 
 
-def link_without_replacing(staged: Path, final: Path) -> bool:
+def link_without_replacing(staged: Place, final: Place) -> bool:
     """Give ``staged`` its ``final`` name, atomically; False when that name is taken. Durable after `sync_directory`."""
     with storage_errors(final):
         try:
@@ -77,24 +80,25 @@ def link_without_replacing(staged: Path, final: Path) -> bool:
     return True
 
 
-def _link(staged: Path, final: Path) -> None:
+def _link(staged: Place, final: Place) -> None:
     try:
         os.link(staged, final)
     except FileNotFoundError:
-        make_directory(final.parent)
+        make_directory(Path(final).parent)
         os.link(staged, final)
 
 
 def replace_durably(path: Path, data: bytes) -> None:
     """Write ``data`` as ``path``, replacing what is there: for files that only the holder of a lock writes."""
-    staged = write_staged(path.parent, [data])
+    folder = path.parent
+    staged = write_staged(folder, [data])
     try:
         with storage_errors(path):
-            staged.replace(path)
+            os.replace(staged, path)  # noqa: PTH105 - see Place
     except BaseException:
         discard(staged)
         raise
-    sync_directory(path.parent)
+    sync_directory(folder)
 
 
 def make_directory(path: Path) -> None:
@@ -107,7 +111,7 @@ def make_directory(path: Path) -> None:
     sync_directory(path.parent)
 
 
-def sync_directory(path: Path) -> None:
+def sync_directory(path: Place) -> None:
     """Make the entries of the directory durable."""
     with storage_errors(path):
         descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
@@ -117,10 +121,10 @@ def sync_directory(path: Path) -> None:
             os.close(descriptor)
 
 
-def discard(path: Path) -> None:
+def discard(path: Place) -> None:
     """Remove a staging file if it is there; what remains is removed by recovery."""
     with suppress(OSError):
-        path.unlink()
+        os.unlink(path)  # noqa: PTH108 - see Place
 
 
 def _remedy(code: int | None) -> str:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -25,6 +26,8 @@ from quantlab_resources.artifacts.parquet_files import (
     to_parquet,
 )
 from quantlab_resources.artifacts.sidecar import check_provenance, describes, read_sidecar, sidecar_bytes
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,14 +146,15 @@ def _time_range(table: pa.Table, spec: ArtifactType) -> tuple[str | None, str | 
         return None, None
     times = table.column(spec.time_column)
     if spec.sort_key[:1] == (spec.time_column,) and not times.null_count:
-        earliest, latest = times[0].as_py(), times[-1].as_py()
+        earliest, latest = times[0], times[-1]
     else:
-        limits: dict[str, datetime | None] = pc.min_max(times).as_py()  # type: ignore[assignment]
+        limits = pc.min_max(times)
         earliest, latest = limits["min"], limits["max"]
-    return (
-        None if earliest is None else format_timestamp_us(earliest),
-        None if latest is None else format_timestamp_us(latest),
-    )
+    return _instant(earliest), _instant(latest)
+
+
+def _instant(time: pa.TimestampScalar[Any, Any]) -> str | None:
+    return None if time.value is None else format_timestamp_us(_EPOCH + timedelta(microseconds=time.value))
 
 
 def _check_staged(files: ArtifactFiles, staged: str, prepared: PreparedTable, written: bytes) -> None:
