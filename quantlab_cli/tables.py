@@ -142,6 +142,16 @@ def shown(value: object) -> str:
     return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in str(value))
 
 
+def size_text(byte_size: int) -> str:
+    """A number of bytes as people read it: ``1.5 KiB``."""
+    size, unit = float(byte_size), "B"
+    for unit in ("B", "KiB", "MiB", "GiB", "TiB"):
+        if size < 1024 or unit == "TiB":
+            break
+        size /= 1024
+    return f"{size:,.0f} {unit}" if unit == "B" else f"{size:,.1f} {unit}"
+
+
 def console() -> Console:
     """Standard output: as wide as the terminal, and without limit where it is none."""
     from rich.console import Console

@@ -171,19 +171,19 @@ _STALE = "FROM temp.walk w JOIN artifacts a ON a.artifact_id = w.artifact_id WHE
 
 _EXPERIMENTS = f"""
 DROP TABLE IF EXISTS temp.entrance;
+DROP TABLE IF EXISTS temp.latest;
 CREATE TEMP TABLE entrance (experiment_id TEXT, status TEXT, artifact_id TEXT, depth INTEGER);
-WITH latest AS (
-    SELECT experiment_id, status, outputs FROM experiment_journal
-    WHERE seq IN (SELECT max(seq) FROM experiment_journal GROUP BY experiment_id)
-),
-concerned AS (
+CREATE TEMP TABLE latest (experiment_id TEXT PRIMARY KEY, status TEXT, outputs TEXT) WITHOUT ROWID;
+INSERT INTO temp.latest SELECT experiment_id, status, outputs FROM experiment_journal
+WHERE seq IN (SELECT max(seq) FROM experiment_journal GROUP BY experiment_id);
+WITH concerned AS (
     SELECT j.experiment_id, j.status, w.artifact_id, w.depth
     FROM temp.walk w CROSS JOIN artifacts a ON a.artifact_id = w.artifact_id
-    CROSS JOIN latest j ON j.experiment_id = experiment_of(a.logical_key)
+    CROSS JOIN temp.latest j ON j.experiment_id = experiment_of(a.logical_key)
     WHERE a.artifact_type = '{EXPERIMENT_DEFINITION.name}' AND a.status <> 'superseded'
     UNION
     SELECT j.experiment_id, j.status, w.artifact_id, w.depth
-    FROM latest j, json_each(j.outputs) o CROSS JOIN temp.walk w ON w.artifact_id = o.value
+    FROM temp.latest j, json_each(j.outputs) o CROSS JOIN temp.walk w ON w.artifact_id = o.value
 )
 INSERT INTO temp.entrance
 SELECT experiment_id, status, artifact_id, depth FROM (

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from quantlab_cli.lake_commands import _size
+from quantlab_cli.tables import size_text
 from quantlab_resources.lab import Lab
 from quantlab_tests.cli.small_lake import SmallLake, call_quantlab
 
@@ -86,4 +86,4 @@ def test_verify_names_what_is_damaged_and_what_rests_on_it(small_lake: SmallLake
     [(0, "0 B"), (1023, "1,023 B"), (1024, "1.0 KiB"), (1536 * 1024, "1.5 MiB"), (5 * 1024**4, "5.0 TiB")],
 )
 def test_sizes_are_written_in_binary_units(byte_size: int, text: str) -> None:
-    assert _size(byte_size) == text
+    assert size_text(byte_size) == text
