@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import struct
-import sys
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
@@ -95,7 +94,7 @@ def _fixed_width_bytes(chunk: pa.Array[Any]) -> _Piece:
         plain = chunk if not pa.types.is_temporal(chunk.type) else chunk.view(pa.int32() if width == 4 else pa.int64())
         chunk = plain.fill_null(0)
     values = memoryview(chunk.buffers()[1] or b"")[chunk.offset * width : (chunk.offset + len(chunk)) * width]
-    return values if sys.byteorder == "little" else np.frombuffer(values, dtype=f"u{width}").byteswap().data
+    return values if np.little_endian else np.frombuffer(values, dtype=f"u{width}").byteswap().data
 
 
 def _encoded_attributes(metadata: Mapping[bytes, bytes], spec: ArtifactType) -> bytes:
