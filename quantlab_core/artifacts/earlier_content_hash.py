@@ -120,6 +120,8 @@ def _is_text(kind: pa.DataType) -> bool:
 
 
 def _plain_texts(column: pa.ChunkedArray[Any]) -> _Texts:
+    if pa.types.is_timestamp(column.type):  # Python's times have microseconds
+        column = compute.cast(column, pa.timestamp("us", tz=column.type.tz), safe=False)
     return [_NULL if value is None else str(value) for value in column.to_pylist()]
 
 

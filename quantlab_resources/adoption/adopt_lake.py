@@ -73,7 +73,6 @@ def _in_place(store: ParquetArtifactStore, lake: EarlierLake, progress: Progress
 
 
 def _from_elsewhere(store: ParquetArtifactStore, lake: EarlierLake, progress: Progress | None) -> AdoptionReport:
-    ParquetArtifactStore.create(store.paths, clock=store.clock, files=store.files)
     now = store.clock.now()
     files = LocalArtifactFiles(replace(store.paths, artifacts_root=lake.artifacts_root))
     theirs = store.paths.manifest_db.with_name(f"earlier-manifest-{now:%Y%m%dT%H%M%SZ}.sqlite")
@@ -84,6 +83,7 @@ def _from_elsewhere(store: ParquetArtifactStore, lake: EarlierLake, progress: Pr
             )
         source = RowsOfAnotherLake(store, theirs, files)
         paths = _check_files_are_there(source, lake.artifacts_root)
+        ParquetArtifactStore.create(store.paths, clock=store.clock, files=store.files)
         store.close()
         copy = copy_name(store.paths.manifest_db, now)
         copy_manifest(store.paths.manifest_db, copy)

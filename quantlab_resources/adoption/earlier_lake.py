@@ -10,7 +10,7 @@ from pathlib import Path
 
 import apsw
 
-from quantlab_core.errors import ConflictError, IntegrityError, InvalidInputError, LakeNotFoundError, StorageError
+from quantlab_core.errors import ConflictError, IntegrityError, LakeNotFoundError, StorageError
 from quantlab_resources.adoption.earlier_rows import check_tables
 from quantlab_resources.artifacts.durable_files import storage_errors, sync_directory
 from quantlab_resources.artifacts.manifest_file import open_manifest
@@ -100,10 +100,12 @@ def is_of_earlier_store(version: int) -> bool:
 
 
 def copy_name(manifest: Path, now: datetime) -> Path:
-    """Where the copy is put that an adoption begins with. Raises InvalidInputError when there is one of this second."""
-    copy = manifest.with_name(f"{manifest.name}.before-adoption-{now:%Y%m%dT%H%M%SZ}.sqlite")
-    if copy.exists():
-        raise InvalidInputError(f"{copy} is there already; nothing was changed, repeat in a second")
+    """Where the copy is put that an adoption begins with: a name that is free."""
+    stem, number = f"{manifest.name}.before-adoption-{now:%Y%m%dT%H%M%SZ}", 1
+    copy = manifest.with_name(f"{stem}.sqlite")
+    while copy.exists():
+        number += 1
+        copy = manifest.with_name(f"{stem}-{number}.sqlite")
     return copy
 
 
