@@ -5,7 +5,13 @@ from __future__ import annotations
 import click
 
 import quantlab_cli.artifact_writing_commands
-import quantlab_cli.lake_recovery_commands  # noqa: F401 - these add commands to their group
+import quantlab_cli.lake_adopt_commands
+import quantlab_cli.lake_dagster_commands
+import quantlab_cli.lake_gc_commands
+import quantlab_cli.lake_recovery_commands
+import quantlab_cli.lake_staleness_commands
+import quantlab_cli.lake_status_commands
+import quantlab_cli.lake_verify_commands  # noqa: F401 - these add commands to their group
 from quantlab_cli.alert_commands import alerts
 from quantlab_cli.artifact_commands import artifacts
 from quantlab_cli.demo_command import demo
