@@ -13,7 +13,7 @@ from rich.console import Console
 from benchmarks import workload
 from benchmarks.measurement import Figure, as_json, machine, print_table
 
-NAMES = ("publish", "content_hash", "read", "telegram", "simulation", "projection", "startup")
+NAMES = ("publish", "content_hash", "read", "verify", "telegram", "simulation", "projection", "startup")
 
 
 def main() -> None:

@@ -16,8 +16,9 @@ from typing import Any, Literal
 from rich.console import Console
 from rich.table import Table
 
-Unit = Literal["per s", "ms", "MiB"]
-"""How a cost is shown. Costs are held in seconds or bytes per operation, so a ratio above 1 always means dearer."""
+Unit = Literal["per s", "GB/s", "ms", "MiB"]
+"""How a cost is shown. Costs are held in seconds or bytes per operation (``GB/s``: an operation is a byte), so a ratio
+above 1 always means dearer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +31,8 @@ class Measured:
 
     def shown(self, unit: Unit) -> float:
         """The cost in ``unit``."""
-        return {"per s": 1 / self.cost, "ms": self.cost * 1e3, "MiB": self.cost / 2**20}[unit]
+        per_s = 1 / self.cost
+        return {"per s": per_s, "GB/s": per_s / 1e9, "ms": self.cost * 1e3, "MiB": self.cost / 2**20}[unit]
 
 
 @dataclass(frozen=True, slots=True)
