@@ -1,7 +1,8 @@
 """A process that publishes on command, so that a test can kill it at any system call.
 
 Started once per test session: for each line ``<careful|careless> <home>`` on stdin it forks a child, writes the child's
-process id, waits for a line ``go`` (by then a tracer is attached), and writes how the child ended.
+process id when the child has opened the manifest, waits for a line ``go`` (by then a tracer is attached), and writes how
+the child ended. So every trace begins at the same system call, and has as many of them.
 """
 
 from __future__ import annotations
@@ -51,10 +52,11 @@ def publish_carelessly(store: ParquetArtifactStore) -> None:
     (store.paths.artifacts_root / artifact.path_sidecar).write_bytes(b"{}")
 
 
-def child(kind: str, home: Path, wait_for_go: int) -> None:
+def child(kind: str, home: Path, wait_for_go: int, say_ready: int) -> None:
     store = ParquetArtifactStore(LakePaths.from_environment(home, {}), clock=SystemClock())
     store.is_available()
     ctypes.CDLL(None).prctl(PR_SET_PTRACER, ANY_PROCESS, 0, 0, 0)
+    os.write(say_ready, b"r")
     os.read(wait_for_go, 1)
     try:
         (publish_carefully if kind == "careful" else publish_carelessly)(store)
@@ -69,9 +71,13 @@ def main() -> None:
     for line in sys.stdin:
         kind, home = line.split(maxsplit=1)
         reader, writer = os.pipe()
+        readiness, say_ready = os.pipe()
         process = os.fork()
         if process == 0:
-            child(kind, Path(home.strip()), reader)
+            child(kind, Path(home.strip()), reader, say_ready)
+        os.close(say_ready)
+        os.read(readiness, 1)
+        os.close(readiness)
         print(process, flush=True)
         sys.stdin.readline()
         os.write(writer, b"g")
