@@ -20,6 +20,7 @@ help:  ## show this list
 venv: $(VENV)/.runtime  ## make .venv with what quantlab needs to run
 venv-dev: $(VENV)/.dev  ## add what its tests and checks need
 
+# Compiled once here: a program that starts for one question would otherwise compile each time where it may not write.
 # Locks hold versions and hashes only; where packages come from is pip's own configuration.
 $(VENV)/.runtime: requirements.lock pyproject.toml
 	@test -n "$(PYTHON)" || { echo "make: no Python 3.11 to 3.13 with venv found; name one: make PYTHON=/path/to/python" >&2; exit 1; }
@@ -27,6 +28,7 @@ $(VENV)/.runtime: requirements.lock pyproject.toml
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --require-hashes -r requirements.lock
 	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --no-index --editable .
+	@$(BIN)/python -m compileall -q quantlab_core quantlab_resources quantlab_assets quantlab_cli
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.runtime requirements-dev.lock

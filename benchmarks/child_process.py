@@ -31,16 +31,21 @@ print(json.dumps([os.waitstatus_to_exitcode(status), wall, usage.ru_utime + usag
 
 
 def programs(
-    commands: Mapping[str, Sequence[str]], *, rounds: int, environment: Mapping[str, str] | None = None
+    commands: Mapping[str, Sequence[str]],
+    *,
+    rounds: int,
+    environment: Mapping[str, str] | None = None,
+    inputs: Mapping[str, bytes] | None = None,
 ) -> tuple[dict[str, Measured], dict[str, Measured]]:
     """Median time and median peak memory of each command by name, over ``rounds`` as `interleaved` counts them.
 
-    Commands run in turns, in the project's folder. Raises RuntimeError when one fails.
+    Commands run in turns, in the project's folder; ``inputs`` has what they find on stdin. Raises RuntimeError when one
+    fails.
     """
     runs: dict[str, list[tuple[float, float, float]]] = {name: [] for name in commands}
     for number in range(rounds + 1):
         for name, command in commands.items():
-            run = _run(command, {**os.environ, **(environment or {})})
+            run = _run(command, {**os.environ, **(environment or {})}, (inputs or {}).get(name, b""))
             if number or not rounds:
                 runs[name].append(run)
     medians = {name: [statistics.median(values) for values in zip(*runs[name], strict=True)] for name in commands}
@@ -49,17 +54,18 @@ def programs(
     return times, peaks
 
 
-def _run(command: Sequence[str], environment: Mapping[str, str]) -> tuple[float, float, float]:
+def _run(command: Sequence[str], environment: Mapping[str, str], stdin: bytes) -> tuple[float, float, float]:
     """Wall seconds, CPU seconds and peak bytes of one run."""
     answer = subprocess.run(
         [PYTHON, "-S", "-E", "-c", _LAUNCHER, *command],
         cwd=ROOT,
         env=dict(environment),
+        input=stdin,
         capture_output=True,
-        text=True,
         check=True,
     )
     exit_status, wall, cpu, peak = json.loads(answer.stdout)
     if exit_status:
-        raise RuntimeError(f"{' '.join(command)} ended with status {exit_status}: {answer.stderr.strip()[-300:]}")
+        reason = answer.stderr.decode(errors="replace").strip()[-300:]
+        raise RuntimeError(f"{' '.join(command)} ended with status {exit_status}: {reason}")
     return wall, cpu, peak
