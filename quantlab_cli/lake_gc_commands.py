@@ -23,13 +23,13 @@ CSV_FIELDS = ("artifactType", "artifacts", "bytes")
 @click.option("--apply", "applies", is_flag=True, help="Remove the bytes; without it, only show what would go.")
 @click.option(
     "--older-than",
-    type=click.FloatRange(min=0),
+    type=click.IntRange(min=0, max=36_500),
     metavar="DAYS",
     help="Spare what was replaced or withdrawn less than so many days ago.",
 )
 @format_option
 @click.pass_obj
-def collect(invocation: Invocation, applies: bool, older_than: float | None, output_format: Format) -> None:
+def collect(invocation: Invocation, applies: bool, older_than: int | None, output_format: Format) -> None:
     """Remove the bytes of superseded and withdrawn artifacts that nothing in use was made from."""
     from quantlab_cli.open_lake import existing_lake
     from quantlab_cli.progress_bars import counted
