@@ -1,10 +1,11 @@
-"""Publishing a slice durably, and finding that its content is already there."""
+"""Publishing a slice durably, by one process and by several, and finding that its content is already there."""
 
 from __future__ import annotations
 
 import hashlib
 import itertools
 import os
+import statistics
 from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,7 +14,9 @@ import apsw
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from benchmarks.measurement import Figure, figure, interleaved
+from benchmarks.earlier_way import EarlierStore, earlier_slice
+from benchmarks.measurement import Figure, Measured, figure, interleaved
+from benchmarks.publishing_processes import PublishingProcesses
 from benchmarks.workload import Size, new_lake, slice_request
 
 SMALL = b"x" * 1_000
@@ -21,13 +24,16 @@ SMALL = b"x" * 1_000
 
 
 def figures(size: Size, folder: Path) -> Iterator[Figure]:
-    """Publishes per second beside what the disk and the codec take alone; the time of a dedup hit."""
+    """Publishes per second beside the earlier store's way and what the disk and the codec take alone; publishes of
+    several processes together beside one alone; the time of a dedup hit."""
     store = new_lake(folder / "lake")
     requests = [slice_request(number, size.slice_rows) for number in range((size.rounds + 1) * size.batch)]
     probe = store.publish(slice_request(len(requests), size.slice_rows)).artifact
     data = Path(probe.path_parquet).read_bytes()
     table = store.read(probe.artifact_id)
     fresh = iter(requests)
+    earlier = EarlierStore(folder / "earlier")
+    frames = iter([earlier_slice(number, size.slice_rows) for number in range(len(requests))])
     disk = _BareDisk(folder / "bare")
 
     def repeat(action: Callable[[], object]) -> Callable[[], object]:
@@ -37,6 +43,7 @@ def figures(size: Size, folder: Path) -> Iterator[Figure]:
         interleaved(
             {
                 "publish of a slice, durable": repeat(lambda: store.publish(next(fresh))),
+                "the earlier store's way, not durable": repeat(lambda: earlier.publish(next(frames))),
                 "its disk work alone: 3 files, 2 folders, 1 commit": repeat(lambda: disk.work_of_a_publish(data)),
                 "write + fsync of the same bytes": repeat(lambda: disk.write(data)),
                 "write + fsync of 1 kB": repeat(lambda: disk.write(SMALL)),
@@ -48,6 +55,7 @@ def figures(size: Size, folder: Path) -> Iterator[Figure]:
         ),
         "per s",
     )
+    yield _together(size, folder / "shared")
     known = itertools.cycle(requests[: size.batch])
     with apsw.Connection(str(store.paths.manifest_db), flags=apsw.SQLITE_OPEN_READONLY) as connection:
         query = "SELECT * FROM artifacts WHERE artifact_id = ?"
@@ -65,6 +73,22 @@ def figures(size: Size, folder: Path) -> Iterator[Figure]:
         )
     store.close()
     disk.close()
+
+
+def _together(size: Size, home: Path) -> Figure:
+    """One process and several take turns in one lake; the errors are part of the figure's name and must be none."""
+    costs: dict[int, list[float]] = {size.processes: [], 1: []}
+    errors: list[str] = []
+    with PublishingProcesses(home, count=size.processes, rows=size.slice_rows) as publishers:
+        for number in range(size.rounds + 1):
+            for processes, measured in costs.items():
+                cost, raised = publishers.publish(size.batch * size.processes, processes=processes)
+                errors += raised
+                if number or not size.rounds:
+                    measured.append(cost)
+    together, alone = (statistics.median(measured) for measured in costs.values())
+    name = f"publish by {size.processes} processes into one lake: {len(errors)} errors"
+    return Figure(Measured(name, together), "per s", (Measured("by one of them alone", alone),))
 
 
 class _BareDisk:

@@ -27,18 +27,20 @@ _WRITER = Writer(name="benchmarks", version="1", git_commit="0" * 40, git_dirty=
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """How much work: ``rounds`` of measuring (see `interleaved`), operations of a round (``batch``), size of inputs."""
+    """How much work: ``rounds`` of measuring (see `interleaved`), operations of a round (``batch``), ``processes``
+    that work together, size of inputs."""
 
     rounds: int
     batch: int
+    processes: int
     slice_rows: int
     export_copies: int
     alerts: int
     tokens: int
 
 
-FULL = Size(rounds=7, batch=20, slice_rows=SLICE_ROWS, export_copies=25, alerts=100, tokens=500)
-TINY = Size(rounds=0, batch=2, slice_rows=60, export_copies=1, alerts=2, tokens=2)
+FULL = Size(rounds=7, batch=20, processes=8, slice_rows=SLICE_ROWS, export_copies=25, alerts=100, tokens=500)
+TINY = Size(rounds=0, batch=2, processes=2, slice_rows=60, export_copies=1, alerts=2, tokens=2)
 
 
 def price_walk(number: int, rows: int) -> dict[str, npt.NDArray[np.float64]]:
