@@ -22,6 +22,7 @@ RAW_FILE = ArtifactType(
     key_parts=("kind", "sha256"),
     asset={"telegram_export": "telegram_exports", "candle_file": "candle_files"},
     partition="raw_file",
+    append_only=True,
 )
 
 ARTIFACT_SET = ArtifactType(

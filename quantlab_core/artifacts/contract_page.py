@@ -66,7 +66,8 @@ artifact that is there is returned. Equal content under two keys is two artifact
 
 A key has at most one head, its current artifact. New content under a key becomes the head and supersedes the old one,
 which stays readable, traceable and pinned wherever it was used. Superseded content that is published again becomes
-the head again. A tombstoned artifact is no head, and its content is refused. How this survives crashes and crowds is
+the head again. A tombstoned artifact is no head, and its content is refused unless its revival is asked for. How all
+of this survives crashes and crowds is
 in [reliability.md](reliability.md).
 """
 
@@ -90,6 +91,7 @@ def _section(spec: ArtifactType) -> str:
         ("sort key", _names(spec.sort_key)),
         ("unique key", _names(spec.unique_key)),
         ("time column", _names([spec.time_column] if spec.time_column else [])),
+        ("append-only", "a key takes one content; other content under it is refused" if spec.append_only else ""),
         ("NaN is stored as null", _names(sorted(spec.nan_is_null))),
         ("of the earlier store", _leniency(spec)),
     ]

@@ -79,7 +79,15 @@ def recover(store: ParquetArtifactStore, *, wait_s: float = 30.0) -> RecoveryRep
 
 
 def clear_leftovers(store: ParquetArtifactStore) -> None:
-    """The cheap part, done by a store before its first publish: staging files, if nobody else publishes."""
+    """The cheap part, done by a store before its first publish: staging files, if nobody else publishes.
+
+    Raises IntegrityError when nothing can be published, before anything is written.
+    """
+    with store.manifest.reading() as connection:
+        following = next_number(connection)
+    if has_event(store.paths.events, following):
+        with store.manifest.writing():
+            pass
     if not any(store.files.list_files(STAGING)):
         return
     with cleaning_up(store.paths, wait_s=0.0) as is_alone:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 from quantlab_core.artifacts.artifact import ArtifactStatus, PublishRequest
-from quantlab_core.artifacts.artifact_types import ARTIFACT_SET
+from quantlab_core.artifacts.artifact_types import ARTIFACT_SET, RAW_FILE
 from quantlab_core.errors import ArtifactNotFoundError, ConflictError, InvalidInputError, SupersedeError
 from quantlab_resources.artifacts.artifact_store import ParquetArtifactStore
 from quantlab_tests.resources.artifacts.lakes import WRITER, free_request, new_store, slice_request
@@ -128,6 +129,85 @@ def test_a_tombstoned_artifact_is_readable_but_no_head_and_its_content_is_refuse
         (None, gone, "source was faked"),
         (after.artifact_id, None, "first content under the key"),
     ]
+
+
+def test_withdrawn_content_is_published_again_only_when_asked_for(tmp_path: Path) -> None:
+    store = new_store(tmp_path)
+    back = store.publish(free_request([1])).artifact_id
+    store.tombstone(back, reason="  source was faked ")
+    assert tombstones(store) == [(back, "source was faked")]
+    with pytest.raises(ConflictError, match="ask for its revival"):
+        store.publish(free_request([1]))
+    Path(store.get_artifact(back).path_parquet).unlink()
+    revived = store.publish(free_request([1], revive=True))
+    assert (revived.artifact_id, revived.deduped, head_ids(store)) == (back, True, [back])
+    assert store.read(back).num_rows == 1, "its file was put back"
+    assert tombstones(store) == []
+    assert history(store)[1:] == [
+        (None, back, "source was faked"),
+        (back, None, "withdrawn content published again"),
+    ]
+    other = store.publish(free_request([2])).artifact_id
+    store.tombstone(back, reason="faked after all")
+    store.publish(free_request([1], revive=True, supersede_reason="it was not"))
+    assert history(store)[-1] == (back, other, "it was not")
+    assert (status(store, back), status(store, other)) == (ArtifactStatus.ACTIVE, ArtifactStatus.SUPERSEDED)
+    assert store.publish(free_request([3], revive=True)).deduped is False, "nothing to revive is no error"
+
+
+def tombstones(store: ParquetArtifactStore) -> list[tuple[str, str]]:
+    with store.manifest.reading() as connection:
+        return list(connection.execute("SELECT artifact_id, reason FROM tombstones"))
+
+
+@pytest.mark.parametrize("reason", ["", " \n", "\ud800"])
+def test_withdrawal_and_supersession_need_a_reason_in_words(tmp_path: Path, reason: str) -> None:
+    store = new_store(tmp_path)
+    a = store.publish(free_request([1], key="of=a")).artifact_id
+    b = store.publish(free_request([1], key="of=b")).artifact_id
+    for change in (
+        lambda: store.tombstone(a, reason=reason),
+        lambda: store.supersede(b, a, reason=reason),
+    ):
+        with pytest.raises(InvalidInputError, match="reason"):
+            change()
+    assert (status(store, a), store.last_sequence()) == (ArtifactStatus.ACTIVE, 2)
+    with pytest.raises(ArtifactNotFoundError):
+        store.tombstone("nobody", reason="wrong")
+
+
+def test_a_key_of_an_append_only_type_takes_one_content(tmp_path: Path) -> None:
+    store = new_store(tmp_path)
+
+    def raw_file(size: int) -> PublishRequest:
+        digest = "a" * 64
+        return PublishRequest(
+            RAW_FILE.name, RAW_FILE.version, f"kind=telegram_export/sha256={digest}",
+            pa.Table.from_pylist(
+                [{"sha256": digest, "byte_size": size, "kind": "telegram_export"}], schema=RAW_FILE.schema
+            ),
+            WRITER,
+        )  # fmt: skip
+
+    assert RAW_FILE.append_only
+    first = store.publish(raw_file(2)).artifact_id
+    with pytest.raises(ConflictError, match="append-only"):
+        store.publish(raw_file(3))
+    assert store.publish(raw_file(2)).deduped
+    assert head_ids(store, RAW_FILE.name) == [first]
+    store.tombstone(first, reason="wrong size")
+    assert store.publish(raw_file(3)).superseded_artifact_id is None
+
+
+def test_an_active_artifact_is_in_nobodys_shadow(tmp_path: Path) -> None:
+    """A is replaced by B, B is withdrawn, A comes back: no link may say that B stands in its place."""
+    store = new_store(tmp_path)
+    a = store.publish(free_request([1])).artifact_id
+    b = store.publish(free_request([2])).artifact_id
+    assert links(store) == [(b, a)]
+    store.tombstone(b, reason="wrong")
+    store.publish(free_request([1]))
+    assert (head_ids(store), links(store)) == ([a], [])
 
 
 def test_lineage_is_nearest_first_and_cut_at_the_depth(tmp_path: Path) -> None:
