@@ -18,6 +18,8 @@ from quantlab_cli.artifact_operations import OPERATIONS, answer
 from quantlab_resources.artifacts.manifest_schema import MIGRATIONS
 from quantlab_tests.cli import response_schemas as schemas
 from quantlab_tests.cli.json_callers import SCRIPT, Client, call
+from quantlab_tests.cli.small_lake import call_quantlab
+from quantlab_tests.resources.adoption.earlier_store import small_earlier_lake
 
 
 class Lake:
@@ -286,6 +288,29 @@ def test_publishing_into_a_lake_that_was_not_adopted_is_refused_and_leaves_it_as
     data.write_text("a\n1\n", encoding="utf-8")
     assert call(client.publication(data)).error["operation"] == "publish_artifact"
     assert earlier.read_bytes() == before
+
+
+def test_an_adopted_lake_answers_in_the_same_way_with_the_paths_of_this_machine(tmp_path: Path) -> None:
+    earlier = small_earlier_lake(tmp_path, recorded_root="/gone/artifacts", minutes=10)
+    assert call_quantlab("lake", "adopt", tmp_path, home=tmp_path).exit_code == 0
+    client = Client.of(tmp_path)
+    assert client.call("health_check").result == {"available": True}
+    found = client.call("list_artifacts").result
+    schemas.ARTIFACTS.validate_python(found)
+    assert {artifact["artifactId"]: (Path(artifact["pathParquet"]), artifact["contentHash"]) for artifact in found} == {
+        known.artifact_id: (known.parquet, known.content_hash) for known in earlier.published
+    }
+    second_era = client.call("list_artifacts", filter={"artifactType": "alerts_v1", "tags": {"era": "two"}}).result
+    assert len(second_era) == 3
+    events = next(known for known in earlier.published if known.artifact_type == "alerts_event_v1")
+    made = client.call("get_downstream", artifact_id=events.artifact_id).result
+    assert [artifact["artifactType"] for artifact in made] == ["alerts_v1"]
+    lineage = client.call("get_lineage", artifact_id=made[0]["artifactId"]).result
+    schemas.LINEAGE.validate_python(lineage)
+    assert [artifact["artifactId"] for artifact in lineage["inputs"]] == [events.artifact_id]
+    again = {"artifact_type": events.artifact_type, "schema_version": events.schema_version}
+    known = client.publish(events.parquet, logical_key=events.logical_key, **again)
+    assert (known["deduped"], known["existingArtifactId"]) == (True, events.artifact_id)
 
 
 def test_publishers_that_meet_where_there_is_no_lake_make_one_together(tmp_path: Path) -> None:

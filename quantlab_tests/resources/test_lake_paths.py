@@ -41,3 +41,20 @@ def test_single_parts_can_be_moved(tmp_path: Path) -> None:
     ] == list(moved.values())
     assert paths.events == tmp_path / "events"
     assert paths.staging == tmp_path / "a" / "_tmp"
+
+
+def test_a_lake_can_be_named_by_its_manifest(tmp_path: Path) -> None:
+    paths = LakePaths.of_manifest(tmp_path / "manifest" / "manifest.sqlite", environment={})
+    assert paths == LakePaths.from_environment(tmp_path, {})
+    other = LakePaths.of_manifest(str(tmp_path / "here" / "other.sqlite"), environment={})
+    assert (other.manifest_db, other.artifacts_root) == (tmp_path / "here" / "other.sqlite", tmp_path / "artifacts")
+    moved = LakePaths.of_manifest(paths.manifest_db, tmp_path / "elsewhere", environment={})
+    assert moved.artifacts_root == tmp_path / "elsewhere"
+
+
+def test_variables_move_the_parts_of_a_named_manifest_only_where_they_are_about_it(tmp_path: Path) -> None:
+    manifest = tmp_path / "manifest" / "manifest.sqlite"
+    same = {"ARTIFACT_MANIFEST_DB": str(manifest), "ARTIFACTS_ROOT": str(tmp_path / "moved")}
+    assert LakePaths.of_manifest(manifest, environment=same).artifacts_root == tmp_path / "moved"
+    other = same | {"ARTIFACT_MANIFEST_DB": str(tmp_path / "other.sqlite")}
+    assert LakePaths.of_manifest(manifest, environment=other).artifacts_root == tmp_path / "artifacts"
