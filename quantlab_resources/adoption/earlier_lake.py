@@ -59,10 +59,12 @@ def copy_manifest(manifest: Path, copy: Path) -> int:
     The manifest is only read. Raises ConflictError while another process has it open, InvalidInputError when it is none
     of the earlier store's, IntegrityError when it is damaged, StorageError. Nothing is left of the copy then.
     """
+    has_wal = _has_content(manifest.with_name(manifest.name + "-wal"))
     try:
         with closing(open_manifest(manifest)) as held:
             held.set_busy_timeout(0)
-            held.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+            if has_wal:  # what it holds stays there; an empty one goes when it is closed
+                held.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
             if not held.open_flags & apsw.SQLITE_OPEN_READONLY:
                 # In this mode a transaction needs the file for itself, even from those who have it open and rest.
                 held.execute("PRAGMA locking_mode = EXCLUSIVE").fetchall()
@@ -76,6 +78,11 @@ def copy_manifest(manifest: Path, copy: Path) -> int:
         raise IntegrityError(f"{manifest} is damaged or no manifest ({error}); nothing was changed") from error
     except apsw.Error as error:
         raise StorageError(f"{manifest} cannot be copied to {copy} ({error}); nothing was changed") from error
+
+
+def _has_content(path: Path) -> bool:
+    with storage_errors(path):
+        return path.is_file() and path.stat().st_size > 0
 
 
 def _copied(held: apsw.Connection, copy: Path) -> int:

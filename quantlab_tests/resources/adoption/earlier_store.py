@@ -346,9 +346,9 @@ def slice_key(token: str, start: datetime, end: datetime) -> str:
     return f"token={token}/res=1m/from={start:%Y-%m-%dT%H:%M:%S.000Z}/to={end:%Y-%m-%dT%H:%M:%S.000Z}"
 
 
-def small_earlier_lake(home: Path, *, recorded_root: str | None = None) -> EarlierStore:
+def small_earlier_lake(home: Path, *, recorded_root: str | None = None, minutes: int = 76 * 60) -> EarlierStore:
     """Three days of alerts (the first also on an EVM chain), events of two of them, a slice for each call, and the
-    trades of one experiment; both editions of the hash and both codecs."""
+    trades of one experiment; both editions of the hash and both codecs. A slice has its first ``minutes`` candles."""
     store = EarlierStore(home, recorded_root)
     days = [datetime(2025, 5, day, tzinfo=UTC) for day in (1, 2, 3)]
     calls = {
@@ -374,7 +374,7 @@ def small_earlier_lake(home: Path, *, recorded_root: str | None = None) -> Earli
     for number, (day, rows) in enumerate(calls.items()):
         for _, token, _ in rows:
             start, end = day - timedelta(hours=4), day + timedelta(hours=72)
-            table = candles(token, start, 76 * 60, price=1.0 + number)
+            table = candles(token, start, minutes, price=1.0 + number)
             codec: Literal["snappy", "zstd"] = "zstd" if number else "snappy"
             store.publish("ohlcv_slice_v2", slice_key(token, start, end), table, codec=codec)
     trades = pa.table({"trade_id": ["a-0"], "call_id": ["a"], "entry_time": pa.array([1746100867250], pa.int64())})

@@ -47,7 +47,7 @@ LATER_CALL = ("2025-05-01T13:00:00Z", SECOND_TOKEN, 2)
 
 
 def test_every_artifact_is_adopted_and_says_what_could_be_confirmed(tmp_path: Path) -> None:
-    earlier = small_earlier_lake(tmp_path)
+    earlier = small_earlier_lake(tmp_path, minutes=60)
     with adopted(tmp_path) as (store, report):
         assert report.adopted == report.heads == len(earlier.published) == 11
         assert report.doubtful == []
@@ -58,7 +58,7 @@ def test_every_artifact_is_adopted_and_says_what_could_be_confirmed(tmp_path: Pa
             {"confirmed": 4},
         )
         assert report.of_type("experiment_trades", 1).content == {"plain": 1}
-        assert report.of_type("ohlcv_slice_v2", 2).rows == 4 * 76 * 60
+        assert report.of_type("ohlcv_slice_v2", 2).rows == 4 * 60
         for one in earlier.published:
             artifact = store.get_artifact(one.artifact_id)
             assert (artifact.content_hash, artifact.file_hash) == (one.content_hash, one.file_hash)
@@ -75,7 +75,7 @@ def test_every_artifact_is_adopted_and_says_what_could_be_confirmed(tmp_path: Pa
 
 
 def test_no_old_file_is_written_to_and_no_row_of_the_earlier_store_is_changed(tmp_path: Path) -> None:
-    earlier = small_earlier_lake(tmp_path)
+    earlier = small_earlier_lake(tmp_path, minutes=60)
     (tmp_path / "cache").mkdir()
     (tmp_path / "cache" / "ohlcv_cache.duckdb").write_bytes(b"x")
     before, rows = files_as_they_are(tmp_path), earlier_rows(earlier.manifest)
@@ -86,7 +86,7 @@ def test_no_old_file_is_written_to_and_no_row_of_the_earlier_store_is_changed(tm
 
 def test_the_printed_command_puts_everything_back(tmp_path: Path) -> None:
     home = tmp_path / "a lake with 'quotes'"
-    earlier = small_earlier_lake(home)
+    earlier = small_earlier_lake(home, minutes=60)
     before, files = list(earlier.sql().iterdump()), files_as_they_are(home)
     report = adopt(home)
     assert report.undo is not None
@@ -101,7 +101,7 @@ def test_the_printed_command_puts_everything_back(tmp_path: Path) -> None:
 
 
 def test_a_second_adoption_finds_nothing_to_do(tmp_path: Path) -> None:
-    small_earlier_lake(tmp_path)
+    small_earlier_lake(tmp_path, minutes=60)
     adopt(tmp_path)
     files = files_as_they_are(tmp_path, without="none")
     again = adopt(tmp_path)
@@ -115,7 +115,7 @@ def test_a_second_adoption_finds_nothing_to_do(tmp_path: Path) -> None:
 
 
 def test_files_are_found_though_the_manifest_names_a_machine_that_is_gone(tmp_path: Path) -> None:
-    earlier = small_earlier_lake(tmp_path / "then", recorded_root="/Volumes/gone/artifacts")
+    earlier = small_earlier_lake(tmp_path / "then", recorded_root="/Volumes/gone/artifacts", minutes=60)
     shutil.move(tmp_path / "then", tmp_path / "now")
     with adopted(tmp_path / "now") as (store, report):
         assert report.doubtful == []
@@ -206,7 +206,7 @@ def test_torn_and_missing_sidecars_are_reported_and_stop_nothing(tmp_path: Path)
 
 
 def test_an_adoption_that_was_interrupted_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    earlier = small_earlier_lake(tmp_path)
+    earlier = small_earlier_lake(tmp_path, minutes=60)
     monkeypatch.setattr(adopt_rows, "_ROWS_A_TRANSACTION", 3)
     store = store_at(tmp_path)
 
@@ -224,7 +224,7 @@ def test_an_adoption_that_was_interrupted_goes_on(tmp_path: Path, monkeypatch: p
 
 
 def test_the_earlier_writer_goes_on_writing_and_its_rows_are_completed(tmp_path: Path) -> None:
-    earlier = small_earlier_lake(tmp_path)
+    earlier = small_earlier_lake(tmp_path, minutes=60)
     adopt(tmp_path)
     added = earlier.publish(
         "alerts_v1",
@@ -250,7 +250,7 @@ def test_the_earlier_writer_goes_on_writing_and_its_rows_are_completed(tmp_path:
 
 
 def test_what_nobody_registered_is_reported_and_left_alone(tmp_path: Path) -> None:
-    earlier = small_earlier_lake(tmp_path)
+    earlier = small_earlier_lake(tmp_path, minutes=60)
     stray = earlier.root / "alerts_v1" / "v1" / "stray.parquet"
     stray.write_bytes(earlier.published[0].parquet.read_bytes())
     folders = [
@@ -286,7 +286,7 @@ sys.stdin.read()
 
 
 def test_a_manifest_that_another_process_has_open_is_not_touched(tmp_path: Path) -> None:
-    earlier = small_earlier_lake(tmp_path)
+    earlier = small_earlier_lake(tmp_path, minutes=60)
     before = list(earlier.sql().iterdump())
     with subprocess.Popen(
         [sys.executable, "-c", OPENER, str(earlier.manifest)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
@@ -302,7 +302,7 @@ def test_a_manifest_that_another_process_has_open_is_not_touched(tmp_path: Path)
 
 
 def test_another_root_than_the_artifacts_is_refused_before_anything_is_changed(tmp_path: Path) -> None:
-    earlier = small_earlier_lake(tmp_path)
+    earlier = small_earlier_lake(tmp_path, minutes=60)
     shutil.move(earlier.root, tmp_path / "elsewhere")
     earlier.root.mkdir()
     before = list(earlier.sql().iterdump())
