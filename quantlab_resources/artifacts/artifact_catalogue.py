@@ -126,11 +126,12 @@ class ArtifactCatalogue:
         """Let go of this thread's connection; the store can be used again afterwards."""
         self.manifest.close()
 
-    def _located(self, artifact: Artifact) -> Artifact:
-        return replace(
-            artifact,
-            path_parquet=self.files.location(artifact.path_parquet),
-            path_sidecar=self.files.location(artifact.path_sidecar),
+    def _located(self, a: Artifact) -> Artifact:
+        """The artifact with the paths at which its files are. Not `replace`, which takes five times as long."""
+        parquet, sidecar = self.files.location(a.path_parquet), self.files.location(a.path_sidecar)
+        return Artifact(
+            *(a.artifact_id, a.artifact_type, a.schema_version, a.logical_key, a.status, parquet, sidecar),
+            *(a.file_hash, a.content_hash, a.row_count, a.created_at, a.min_ts, a.max_ts),
         )
 
 

@@ -8,8 +8,9 @@ Tables of one walk, gone with the transaction of the question:
 - ``walk (artifact_id, standing, via, via_standing, depth)``: what was reached, the input through which, and how many
   edges away it is. ``standing`` is 0, but for superseded sets whose key has a newer set: 1 for the set as such, which
   matters to everything but experiments, 2 for the set as its members, which matters to the experiments that pinned it
-- ``made (artifact_id, seq, ordinal, level)``: the publication that says what a reached artifact was made from
-- ``reached (artifact_id, standing, via, via_standing)``: the edges of one level
+- ``met (artifact_id, standing, is_definition)``: what was met on the way; without a standing where the way ends
+- ``made (artifact_id, seq, ordinal, level)``: the publication that says what an artifact was made from
+- ``reached (artifact_id, via, via_standing)``: the edges of one level
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ _IS_PINNED = f"""EXISTS (
 
 _BEGIN = """
 DROP TABLE IF EXISTS temp.walk;
+DROP TABLE IF EXISTS temp.met;
 DROP TABLE IF EXISTS temp.made;
 DROP TABLE IF EXISTS temp.reached;
 CREATE TEMP TABLE walk (
@@ -49,30 +51,35 @@ CREATE TEMP TABLE walk (
 CREATE INDEX temp.walk_depth ON walk (depth);
 CREATE TEMP TABLE made (artifact_id TEXT PRIMARY KEY, seq INTEGER, ordinal INTEGER, level INTEGER) WITHOUT ROWID;
 CREATE INDEX temp.made_level ON made (level);
+CREATE TEMP TABLE met (artifact_id TEXT PRIMARY KEY, standing INTEGER, is_definition INTEGER) WITHOUT ROWID;
 CREATE TEMP TABLE reached (
-    artifact_id TEXT, standing INTEGER, via TEXT, via_standing INTEGER,
-    PRIMARY KEY (artifact_id, standing, via, via_standing)
+    artifact_id TEXT, via TEXT, via_standing INTEGER, PRIMARY KEY (artifact_id, via, via_standing)
 ) WITHOUT ROWID;
 """
 
 # CROSS JOIN fixes the order: from the few that were reached, through the index, to their users.
-_REACH = f"""
-INSERT INTO temp.reached (artifact_id, standing, via, via_standing)
-SELECT user, standing, via, via_standing FROM (
-    SELECT a.artifact_id AS user, w.artifact_id AS via, w.standing AS via_standing,
-        CASE WHEN NOT {IS_REPLACED} THEN 0 WHEN {_IS_RENEWED_SET} AND {_IS_PINNED} THEN 2 END AS standing
-    FROM temp.walk w
-    CROSS JOIN artifact_lineage l ON l.input_artifact_id = w.artifact_id
-    CROSS JOIN artifacts a ON a.artifact_id = l.artifact_id
-    WHERE w.depth = :depth
-    AND CASE w.standing
-        WHEN 0 THEN 1
-        WHEN 1 THEN a.artifact_type <> '{EXPERIMENT_DEFINITION.name}'
-        ELSE a.artifact_type = '{EXPERIMENT_DEFINITION.name}'
-    END
-)
-WHERE standing IS NOT NULL AND (user, standing) NOT IN (SELECT artifact_id, standing FROM temp.walk)
+_REACH = """
+INSERT INTO temp.reached (artifact_id, via, via_standing)
+SELECT l.artifact_id, w.artifact_id, w.standing
+FROM temp.walk w CROSS JOIN artifact_lineage l ON l.input_artifact_id = w.artifact_id
+WHERE w.depth = :depth AND l.artifact_id NOT IN (SELECT artifact_id FROM temp.walk WHERE standing <> 1)
+"""
+
+_MEET = f"""
+INSERT INTO temp.met (artifact_id, standing, is_definition)
+SELECT a.artifact_id,
+    CASE WHEN NOT {IS_REPLACED} THEN 0 WHEN {_IS_RENEWED_SET} AND {_IS_PINNED} THEN 2 END,
+    a.artifact_type = '{EXPERIMENT_DEFINITION.name}'
+FROM (SELECT DISTINCT artifact_id FROM temp.reached) r CROSS JOIN artifacts a ON a.artifact_id = r.artifact_id
+WHERE r.artifact_id NOT IN (SELECT artifact_id FROM temp.met)
 """  # noqa: S608 - fixed text
+
+_END_WAYS = """
+DELETE FROM temp.reached WHERE NOT EXISTS (
+    SELECT 1 FROM temp.met m WHERE m.artifact_id = reached.artifact_id AND m.standing IS NOT NULL
+    AND CASE reached.via_standing WHEN 0 THEN 1 WHEN 1 THEN NOT m.is_definition ELSE m.is_definition END
+)
+"""
 
 # The latest publication that names inputs; none for what the earlier store wrote: its lineage counts.
 _LATEST = """
@@ -101,6 +108,7 @@ def _has_replaced_input(publication: str) -> str:
 
 
 # An earlier publication from the current artifacts of the very same keys: the content is known to follow from these.
+# CASE keeps SQLite from looking at all inputs of everything before it knows whether there is an earlier publication.
 _KNOWN_TO_FOLLOW = f"""
 UPDATE temp.made SET (seq, ordinal) = (known.seq, known.ordinal)
 FROM (
@@ -108,7 +116,8 @@ FROM (
         row_number() OVER (PARTITION BY m.artifact_id ORDER BY q.seq DESC, q.ordinal DESC) AS place
     FROM temp.made m
     CROSS JOIN publications q ON q.artifact_id = m.artifact_id AND (q.seq, q.ordinal) < (m.seq, m.ordinal)
-    WHERE m.level = :depth AND {_has_replaced_input("m")} AND NOT {_has_replaced_input("q")}
+    WHERE m.level = :depth AND CASE WHEN q.seq > 0 THEN {_has_replaced_input("m")} END
+    AND NOT {_has_replaced_input("q")}
     AND NOT EXISTS ({_keys("m")} EXCEPT {_keys("q")}) AND NOT EXISTS ({_keys("q")} EXCEPT {_keys("m")})
 ) known
 WHERE known.artifact_id = made.artifact_id AND known.place = 1
@@ -127,8 +136,8 @@ DELETE FROM temp.reached WHERE EXISTS (
 _ARRIVE = """
 INSERT INTO temp.walk (artifact_id, standing, via, via_standing, depth)
 SELECT artifact_id, standing, via, via_standing, :depth + 1 FROM (
-    SELECT *, row_number() OVER (PARTITION BY artifact_id, standing ORDER BY via, via_standing) AS place
-    FROM temp.reached
+    SELECT r.*, m.standing, row_number() OVER (PARTITION BY r.artifact_id ORDER BY r.via, r.via_standing) AS place
+    FROM temp.reached r CROSS JOIN temp.met m ON m.artifact_id = r.artifact_id
 ) WHERE place = 1
 """
 
@@ -173,6 +182,8 @@ def _walk(connection: apsw.Connection) -> None:
         level = {"depth": depth}
         connection.execute("DELETE FROM temp.reached")
         connection.execute(_REACH, level)
+        connection.execute(_MEET)
+        connection.execute(_END_WAYS)
         connection.execute(_LATEST, level)
         connection.execute(_KNOWN_TO_FOLLOW, level)
         connection.execute(_FORGET_FORMER_INPUTS)

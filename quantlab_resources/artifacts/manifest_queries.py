@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import apsw
@@ -18,32 +18,27 @@ _FIELDS = (
 )
 ARTIFACT_COLUMNS = ", ".join(f"a.{name.strip()}" for name in _FIELDS.split(","))
 _NEWEST_FIRST = "ORDER BY a.created_at DESC, a.published_seq DESC, a.artifact_id"
-# Finite, so that a cycle in rows that others wrote cannot hold a question for ever.
-_ALL_DEPTHS = 100_000
-# A list by a tag that fewer artifacts have starts from them and sorts; by others, it starts from the newest artifacts.
-_FREQUENT_TAG = 5_000
+# From so many on, a tag is frequent, and a list of superseded or withdrawn artifacts does not start from it.
+_MANY = 1_000
+_STATUSES = {status.value: status for status in ArtifactStatus}
+_SET = "artifact_set"
+"""`quantlab_core.artifacts.artifact_types.ARTIFACT_SET`, whose module would load Arrow."""
 _LARGEST_CODE_POINT = "\U0010ffff"
 
-# A set stands for its members: leaving a set costs no depth, except where the question starts.
-_STEP = "w.depth + (w.depth = 0 OR s.artifact_type <> 'artifact_set')"
-_WALK = f"""
-WITH RECURSIVE walk (artifact_id, depth) AS (
-    SELECT :start, 0
-    UNION
-    SELECT l.{{to}}, {_STEP}
-    FROM walk w
-    JOIN artifacts s ON s.artifact_id = w.artifact_id
-    JOIN artifact_lineage l ON l.{{at}} = w.artifact_id
-    WHERE {_STEP} <= :depth
-),
-nearest (artifact_id, depth) AS (SELECT artifact_id, min(depth) FROM walk GROUP BY artifact_id)
-"""  # noqa: S608
+_INPUTS = (
+    "SELECT l.artifact_id, l.input_artifact_id FROM json_each(?) j"
+    " CROSS JOIN artifact_lineage l ON l.artifact_id = j.value"
+)
+_USERS = (
+    "SELECT l.input_artifact_id, l.artifact_id FROM json_each(?) j"
+    " CROSS JOIN artifact_lineage l ON l.input_artifact_id = j.value"
+)
 
 
 def artifact_of(row: Sequence[Any]) -> Artifact:
     """The artifact in a row of `ARTIFACT_COLUMNS`."""
     artifact_id, type_, version, key, status, *rest = row
-    return Artifact(artifact_id, type_, version, key, ArtifactStatus(status), *rest)
+    return Artifact(artifact_id, type_, version, key, _STATUSES[status], *rest)
 
 
 def find(connection: apsw.Connection, artifact_id: str) -> Artifact | None:
@@ -111,19 +106,22 @@ def list_artifacts(connection: apsw.Connection, filter: ArtifactFilter) -> Artif
         conditions.append(condition)
         values.extend(bindings)
 
-    rarest, rest = _rarest_tag_first(connection, filter.tags)
-    if rarest is not None:
-        require("t.k = ? AND t.v = ?", *rarest)
+    through, rest = _listed_through(connection, filter)
+    if len(rest) < len(filter.tags):
+        require("t.k = ? AND t.v = ?", *next(tag for tag in filter.tags.items() if tag not in rest))
+        if filter.artifact_type is not None:
+            require("t.artifact_type = ?", filter.artifact_type)
     if filter.artifact_type is not None:
         require("a.artifact_type = ?", filter.artifact_type)
     if filter.status is not None:
         require("a.status = ?", ArtifactStatus(filter.status).value)
         if filter.status is not ArtifactStatus.ACTIVE:
             require("a.status <> 'active'")  # what the partial index says of its rows
+    by = "t" if len(rest) < len(filter.tags) else "a"
     if filter.min_created_at is not None:
-        require("a.created_at >= ?", earliest_timestamp(filter.min_created_at))
+        require(f"{by}.created_at >= ?", earliest_timestamp(filter.min_created_at))
     if filter.max_created_at is not None:
-        require("a.created_at <= ?", latest_timestamp(filter.max_created_at))
+        require(f"{by}.created_at <= ?", latest_timestamp(filter.max_created_at))
     for key, value in rest:
         require(
             "EXISTS (SELECT 1 FROM artifact_tags t WHERE t.artifact_id = a.artifact_id AND t.k = ? AND t.v = ?)",
@@ -133,8 +131,8 @@ def list_artifacts(connection: apsw.Connection, filter: ArtifactFilter) -> Artif
     where = f"WHERE {' AND '.join(conditions)}" if conditions else ""
     limit = -1 if filter.limit is None else filter.limit + 1
     rows = connection.execute(
-        f"SELECT {ARTIFACT_COLUMNS} FROM {_listed_through(filter, has_tag=rarest is not None)}"  # noqa: S608
-        f" {where} {_NEWEST_FIRST} LIMIT ?",
+        f"SELECT {ARTIFACT_COLUMNS} FROM {through} {where}"  # noqa: S608
+        f" ORDER BY {by}.created_at DESC, a.published_seq DESC, a.artifact_id LIMIT ?",
         (*values, limit),
     )
     artifacts = [artifact_of(row) for row in rows]
@@ -142,27 +140,30 @@ def list_artifacts(connection: apsw.Connection, filter: ArtifactFilter) -> Artif
     return ArtifactList(tuple(artifacts[: filter.limit]) if is_cut else tuple(artifacts), is_cut)
 
 
-def _listed_through(filter: ArtifactFilter, *, has_tag: bool) -> str:
-    """The way to the rows. Said here, because SQLite without statistics reads and sorts whole types for 100 rows."""
-    if has_tag:
-        return "artifact_tags t INDEXED BY idx_tags_kv CROSS JOIN artifacts a ON a.artifact_id = t.artifact_id"
+def _listed_through(connection: apsw.Connection, filter: ArtifactFilter) -> tuple[str, list[tuple[str, str]]]:
+    """The way to the rows, and the tags that it leaves to be checked.
+
+    Said here, because SQLite without statistics reads and sorts whole types to give 100 rows.
+    """
+    is_rare = filter.status not in (None, ArtifactStatus.ACTIVE)
+    if filter.tags:
+        by_number = sorted((_number_tagged(connection, *tag), *tag) for tag in filter.tags.items())
+        number, *_ = by_number[0]
+        if number < _MANY or not is_rare:
+            index = "INDEXED BY idx_tagged_created" if filter.artifact_type is None else "NOT INDEXED"
+            through = f"tagged t {index} CROSS JOIN artifacts a ON a.artifact_id = t.artifact_id"
+            return through, [(key, value) for _, key, value in by_number[1:]]
     if filter.artifact_type is None:
-        is_rare = filter.status not in (None, ArtifactStatus.ACTIVE)
-        return f"artifacts a INDEXED BY {'idx_artifacts_replaced' if is_rare else 'idx_artifacts_created'}"
-    by = "idx_artifacts_type_created" if filter.status is None else "idx_artifacts_type_status_created"
-    return f"artifacts a INDEXED BY {by}"
+        index = "idx_artifacts_replaced" if is_rare else "idx_artifacts_created"
+    else:
+        index = "idx_artifacts_type_created" if filter.status is None else "idx_artifacts_type_status_created"
+    return f"artifacts a INDEXED BY {index}", list(filter.tags.items())
 
 
-def _rarest_tag_first(
-    connection: apsw.Connection, tags: Mapping[str, str]
-) -> tuple[tuple[str, str] | None, list[tuple[str, str]]]:
-    """The tag with the fewest artifacts, and the others; None first where all are so frequent that the newest do."""
-    query = "SELECT count(*) FROM (SELECT 1 FROM artifact_tags INDEXED BY idx_tags_kv WHERE k = ? AND v = ? LIMIT ?)"
-    by_number = sorted((connection.execute(query, (k, v, _FREQUENT_TAG)).get, k, v) for k, v in tags.items())
-    ordered = [(k, v) for _, k, v in by_number]
-    if by_number and by_number[0][0] < _FREQUENT_TAG:
-        return ordered[0], ordered[1:]
-    return None, ordered
+def _number_tagged(connection: apsw.Connection, key: str, value: str) -> int:
+    """How many artifacts have the tag; not counted beyond `_MANY`."""
+    query = "SELECT count(*) FROM (SELECT 1 FROM tagged NOT INDEXED WHERE k = ? AND v = ? LIMIT ?)"
+    return int(connection.execute(query, (key, value, _MANY)).get)
 
 
 def find_by_logical_key(connection: apsw.Connection, artifact_type: str, logical_key: str) -> list[Artifact]:
@@ -209,25 +210,46 @@ def lineage(
     connection: apsw.Connection, artifact_id: str, depth: int | None
 ) -> tuple[list[Artifact], list[LineageEdge]]:
     """What the artifact was made from, nearest first, and the edges on the way."""
-    rows = connection.execute(
-        _WALK.format(to="input_artifact_id", at="artifact_id")  # noqa: S608
-        + f"SELECT w.artifact_id, l.input_artifact_id, {_STEP} FROM nearest w"  # noqa: S608
-        " JOIN artifacts s ON s.artifact_id = w.artifact_id JOIN artifact_lineage l ON l.artifact_id = w.artifact_id"
-        f" WHERE {_STEP} <= :depth ORDER BY 3, 1, 2",
-        {"start": artifact_id, "depth": _limit(depth)},
+    edges: list[LineageEdge] = []
+    found = _walk(
+        connection, artifact_id, depth, _INPUTS, lambda user, input_, at: edges.append(LineageEdge(user, input_, at))
     )
-    edges = [LineageEdge(*row) for row in rows]
-    return _nearest_first(connection, [(edge.input_artifact_id, edge.depth) for edge in edges]), edges
+    edges.sort(key=lambda edge: (edge.depth, edge.artifact_id, edge.input_artifact_id))
+    return found, edges
 
 
 def downstream(connection: apsw.Connection, artifact_id: str, depth: int | None) -> list[Artifact]:
     """What was made from the artifact, nearest first."""
-    rows = connection.execute(
-        _WALK.format(to="artifact_id", at="input_artifact_id")  # noqa: S608
-        + "SELECT artifact_id, depth FROM nearest WHERE artifact_id <> :start",
-        {"start": artifact_id, "depth": _limit(depth)},
-    )
-    return _nearest_first(connection, [(row[0], row[1]) for row in rows])
+    return _walk(connection, artifact_id, depth, _USERS, lambda *_: None)
+
+
+def _walk(
+    connection: apsw.Connection, start: str, depth: int | None, neighbours: str, note: Callable[[str, str, int], object]
+) -> list[Artifact]:
+    """Everything within ``depth`` steps of ``start``, nearest first; each edge is noted with its depth.
+
+    A set stands for its members: leaving a set costs no depth, except where the question starts. One level at a time,
+    each row read once, so that the time is that of the answer. A cycle in rows that others wrote ends at what is known.
+    """
+    found: dict[str, tuple[int, Artifact]] = {}
+    waiting, at = [start], 0
+    while waiting and (depth is None or at < depth):
+        at += 1
+        leaving, waiting = waiting, []
+        while leaving:
+            reached: set[str] = set()
+            for left, right in connection.execute(neighbours, (json.dumps(leaving),)):
+                note(left, right, at)
+                if right not in found and right != start:
+                    reached.add(right)
+            leaving = []
+            for artifact in get_many(connection, list(reached)):
+                if artifact is not None:
+                    found[artifact.artifact_id] = (at, artifact)
+                    is_set = artifact.artifact_type == _SET
+                    (leaving if is_set else waiting).append(artifact.artifact_id)
+    nearest = sorted((at, a.artifact_type, a.logical_key, a.artifact_id) for at, a in found.values())
+    return [found[artifact_id][1] for *_, artifact_id in nearest]
 
 
 def descendants(connection: apsw.Connection, artifact_id: str) -> set[str]:
@@ -264,23 +286,3 @@ def supersedes_transitively(connection: apsw.Connection, newer_id: str, older_id
         (newer_id, older_id),
     ).fetchone()
     return row is not None
-
-
-def _limit(depth: int | None) -> int:
-    return _ALL_DEPTHS if depth is None else depth
-
-
-def _nearest_first(connection: apsw.Connection, depths: Sequence[tuple[str, int]]) -> list[Artifact]:
-    nearest: dict[str, int] = {}
-    for artifact_id, depth in depths:
-        nearest[artifact_id] = min(depth, nearest.get(artifact_id, depth))
-    found = [artifact for artifact in get_many(connection, list(nearest)) if artifact is not None]
-    return sorted(
-        found,
-        key=lambda artifact: (
-            nearest[artifact.artifact_id],
-            artifact.artifact_type,
-            artifact.logical_key,
-            artifact.artifact_id,
-        ),
-    )

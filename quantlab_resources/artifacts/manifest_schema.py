@@ -142,6 +142,27 @@ CREATE INDEX idx_artifacts_type_status_created ON artifacts (artifact_type, stat
 -- Superseded and withdrawn artifacts: few, and where every question about staleness begins.
 CREATE INDEX idx_artifacts_replaced ON artifacts (status, created_at) WHERE status <> 'active';
 CREATE INDEX idx_supersedes_replaced ON artifact_supersedes (supersedes_artifact_id);
+-- Tags in the order in which lists come, so that a frequent tag costs no more than a rare one. Triggers keep it, also
+-- for the earlier store's writer.
+CREATE TABLE tagged (
+    k TEXT NOT NULL,
+    v TEXT NOT NULL,
+    artifact_type TEXT NOT NULL,
+    created_at TEXT NOT NULL,
+    artifact_id TEXT NOT NULL,
+    PRIMARY KEY (k, v, artifact_type, created_at, artifact_id)
+) WITHOUT ROWID;
+CREATE INDEX idx_tagged_created ON tagged (k, v, created_at);
+DROP INDEX idx_tags_kv;
+INSERT INTO tagged SELECT t.k, t.v, a.artifact_type, a.created_at, a.artifact_id
+    FROM artifact_tags t JOIN artifacts a ON a.artifact_id = t.artifact_id;
+CREATE TRIGGER tag_added AFTER INSERT ON artifact_tags BEGIN
+    INSERT OR IGNORE INTO tagged SELECT new.k, new.v, artifact_type, created_at, artifact_id
+        FROM artifacts WHERE artifact_id = new.artifact_id;
+END;
+CREATE TRIGGER tag_removed AFTER DELETE ON artifact_tags BEGIN
+    DELETE FROM tagged WHERE k = old.k AND v = old.v AND artifact_id = old.artifact_id;
+END;
 -- One row per artifact of the earlier store that was taken over, with what could be confirmed of it then.
 -- was_head: it was the newest active artifact of its key. file_check: confirmed, differs or missing.
 -- content_check: the edition of the earlier content hash that matched, or unconfirmed.
@@ -220,6 +241,7 @@ def migrate(connection: apsw.Connection, *, at: str) -> list[str]:
                 applied.append(migration.name)
             connection.execute("COMMIT")
         except BaseException:
-            connection.execute("ROLLBACK")
+            if connection.in_transaction:  # after a COMMIT that the disk refused SQLite has rolled back already
+                connection.execute("ROLLBACK")
             raise
     return applied

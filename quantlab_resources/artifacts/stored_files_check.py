@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 from typing import Any
 
 import apsw
 
 from quantlab_core.artifacts.artifact_files import QUARANTINE, RAW_FILES, STAGING, StoredFile
 from quantlab_core.artifacts.artifact_types import RAW_FILE
+from quantlab_resources.artifacts.file_names import name_in_lake
 
 MOST_NAMES = 5
 """So many names of missing files, and of files of another size, are given as examples."""
@@ -126,6 +126,6 @@ def _folder_of(name: str) -> str:
     return folder if folder in (RAW_FILES, QUARANTINE, STAGING) else ""
 
 
-def _stored_name(*path: Any) -> str:
-    """The name under the root; a path of the earlier store is ``<type>/v<N>/<name>`` at its end."""
-    return "/".join(PurePosixPath(str(path[0])).parts[-3:])
+def _stored_name(*path: Any) -> str | None:
+    """The name that an absolute path of the earlier store stands for; None for one that names no file of the lake."""
+    return name_in_lake(str(path[0]))
