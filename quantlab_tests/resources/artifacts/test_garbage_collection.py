@@ -170,6 +170,17 @@ def test_publishing_the_same_content_brings_back_the_same_bytes(tmp_path: Path) 
     assert verify(store, deep=True).is_whole
 
 
+def test_withdrawn_content_that_is_revived_brings_back_its_bytes_too(tmp_path: Path) -> None:
+    store = new_store(tmp_path)
+    withdrawn = published(store, 1, "of=1")
+    store.tombstone(withdrawn, reason="wrong")
+    assert collect_garbage(store).artifacts == 1
+    assert store.publish(free_request([1], "of=1", revive=True)).artifact_id == withdrawn
+    assert store.read(withdrawn).num_rows == 1
+    assert rows(store) == []
+    assert verify(store, deep=True).is_whole
+
+
 def test_the_message_names_the_asset_that_makes_a_collected_artifact_again(tmp_path: Path) -> None:
     store = new_store(tmp_path)
     (tmp_path / "in.json").write_bytes(b"{}")
