@@ -30,6 +30,10 @@ COLUMNS = (
 MOST_LINES = 10
 """So many single artifacts, rows and files are listed of each kind; --format json has all."""
 
+NEXT = """next: `quantlab lake status` shows what there is, `quantlab lake verify --deep` checks every byte,
+  `quantlab experiments create --name first --strategy momentum` takes the adopted alerts and candles,
+  `quantlab alerts ingest FILE` adds to the adopted alerts of a day and drops none of them"""
+
 
 @lake.command("adopt")
 @click.argument("path", type=click.Path(path_type=Path))
@@ -48,17 +52,22 @@ def adopt(invocation: Invocation, path: Path, artifacts_root: Path | None, outpu
     written to, the manifest is copied aside first, and the report ends with the command that undoes it.
     """
     from quantlab_assets.workflows.adopt_lake import adopt_lake
+    from quantlab_cli.lake_dagster_commands import show_sync_briefly, sync_json, synced
     from quantlab_cli.progress_bars import counted
 
     with counted("Taking over artifacts") as progress:
         adopted = adopt_lake(path, home=invocation.home, artifacts_root=artifacts_root, progress=progress)
     report = adopted.report
     if output_format == "json":
-        show_json(_report_json(report))
+        show_json({**_report_json(report), "dagster": sync_json(synced(adopted.lab))})
     elif output_format == "csv":
         show_rows(_rows(report), COLUMNS, output_format, nothing="")
+        synced(adopted.lab)
     else:
         _show(report)
+        click.echo("\nin Dagster: ", nl=False)
+        show_sync_briefly(synced(adopted.lab))
+        click.echo(NEXT)
 
 
 def _show(report: AdoptionReport) -> None:
@@ -96,7 +105,6 @@ def _show(report: AdoptionReport) -> None:
     _show_some("unregistered", report.unregistered)
     if report.undo is not None:
         click.echo(f"\nto undo it, while no quantlab is running:\n  {report.undo}")
-        click.echo("next: `quantlab lake verify` checks every byte, `quantlab lake status` shows what there is")
 
 
 def _show_some(title: str, lines: Sequence[str]) -> None:

@@ -12,6 +12,7 @@ from quantlab_cli.tables import Column, Format, format_option, show_json, show_r
 
 if TYPE_CHECKING:
     from quantlab_assets.workflows.sync_dagster import SyncReport
+    from quantlab_resources.lab import Lab
 
 COLUMNS = (
     Column("asset", "asset"),
@@ -31,14 +32,9 @@ def sync_dagster(invocation: Invocation, output_format: Format) -> None:
 
     Nothing in the lake changes. A second call finds nothing to do.
     """
-    from quantlab_assets.workflows.sync_dagster import sync_dagster as sync
-    from quantlab_cli.dagster_instance import dagster_instance
     from quantlab_cli.open_lake import existing_lake
-    from quantlab_cli.progress_bars import counted
 
-    lab = existing_lake(invocation)
-    with dagster_instance(lab.paths.home) as instance, counted("Telling Dagster what there is") as progress:
-        report = sync(lab, instance, progress=progress)
+    report = synced(existing_lake(invocation))
     if output_format == "json":
         show_json(sync_json(report))
     elif output_format == "csv":
@@ -47,10 +43,25 @@ def sync_dagster(invocation: Invocation, output_format: Format) -> None:
         show_sync(report)
 
 
+def synced(lab: Lab) -> SyncReport:
+    """Make Dagster's storage of this lake agree with it, shown as progress."""
+    from quantlab_assets.workflows.sync_dagster import sync_dagster as sync
+    from quantlab_cli.dagster_instance import dagster_instance
+    from quantlab_cli.progress_bars import counted
+
+    with dagster_instance(lab.paths.home) as instance, counted("Telling Dagster what there is") as progress:
+        return sync(lab, instance, progress=progress)
+
+
 def show_sync(report: SyncReport) -> None:
     """The report for a person: a line per asset with partitions, and what could not be shown."""
     rows = [row for row in _rows(report) if any(row[column.key] for column in COLUMNS[1:])]
     show_rows(rows, COLUMNS, "table", nothing="the lake holds nothing that Dagster could show")
+    show_sync_briefly(report)
+
+
+def show_sync_briefly(report: SyncReport) -> None:
+    """What was reported in one line, and one for each asset with something that cannot be shown."""
     gained = ", ".join(f"{count:,} {name}" for name, count in report.new_partitions.items() if count)
     click.echo(f"{report.reported:,} materializations reported" + (f"; new partitions: {gained}" if gained else ""))
     for asset in report.assets:

@@ -102,11 +102,11 @@ _CALL_COLUMNS = [
     column("mcap_at_call_usd", pa.float64(), "market cap at the call (USD), only where look-ahead is ruled out", nullable=True),
     column("price_at_call_usd", pa.float64(), "price at the call (USD), only where look-ahead is ruled out", nullable=True),
     column("liquidity_at_call_usd", pa.float64(), "liquidity at the call (USD), only where look-ahead is ruled out", nullable=True),
-    column("withheld_reason", pa.string(), "why a value that a bot showed is withheld", nullable=True),
+    column("withheld_reason", pa.string(), "why a value that a bot showed is withheld; begins with adopted where only the earlier store knows of the call", nullable=True),
     column("bot_name", pa.string(), "bot whose reply enriched the call", nullable=True),
     column("bot_message_id", pa.int64(), "message id of that reply", nullable=True),
     column("edited_ts", UTC_TIMESTAMP, "when this version of the call was edited (UTC); null if never", nullable=True),
-    column("token_proven_at_call", pa.bool_(), "true if never edited, or a bot reply within 60 s of the call names the token"),
+    column("token_proven_at_call", pa.bool_(), "true if never edited, or a bot reply within 60 s of the call names the token; false with a null edited_ts: nobody knows (adopted)"),
 ]
 
 ALERT_EVENTS = ArtifactType(
@@ -117,7 +117,7 @@ ALERT_EVENTS = ArtifactType(
         [
             column("event_ts_utc", UTC_TIMESTAMP, "when the call was sent (UTC)"),
             *_CALL_COLUMNS,
-            column("content_id", pa.string(), "version of the message that this row was read from"),
+            column("content_id", pa.string(), "version of the message that this row was read from; adopted where only an adopted alert tells of it"),
         ]
     ),
     sort_key=("event_ts_utc", "alert_chat_id", "alert_message_id", "mint", "content_id"),

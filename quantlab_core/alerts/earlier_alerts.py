@@ -29,6 +29,8 @@ from quantlab_core.errors import LogicalKeyError
 from quantlab_core.token import EVM_UNKNOWN, SOLANA
 
 UNKNOWN_CHAT = 0
+ADOPTED = "adopted from the earlier store, which kept no numbers"
+"""``withheld_reason`` of every such call: rows show by it where they come from."""
 _EPOCH = parse_timestamp("1970-01-01T00:00:00Z")
 _SUPERGROUPS = 10**12
 _MINT_SOURCES = {"bot_card": "bot_reply", "bot_reply": "bot_reply", "link": "link"}
@@ -96,6 +98,7 @@ def _calls(table: pa.Table, logical_key: str, time_column: str) -> list[_Row]:
                 "caller_id": text["caller_id"][number],
                 "caller_name": text["caller_name"][number],
                 "caller_name_norm": normalise_name(text["caller_name_norm"][number] or text["caller_name"][number]),
+                "withheld_reason": ADOPTED,
                 "bot_name": text["bot_name"][number],
                 "bot_message_id": bot_messages[number],
                 "token_proven_at_call": False,

@@ -46,11 +46,17 @@ class _Entry:
 
 
 def diagnostics_table(
-    outcomes: Sequence[AlertOutcome], portfolio: PortfolioRun, dead_token: str, *, n_outside_range: int
+    outcomes: Sequence[AlertOutcome],
+    portfolio: PortfolioRun,
+    dead_token: str,
+    *,
+    n_outside_range: int,
+    n_edits_unknown: int = 0,
 ) -> pa.Table:
     """The diagnostics of one run: first what holds for all of it, then every alert left out, then rejected trades."""
     entries = [
         *_summary(outcomes, portfolio, dead_token, n_outside_range),
+        *_edits_unknown(n_edits_unknown, len(outcomes)),
         *(_left_out(outcome, outcome.reason, "alert") for outcome in outcomes if outcome.reason is not None),
         *(_left_out(rejection.outcome, rejection.code, "trade") for rejection in portfolio.rejections),
     ]
@@ -116,6 +122,17 @@ def _summary(
             "portfolio_rejections",
             f"{len(portfolio.rejections)} of {n} trades are not in the curve: the portfolio could not take them",
             context={"rejected": len(portfolio.rejections), "trades": n},
+        )
+
+
+def _edits_unknown(n_edits_unknown: int, n_alerts: int) -> Iterator[_Entry]:
+    if n_edits_unknown:
+        yield _Entry(
+            "warning",
+            "edits_unknown",
+            f"{n_edits_unknown} of {n_alerts} alerts were adopted from the earlier store, which did not record edits:"
+            " their tokens may have been written in after the call",
+            context={"count": n_edits_unknown, "alerts": n_alerts},
         )
 
 

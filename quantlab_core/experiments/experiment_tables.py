@@ -65,7 +65,11 @@ def run_experiment(
         curves=curves_table(portfolio),
         metrics=metrics_table(experiment_metrics(outcomes, portfolio_config, strategy.stake)),
         diagnostics=diagnostics_table(
-            outcomes, portfolio, checked.params.dead_token, n_outside_range=len(listed) - len(in_range)
+            outcomes,
+            portfolio,
+            checked.params.dead_token,
+            n_outside_range=len(listed) - len(in_range),
+            n_edits_unknown=sum(alert.call.is_edit_unknown for alert in in_range),
         ),
     )
 

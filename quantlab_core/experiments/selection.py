@@ -1,7 +1,8 @@
 """Which alerts of the range an experiment trades. Every choice rests on what was known at the call.
 
-An edited call shows a token that may have been written in later, when its price was known. So by default a call is
-excluded unless its token is proven for the time of the call; ``lag`` trades it from the time of the edit instead.
+An edited call shows a token that may have been written in later, when its price was known. So by default an edited
+call is excluded unless its token is proven for the time of the call; ``lag`` trades it from the time of the edit
+instead. Of calls adopted from the earlier store nobody knows whether they were edited: they are traded and counted.
 """
 
 from __future__ import annotations
@@ -36,6 +37,11 @@ class Call:
     alert_ts_us: int
     edited_ts_us: int | None
     is_token_proven: bool
+
+    @property
+    def is_edit_unknown(self) -> bool:
+        """Whether nothing is known of edits: a call that was never edited is proven, one that was has the time."""
+        return self.edited_ts_us is None and not self.is_token_proven
 
 
 def parse_selection(values: object) -> Selection:
@@ -79,7 +85,7 @@ def exclusion_reason(call: Call, selection: Selection) -> str | None:
         return "chain_not_selected"
     if selection.callers is not None and call.caller not in selection.callers:
         return "caller_not_selected"
-    if selection.edited == "exclude" and not call.is_token_proven:
+    if selection.edited == "exclude" and not call.is_token_proven and not call.is_edit_unknown:
         return "edited_call"
     return None
 

@@ -78,7 +78,7 @@ def equity_curve_png(curves: pa.Table) -> bytes:
 
 
 def _equity_figure(curves: pa.Table, palette: _Palette, size: tuple[float, float]) -> Figure:
-    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter, date2num
+    from matplotlib.dates import HOURLY, MINUTELY, SECONDLY, AutoDateLocator, ConciseDateFormatter, date2num
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator, PercentFormatter, StrMethodFormatter
 
@@ -101,6 +101,10 @@ def _equity_figure(curves: pa.Table, palette: _Palette, size: tuple[float, float
     bottom.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=None))
     bottom.yaxis.set_major_locator(MaxNLocator(3))
     locator = AutoDateLocator(minticks=3, maxticks=6 if size[0] < 6 else 10)  # type: ignore[no-untyped-call]
+    # Between two and three days it finds no hours that are few enough, and warns; likewise hours and minutes.
+    locator.intervald |= {
+        unit: [*locator.intervald[unit], whole] for unit, whole in ((HOURLY, 24), (MINUTELY, 60), (SECONDLY, 60))
+    }
     bottom.xaxis.set_major_locator(locator)
     bottom.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
     bottom.xaxis.get_offset_text().set_color(palette.muted)
