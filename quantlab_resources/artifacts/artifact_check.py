@@ -221,12 +221,18 @@ def _check_content(candidate: RecordedArtifact, data: bytes) -> None:
 
 
 def _check_raw_file(store: ParquetArtifactStore, artifact: Artifact, checked: Checked) -> None:
-    sha256 = parse_key(RAW_FILE, artifact.logical_key)["sha256"]
+    files, found = store.files, None
+    try:
+        sha256 = parse_key(RAW_FILE, artifact.logical_key)["sha256"]
+        name = raw_file_name(sha256)
+    except QuantlabError as error:
+        path = files.location(artifact.path_parquet)
+        checked.problems.append(Problem(ProblemKind.CONTENT, path, str(error), artifact.artifact_id))
+        return
     with store.manifest.reading() as connection:
         namesakes = artifacts_of_raw_file(connection, sha256)
     if namesakes and artifact.artifact_id != namesakes[0]:
         return
-    files, name, found = store.files, raw_file_name(sha256), None
     path = files.location(name)
     try:
         size, found = _size_and_hash(files, name)

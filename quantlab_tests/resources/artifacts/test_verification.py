@@ -226,6 +226,16 @@ def test_a_raw_file_that_was_taken_for_two_kinds_is_read_once_and_is_the_problem
     assert {problem.artifact_id for part in parts for problem in part.problems} == {lake.raw, twice}
 
 
+def test_a_raw_file_whose_key_was_damaged_is_a_problem_and_not_the_end(lake: Lake) -> None:
+    lake.set(lake.raw, logical_key="kind=telegram_export/sha256=../../etc/passwd")
+    report = verify(lake.store)
+    assert {(problem.kind, problem.artifact_id) for problem in report.problems} == {
+        (ProblemKind.SIDECAR, lake.raw),
+        (ProblemKind.CONTENT, lake.raw),
+    }
+    assert report.artifacts_checked == 3
+
+
 def test_files_that_no_row_names_are_counted_and_are_no_damage(lake: Lake) -> None:
     assert verify(lake.store).orphans == 0
     (lake.store.paths.artifacts_root / "outside" / "stray.parquet").write_bytes(b"stray")
