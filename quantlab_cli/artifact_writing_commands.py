@@ -62,9 +62,11 @@ def publish(
     """Publish one file as an artifact, for trying things out: what the assets own belongs to their runs."""
     from quantlab_cli.json_shapes import publish_json
     from quantlab_cli.open_lake import existing_lake
-    from quantlab_core.artifacts.artifact import PublishRequest, Writer
+    from quantlab_core.artifacts.artifact import ArtifactStatus, PublishRequest, Writer
 
     lab = existing_lake(invocation)
+    before = lab.catalogue.find_by_logical_key(artifact_type, logical_key) if revive else []
+    withdrawn = {artifact.artifact_id for artifact in before if artifact.status is ArtifactStatus.TOMBSTONED}
     code = lab.code_provenance.code_version()
     result = lab.artifacts.publish(
         PublishRequest(
@@ -82,7 +84,8 @@ def publish(
     )
     replaced = result.superseded_artifact_id
     changes = {} if replaced is None else {"supersededArtifactId": replaced, **_made_from(lab, replaced)}
-    _show(publish_json(result) | changes, _what_happened(result), output_format)
+    happened = _what_happened(result, was_withdrawn=result.artifact_id in withdrawn)
+    _show(publish_json(result) | changes, happened, output_format)
 
 
 @artifacts.command("supersede")
@@ -117,14 +120,15 @@ def tombstone(invocation: Invocation, artifact_id: str, reason: str, output_form
     _show({"success": True, **_made_from(lab, artifact_id)}, f"{artifact_id} {happened}", output_format)
 
 
-def _what_happened(result: PublishResult) -> str:
+def _what_happened(result: PublishResult, *, was_withdrawn: bool) -> str:
     artifact, replaced = result.artifact, result.superseded_artifact_id
     if not result.deduped:
         place = "" if replaced is None else f", in place of {replaced}"
         return f"published {artifact.artifact_id}: {_counted(artifact.row_count, 'row')}{place}"
     equal = "the same bytes" if result.mode == "file_hash" else "the same content"
-    if replaced is not None:
-        return f"{artifact.artifact_id} has {equal} and is current again, in place of {replaced}"
+    if replaced is not None or was_withdrawn:
+        place = "" if replaced is None else f", in place of {replaced}"
+        return f"{artifact.artifact_id} has {equal} and is current again{place}"
     return f"already there: {artifact.artifact_id} has {equal}; that it was published again is on record"
 
 

@@ -226,6 +226,9 @@ def test_supersede_and_tombstone_change_where_an_artifact_stands(lake: Lake) -> 
     assert lake.get(second)["status"] == "tombstoned"
     refused = call(lake.client.publication(lake.folder / "second.csv", logical_key="test/second-key")).error
     assert refused["type"] == "ConflictError"
+    revived = lake.client.publish(lake.folder / "second.csv", logical_key="test/second-key", revive=True)
+    assert revived["existingArtifactId"] == second
+    assert lake.get(second)["status"] == "active"
 
 
 @pytest.mark.parametrize(

@@ -109,6 +109,9 @@ def test_tombstone_withdraws_and_publishing_the_content_again_is_refused(lake: L
     refused = lake.call("artifacts", "publish", *kind, "--data", lake.csv("a\n1\n"), *WRITER)
     assert refused.exit_code == 1
     assert gone in refused.stderr
+    revived = lake.call("artifacts", "publish", *kind, "--data", lake.csv("a\n1\n"), *WRITER, "--revive")
+    assert revived.stdout == f"{gone} has the same content and is current again\n"
+    assert lake.status(gone) == "active"
 
 
 @pytest.mark.parametrize(
