@@ -13,7 +13,18 @@ from rich.console import Console
 from benchmarks import workload
 from benchmarks.measurement import Figure, as_json, machine, print_table
 
-NAMES = ("publish", "content_hash", "read", "verify", "telegram", "simulation", "projection", "startup")
+NAMES = (
+    "publish",
+    "content_hash",
+    "read",
+    "verify",
+    "rebuild",
+    "telegram",
+    "simulation",
+    "projection",
+    "manifest",
+    "startup",
+)
 
 
 def main() -> None:

@@ -37,10 +37,20 @@ class Size:
     export_copies: int
     alerts: int
     tokens: int
+    artifacts: int
 
 
-FULL = Size(rounds=7, batch=20, processes=8, slice_rows=SLICE_ROWS, export_copies=25, alerts=100, tokens=500)
-TINY = Size(rounds=0, batch=2, processes=2, slice_rows=60, export_copies=1, alerts=2, tokens=2)
+FULL = Size(
+    rounds=7,
+    batch=20,
+    processes=8,
+    slice_rows=SLICE_ROWS,
+    export_copies=25,
+    alerts=100,
+    tokens=500,
+    artifacts=1_000_000,
+)
+TINY = Size(rounds=0, batch=2, processes=2, slice_rows=60, export_copies=1, alerts=2, tokens=2, artifacts=2_000)
 
 
 def price_walk(number: int, rows: int) -> dict[str, npt.NDArray[np.float64]]:
