@@ -63,8 +63,8 @@ def _floor(store: ParquetArtifactStore, path: Path) -> None:
         copy.execute("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF")
         copy.execute("ATTACH ? AS lake", (str(store.paths.manifest_db),))
         schema = list(copy.execute("SELECT type, name, sql FROM lake.sqlite_master WHERE sql IS NOT NULL"))
-        for _, _, sql in sorted(schema, key=lambda row: row[0] != "table"):
-            copy.execute(sql)
+        for kind in ("table", "index"):
+            copy.execute("; ".join(sql for type_, _, sql in schema if type_ == kind))
         for table in (name for type_, name, _ in schema if type_ == "table"):
             copy.execute(f'INSERT INTO main."{table}" SELECT * FROM lake."{table}"')  # noqa: S608 - names from a schema
 

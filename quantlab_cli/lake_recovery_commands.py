@@ -13,6 +13,7 @@ from quantlab_cli.lake_commands import lake
 from quantlab_cli.tables import Column, Format, format_option, show_facts, show_json, show_rows, shown
 
 if TYPE_CHECKING:
+    from quantlab_resources.adoption.adoption_report import AdoptionReport
     from quantlab_resources.artifacts.manifest_rebuild import RebuildReport
     from quantlab_resources.artifacts.recovery import RecoveryReport
 
@@ -26,15 +27,36 @@ RECOVERY_COLUMNS = (Column("what", "found"), Column("done", "what was done"), Co
 @format_option
 @click.pass_obj
 def recover_lake(invocation: Invocation, output_format: Format) -> None:
-    """Clear what crashes left behind; nothing that was published is touched."""
+    """Clear what crashes left behind, and take over what the earlier store's writer has added since.
+
+    Nothing that was published is touched.
+    """
+    from quantlab_cli.progress_bars import counted
+    from quantlab_resources.adoption.adopt_rows import adopt_pending
     from quantlab_resources.artifacts.recovery import recover
     from quantlab_resources.lab import Lab
 
-    rows = list(_recovery_rows(recover(Lab(invocation.home).artifacts)))
+    store = Lab(invocation.home).artifacts
+    rows = list(_cleared(recover(store)))
+    with counted("Taking over artifacts") as progress:
+        adopted = adopt_pending(store, progress)
+    rows += _taken_over(adopted)
     show_rows(rows, RECOVERY_COLUMNS, output_format, nothing="nothing was left behind: the lake is clean")
+    if adopted.adopted:
+        click.echo("`quantlab lake sync-dagster` shows what was taken over in Dagster", err=True)
 
 
-def _recovery_rows(report: RecoveryReport) -> Iterator[dict[str, Any]]:
+def _taken_over(report: AdoptionReport) -> Iterator[dict[str, Any]]:
+    for counts in report.types.values():
+        label = f"{counts.artifact_type}/v{counts.schema_version}"
+        if counts.adopted:
+            yield {"what": "rows of the earlier store's writer", "done": f"{counts.adopted:,} adopted", "path": label}
+    for row in report.refused:
+        what = f"row {row.number} of the earlier store's writer"
+        yield {"what": what, "done": "left as it is", "path": f"{row.artifact_id or 'no id'}: {row.reason}"}
+
+
+def _cleared(report: RecoveryReport) -> Iterator[dict[str, Any]]:
     for location in report.staging_files:
         yield {"what": "staging file", "done": "removed", "path": location}
     if report.finished_event is not None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 KIND = "loss"
 
-_TABLES_BESIDE_ARTIFACTS = """
+_COLUMNS_THAT_NAME_ARTIFACTS = """
 SELECT t.name, f."from" FROM sqlite_master t, pragma_foreign_key_list(t.name) f
 WHERE t.type = 'table' AND f."table" = 'artifacts' ORDER BY t.name, f."from"
 """
@@ -25,22 +25,45 @@ WHERE t.type = 'table' AND f."table" = 'artifacts' ORDER BY t.name, f."from"
 def record_loss(transaction: ManifestTransaction, events: Sequence[tuple[int, int]]) -> int:
     """Accept that these events are lost, as (first, last); returns how many rows nothing stands behind any more."""
     change = transaction.note(KIND, events=[list(numbers) for numbers in events])
-    before = transaction.connection.total_changes()
+    counted = _dangling_rows(transaction.connection)
     replay_loss(transaction.connection, change, seq=transaction.seq, at=transaction.at)
-    return transaction.connection.total_changes() - before
+    return counted
 
 
 def replay_loss(connection: apsw.Connection, change: Mapping[str, Any], *, seq: int, at: str) -> None:
     """Leave out the rows that a ``loss`` change leaves out."""
-    for table, column in list(connection.execute(_TABLES_BESIDE_ARTIFACTS)):
-        connection.execute(
-            f'DELETE FROM "{table}" WHERE "{column}" IS NOT NULL'  # noqa: S608 - names from our own schema
-            f' AND "{column}" NOT IN (SELECT artifact_id FROM artifacts)'
-        )
+    for table, columns in _columns_by_table(connection).items():
+        connection.execute(f'DELETE FROM "{table}" WHERE {_is_dangling(columns)}')  # noqa: S608 - our own schema's names
     connection.execute(
         "DELETE FROM publication_inputs WHERE NOT EXISTS (SELECT 1 FROM publications p"
         " WHERE p.seq = publication_inputs.seq AND p.ordinal = publication_inputs.ordinal)"
     )
+    # Tags that were replayed before their artifact was found are not in the table that lists by them.
+    connection.execute(
+        "INSERT OR IGNORE INTO tagged (k, v, artifact_type, created_at, artifact_id)"
+        " SELECT t.k, t.v, a.artifact_type, a.created_at, a.artifact_id"
+        " FROM artifact_tags t JOIN artifacts a ON a.artifact_id = t.artifact_id"
+    )
+
+
+def _dangling_rows(connection: apsw.Connection) -> int:
+    return sum(
+        connection.execute(f'SELECT count(*) FROM "{table}" WHERE {_is_dangling(columns)}').get  # noqa: S608
+        for table, columns in _columns_by_table(connection).items()
+    )
+
+
+def _columns_by_table(connection: apsw.Connection) -> dict[str, list[str]]:
+    """The columns that name artifacts, by table."""
+    columns: dict[str, list[str]] = {}
+    for table, column in connection.execute(_COLUMNS_THAT_NAME_ARTIFACTS):
+        columns.setdefault(table, []).append(column)
+    return columns
+
+
+def _is_dangling(columns: Sequence[str]) -> str:
+    """The SQL condition that one of the columns names an artifact that is not there; NULL names none."""
+    return " OR ".join(f'"{column}" NOT IN (SELECT artifact_id FROM artifacts)' for column in columns)  # noqa: S608
 
 
 def declared_losses(changes: Sequence[Mapping[str, Any]]) -> list[tuple[int, int]]:

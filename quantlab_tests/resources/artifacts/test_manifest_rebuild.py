@@ -232,8 +232,9 @@ def test_what_is_lost_is_salvaged_from_sidecars_and_the_rest_is_named(tmp_path: 
     gone = store.publish(free_request([5], key="of=gone")).artifact
     after = store.publish(free_request([6], key="of=after", input_artifact_ids=[gone.artifact_id])).artifact_id
     rotten = store.publish(free_request([7], key="of=rotten")).artifact
+    store.publish(free_request([3], key="of=only", tags={"again": "yes"}, run_id="r2"))
     before = statuses(store)
-    [published] = store.publications(only)
+    published, again = store.publications(only)
     for lost in (1, 3, 4, 6, 8):
         event_path(store.paths.events, lost).unlink()
     Path(gone.path_parquet).unlink()
@@ -241,10 +242,14 @@ def test_what_is_lost_is_salvaged_from_sidecars_and_the_rest_is_named(tmp_path: 
     damage(Path(rotten.path_parquet))
     store.close()
     bit_flips(store.paths.manifest_db)
-    with pytest.raises(IntegrityError, match="event 1 missing, events 3 to 4 missing, event 6 missing; nothing was"):
+    with pytest.raises(
+        IntegrityError, match="event 1 missing, events 3 to 4 missing, event 6 missing, event 8 missing; n"
+    ):
         rebuild(store)
     report = rebuild(store, salvage=True)
-    assert [str(gap) for gap in report.lost] == ["event 1 missing", "events 3 to 4 missing", "event 6 missing"]
+    assert [str(gap) for gap in report.lost] == [
+        *("event 1 missing", "events 3 to 4 missing", "event 6 missing", "event 8 missing"),
+    ]
     assert report.salvage is not None
     assert (report.salvage.artifacts, report.salvage.heads) == (3, 1)
     assert [rotten.path_sidecar in words for words in report.salvage.refused] == [True]
@@ -252,7 +257,9 @@ def test_what_is_lost_is_salvaged_from_sidecars_and_the_rest_is_named(tmp_path: 
         id_: status for id_, status in before.items() if id_ not in (gone.artifact_id, rotten.artifact_id)
     }
     assert [head.artifact_id for head in store.heads("outside")] == [after, second, only]
-    assert store.publications(only) == [replace(published, at=store.get_artifact(only).created_at)]
+    assert store.publications(only) == [again, replace(published, at=store.get_artifact(only).created_at)]
+    for tag in ({"k": "v"}, {"again": "yes"}):
+        assert [a.artifact_id for a in store.list_artifacts(ArtifactFilter(tags=tag)).artifacts] == [only]
     assert [a.artifact_id for a in store.get_lineage(only).inputs] == [first]
     assert store.get_lineage(after).inputs == (), "nothing describes its input any more"
     assert report.salvage.rows_left_out == 2
