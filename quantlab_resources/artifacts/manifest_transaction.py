@@ -126,7 +126,7 @@ class ManifestTransaction:
         if is_withdrawn and not publication.revive:
             raise ConflictError(
                 f"{type_} {key}: this content was withdrawn as artifact {artifact_id}; nothing was published; to"
-                " publish it all the same, ask for its revival"
+                " publish it all the same, ask for its revival (--revive)"
             )
         if old is not None:
             self._refuse_a_second_content(artifact, publication)
