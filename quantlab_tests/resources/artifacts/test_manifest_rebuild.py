@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import shutil
 import subprocess
+import tracemalloc
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 
 from quantlab_core.artifacts.artifact import ArtifactFilter, ArtifactStatus
 from quantlab_core.errors import ConflictError, IntegrityError, InvalidInputError, LakeNotFoundError, StorageError
+from quantlab_core.experiments.experiment import ExperimentStatus, ExperimentTransition
 from quantlab_resources.artifacts.artifact_store import ParquetArtifactStore
 from quantlab_resources.artifacts.event_files import event_path, last_event_number
 from quantlab_resources.artifacts.manifest_rebuild import rebuild
@@ -330,3 +332,36 @@ def test_sidecars_that_differ_are_named_and_do_not_stop_a_rebuild(store: Parquet
     Path(artifact.path_sidecar).unlink()
     report = rebuild(store)
     assert (report.differing, report.sidecars_that_differ) == (1, (artifact.path_sidecar,))
+
+
+def test_a_swap_that_was_cut_short_leaves_an_older_copy_that_is_noticed(eventful: Path, tmp_path: Path) -> None:
+    """The WAL was moved aside and the process ended: what stood in it alone is in the events."""
+    store = reopened(shutil.copytree(eventful, tmp_path / "lake"))
+    for number in (98, 99):
+        store.publish(free_request([number], key="of=in_the_wal"))
+    left = shutil.copytree(store.paths.home, tmp_path / "left")  # the store is open: its WAL was not taken in
+    before = rows_of(store.paths.manifest_db)
+    store.close()
+    cut_short = reopened(left)
+    cut_short.paths.manifest_db.with_name("manifest.sqlite-wal").rename(
+        cut_short.paths.manifest_db.with_name("manifest-20260101T000000Z.sqlite-wal")
+    )
+    cut_short.paths.manifest_db.with_name("manifest.sqlite-shm").unlink()
+    with pytest.raises(IntegrityError, match="it is an older copy"):
+        cut_short.publish(free_request([100]))
+    rebuild(cut_short)
+    assert rows_of(cut_short.paths.manifest_db) == before
+
+
+def test_memory_does_not_grow_with_the_number_of_events(tmp_path: Path) -> None:
+    peaks = []
+    for number, events in enumerate((30, 300)):
+        store = new_store(tmp_path / str(number))
+        for name in range(events):
+            store.journal.append(ExperimentTransition(f"e{name}", ExperimentStatus.PENDING))
+        store.close()
+        tracemalloc.start()
+        rebuild(store)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] < peaks[0] + 27_000, "ten times the events, and not 100 bytes for each of them"
