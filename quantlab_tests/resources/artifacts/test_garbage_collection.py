@@ -141,16 +141,20 @@ def test_what_was_replaced_lately_can_be_spared(tmp_path: Path) -> None:
     long_ago = published(store, 1, "of=1")
     published(store, 2, "of=1")
     lately = published(store, 3, "of=2")
+    withdrawn_lately = published(store, 6, "of=4")
+    published(store, 7, "of=4")
     clock.time += timedelta(days=10)
+    store.tombstone(withdrawn_lately, reason="wrong, too")
     published(store, 4, "of=2")
     withdrawn = published(store, 5, "of=3")
     store.tombstone(withdrawn, reason="wrong")
-    assert find_garbage(store).artifacts == 3
+    assert find_garbage(store).artifacts == 4
     assert collect_garbage(store, older_than=timedelta(days=5)).artifacts == 1
     assert not table_of(store, long_ago).exists()
     assert table_of(store, lately).exists()
+    assert table_of(store, withdrawn_lately).exists()
     clock.time += timedelta(days=10)
-    assert collect_garbage(store, older_than=timedelta(days=5)).artifacts == 2
+    assert collect_garbage(store, older_than=timedelta(days=5)).artifacts == 3
 
 
 def test_publishing_the_same_content_brings_back_the_same_bytes(tmp_path: Path) -> None:
