@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import apsw
 
+from quantlab_core.alerts.artifact_types import ALERT_EVENTS, ALERTS
 from quantlab_core.artifacts.artifact_types import ARTIFACT_SET
 from quantlab_core.experiments.artifact_types import EXPERIMENT_DEFINITION
 
@@ -57,13 +58,24 @@ CREATE TEMP TABLE reached (
 ) WITHOUT ROWID;
 """
 
+# What the earlier store held of a day is fixed: events are made from it, and what took its place in its key is in turn
+# made from these very events. Only its withdrawal makes them stale.
+_TAKES_ADOPTED_CALLS = f"""EXISTS (
+    SELECT 1 FROM adoptions d
+    JOIN artifacts i ON i.artifact_id = d.artifact_id
+    JOIN artifacts x ON x.artifact_id = l.artifact_id
+    WHERE d.artifact_id = w.artifact_id AND d.was_head AND i.status = 'superseded'
+    AND i.artifact_type IN ('{ALERT_EVENTS.name}', '{ALERTS.name}') AND x.artifact_type = '{ALERT_EVENTS.name}'
+)"""  # noqa: S608 - fixed text
+
 # CROSS JOIN fixes the order: from the few that were reached, through the index, to their users.
-_REACH = """
+_REACH = f"""
 INSERT INTO temp.reached (artifact_id, via, via_standing)
 SELECT l.artifact_id, w.artifact_id, w.standing
 FROM temp.walk w CROSS JOIN artifact_lineage l ON l.input_artifact_id = w.artifact_id
 WHERE w.depth = :depth AND l.artifact_id NOT IN (SELECT artifact_id FROM temp.walk WHERE standing <> 1)
-"""
+AND NOT {_TAKES_ADOPTED_CALLS}
+"""  # noqa: S608 - fixed text
 
 _MEET = f"""
 INSERT INTO temp.met (artifact_id, standing, is_definition)

@@ -24,6 +24,9 @@ experiment stale, else every new day of alerts would. A replaced member does, an
     raw ─ messages ─ events ─ alerts(1 May) ─┬─ set ─ definition ─ trades      alerts(1 May) is superseded:
                               alerts(2 May) ─┘                                 stale: set 1, definition 2, trades 3
 
+Adopted alerts and events stay inputs of their day's `alert_events` when alerts made from these take their place: what
+the earlier store held is fixed, and only its withdrawal makes the events stale.
+
 Staleness is about inputs only; a newer version of the code makes nothing stale.
 """
 

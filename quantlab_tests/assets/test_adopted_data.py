@@ -29,6 +29,7 @@ from quantlab_core.artifacts.artifact import Artifact, PublishRequest, Writer
 from quantlab_core.errors import ConflictError, InvalidInputError
 from quantlab_core.experiments.experiment import ExperimentStatus
 from quantlab_core.projections.projection_builder import ProjectionRequest
+from quantlab_resources.artifacts.staleness import stale
 from quantlab_resources.lab import Lab
 from quantlab_tests.assets.badges import out_of_sync, versions
 from quantlab_tests.assets.small_inputs import FIRST, SECOND, THIRD, heads
@@ -144,6 +145,16 @@ def test_an_ingest_keeps_adopted_calls_and_prefers_what_the_export_says(runs: La
     ids = _adopted_ids(runs)
     events = heads(runs, "alerts_event_v1")[f"day={FIRST}/chain=solana"]
     assert ids & {each.artifact_id for each in runs.lab.artifacts.get_lineage(events.artifact_id).inputs}
+
+
+def test_an_ingest_leaves_nothing_stale_but_what_the_earlier_store_made(runs: LakeRuns, tmp_path: Path) -> None:
+    """Events are made from adopted alerts, and the alerts made from these events take the place of the adopted ones."""
+    ingest(runs, tmp_path, (11, FIRST_TOKEN))
+    assert [found.artifact.logical_key for found in stale(runs.lab.artifacts).artifacts] == ["experiment=old-1/trades"]
+    withdrawn = runs.lab.artifacts.adopted("alerts_v1", f"day={FIRST}/chain=evm")[0]
+    runs.lab.artifacts.tombstone(withdrawn.artifact_id, reason="wrong")
+    types = {found.artifact.artifact_type for found in stale(runs.lab.artifacts).artifacts}
+    assert types == {"experiment_trades", "alerts_event_v1", "alerts_v1", "artifact_set", "token_calls_v1"}
 
 
 def test_ingesting_again_changes_nothing(runs: LakeRuns, tmp_path: Path) -> None:
