@@ -62,6 +62,7 @@ def _read_csv(path: Path, data: bytes, spec: ArtifactType | None) -> pa.Table:
 def _csv_table(path: Path, data: bytes, types: Mapping[str, pa.DataType]) -> pa.Table:
     import pyarrow.csv as csv  # only a publish from a CSV file pays for it
 
+    _check_text(path, data)
     try:
         return csv.read_csv(
             io.BytesIO(data),
@@ -72,3 +73,15 @@ def _csv_table(path: Path, data: bytes, types: Mapping[str, pa.DataType]) -> pa.
         )
     except pa.ArrowException as error:
         raise InvalidInputError(f"{path} cannot be read as CSV: {str(error).splitlines()[0][:200]}") from error
+
+
+def _check_text(path: Path, data: bytes) -> None:
+    """Refuse what the CSV reader would take for something else: bytes for text, the rest of the file for one value."""
+    try:
+        data.decode()
+    except UnicodeDecodeError as error:
+        raise InvalidInputError(
+            f"{path} is not UTF-8 text: byte {error.start} begins no character; convert it"
+        ) from None
+    if data.count(b'"') % 2:
+        raise InvalidInputError(f"{path} cannot be read as CSV: a quote is opened and never closed")
