@@ -166,16 +166,18 @@ class _Questions:
         return list(self._connection.execute(query, values))
 
     def _one_by_one(self, start: str, depth: int, *, down: bool = False) -> int:
-        """The same walk as one learns it: a query per artifact and step (sets count as a step here)."""
+        """The same walk with a query per edge list and per artifact; leaving a set costs no step here either."""
         at, to = ("input_artifact_id", "artifact_id") if down else ("artifact_id", "input_artifact_id")
         edges = f"SELECT {to} FROM artifact_lineage WHERE {at} = ?"  # noqa: S608
         known, level = {start}, [start]
         for _ in range(depth):
-            reached = {row for left in level for (row,) in self._connection.execute(edges, (left,))} - known
-            for right in reached:
-                self._sql("SELECT * FROM artifacts WHERE artifact_id = ?", right)
-            known |= reached
-            level = list(reached)
+            leaving, level = level, []
+            while leaving:
+                for (right,) in self._connection.execute(edges, (leaving.pop(),)).fetchall():
+                    if right not in known:
+                        known.add(right)
+                        row = self._connection.execute("SELECT * FROM artifacts WHERE artifact_id = ?", (right,)).get
+                        (leaving if row[1] == "artifact_set" else level).append(right)
         return len(known)
 
 

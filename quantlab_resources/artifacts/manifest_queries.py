@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import apsw
@@ -250,6 +250,26 @@ def _walk(
                     (leaving if is_set else waiting).append(artifact.artifact_id)
     nearest = sorted((at, a.artifact_type, a.logical_key, a.artifact_id) for at, a in found.values())
     return [found[artifact_id][1] for *_, artifact_id in nearest]
+
+
+def is_upstream(connection: apsw.Connection, artifact_id: str, of_ids: Collection[str]) -> bool:
+    """Whether any of ``of_ids`` is the artifact or was made from it, at any distance.
+
+    Walks up, and only where something was made from the artifact at all: upstream lies less than downstream.
+    """
+    if artifact_id in of_ids:
+        return True
+    used = connection.execute(
+        "SELECT 1 FROM artifact_lineage WHERE input_artifact_id = ? LIMIT 1", (artifact_id,)
+    ).fetchone()
+    if used is None:
+        return False
+    row = connection.execute(
+        "WITH RECURSIVE up (id) AS (SELECT value FROM json_each(?1) UNION SELECT l.input_artifact_id FROM up"
+        " JOIN artifact_lineage l ON l.artifact_id = up.id) SELECT 1 FROM up WHERE id = ?2 LIMIT 1",
+        (json.dumps(list(of_ids)), artifact_id),
+    ).fetchone()
+    return row is not None
 
 
 def descendants(connection: apsw.Connection, artifact_id: str) -> set[str]:

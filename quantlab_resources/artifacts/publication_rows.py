@@ -58,7 +58,7 @@ def _descendants_among(connection: apsw.Connection, outcome: PublishOutcome, inp
             raise ConflictError(f"artifact {outcome.artifact_id} cannot be its own input")
         return []
     further = set(inputs) - set(manifest_queries.direct_inputs(connection, outcome.artifact_id))
-    if not further:
+    if not further or not manifest_queries.is_upstream(connection, outcome.artifact_id, further):
         return []
     return sorted(further & (manifest_queries.descendants(connection, outcome.artifact_id) | {outcome.artifact_id}))
 
