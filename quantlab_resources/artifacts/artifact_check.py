@@ -34,11 +34,9 @@ FILE_CONFIRMED = "confirmed"
 
 _READ_AT_ONCE_BYTES = 8 * 1024**2
 _SELECT = f"""
-SELECT {ARTIFACT_COLUMNS}, a.byte_size, a.qlh1_hash, a.published_seq IS NULL, d.file_check, c.artifact_id IS NOT NULL,
-    a.rowid
+SELECT {ARTIFACT_COLUMNS}, a.byte_size, a.qlh1_hash, a.published_seq IS NULL, d.file_check, a.rowid
 FROM artifacts a
 LEFT JOIN adoptions d ON d.artifact_id = a.artifact_id
-LEFT JOIN collections c ON c.artifact_id = a.artifact_id
 """  # noqa: S608 - fixed text
 
 
@@ -79,7 +77,6 @@ class RecordedArtifact:
     qlh1_hash: str | None
     is_of_earlier_store: bool
     file_check: str | None
-    is_collected: bool
     place: int
 
 
@@ -120,40 +117,25 @@ def check_artifact(store: ParquetArtifactStore, candidate: RecordedArtifact, *, 
     """
     checked = Checked()
     _check_sidecar(store.files, candidate, checked)
-    if candidate.is_collected:
-        checked.files_there += _is_there(store.files, candidate.artifact.path_parquet)
-        return checked
     of_bytes = Checked()
     _check_table(store.files, candidate, of_bytes, deep=deep)
     if candidate.artifact.artifact_type == RAW_FILE.name:
         _check_raw_file(store, candidate.artifact, of_bytes)
-    has_gone = any(problem.kind is ProblemKind.MISSING for problem in of_bytes.problems)
-    if not (has_gone and _is_collected_by_now(store, candidate.artifact)):
-        checked.add(of_bytes)
+    if of_bytes.problems and _is_collected(store, candidate.artifact):
+        of_bytes.problems.clear()  # its bytes were given up; an interrupted collection can have left some
+    checked.add(of_bytes)
     return checked
 
 
 def _recorded(row: tuple[Any, ...]) -> RecordedArtifact:
-    *fields, byte_size, qlh1_hash, is_of_earlier_store, file_check, is_collected, place = row
-    return RecordedArtifact(
-        artifact_of(fields), byte_size, qlh1_hash, bool(is_of_earlier_store), file_check, bool(is_collected), place
-    )
+    *fields, byte_size, qlh1_hash, is_of_earlier_store, file_check, place = row
+    return RecordedArtifact(artifact_of(fields), byte_size, qlh1_hash, bool(is_of_earlier_store), file_check, place)
 
 
-def _is_collected_by_now(store: ParquetArtifactStore, artifact: Artifact) -> bool:
+def _is_collected(store: ParquetArtifactStore, artifact: Artifact) -> bool:
+    """Asked when something is wrong: by then a collection can have taken what was there when the row was read."""
     with store.manifest.reading() as connection:
         return collected_at(connection, artifact.artifact_id) is not None
-
-
-def _is_there(files: ArtifactFiles, name: str) -> bool:
-    """Whether the bytes of a collected artifact were left behind, as an interrupted collection does."""
-    try:
-        next(files.read_blocks(name), None)
-    except ArtifactMissingError:
-        return False
-    except StorageError:
-        return True
-    return True
 
 
 def _check_table(files: ArtifactFiles, candidate: RecordedArtifact, checked: Checked, *, deep: bool) -> None:

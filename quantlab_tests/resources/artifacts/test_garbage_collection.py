@@ -244,6 +244,20 @@ def test_a_collection_waits_for_publishers(tmp_path: Path) -> None:
     assert rows(store) == []
 
 
+def test_damaged_bytes_of_a_collected_artifact_are_no_damage(tmp_path: Path) -> None:
+    store = new_store(tmp_path)
+    old = published(store, 1, "of=1")
+    published(store, 2, "of=1")
+    store.close()
+    assert collect_and_die(store, 0) == -signal.SIGKILL
+    table_of(store, old).chmod(0o644)
+    table_of(store, old).write_bytes(b"rotten")
+    assert verify(store, deep=True).is_whole
+    published(store, 1, "of=1")
+    assert store.read(old).num_rows == 1
+    assert verify(store, deep=True).is_whole
+
+
 def test_the_events_replay_to_the_same_rows(tmp_path: Path) -> None:
     store = new_store(tmp_path)
     for key in ("of=1", "of=2", "of=3"):
