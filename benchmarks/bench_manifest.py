@@ -22,7 +22,7 @@ from quantlab_resources.artifacts.artifact_store import ParquetArtifactStore
 from quantlab_resources.artifacts.staleness import impact
 
 BYTES_PER_ARTIFACT = 8_000
-"""What the manifest and SQLite's sorting take on disk while it is made; the file ends at 4.5 GB for a million."""
+"""What the manifest and SQLite's sorting take on disk while it is made; the file ends at about 5 GB for a million."""
 
 Action = Callable[[], object]
 
