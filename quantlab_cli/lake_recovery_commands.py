@@ -113,6 +113,10 @@ def _show_rebuild(report: RebuildReport) -> None:
             f"left out: {shown(report.left_out_event)}, which may never have been committed and names files that do not"
             " verify; restore them and run this again, or `quantlab lake recover` sets it aside"
         )
+    if report.artifacts_left_out:
+        click.echo(
+            f"left out: {report.artifacts_left_out:,} artifacts of the earlier store's writer, which no event has"
+        )
     salvage = report.salvage
     if salvage is None:
         return
@@ -153,6 +157,7 @@ def _rebuild_json(report: RebuildReport) -> dict[str, Any]:
         "events": report.events,
         "artifacts": report.artifacts,
         "sidecarsThatDiffer": report.differing,
+        "artifactsLeftOut": report.artifacts_left_out,
         **{name: str(value) for name, value in optional.items() if value is not None},
         "lost": [{"first": gap.first, "last": gap.last, "why": gap.why} for gap in report.lost],
         **(

@@ -18,7 +18,13 @@ import apsw
 from quantlab_core.artifacts.timestamp_text import format_timestamp
 from quantlab_core.clock import Clock
 from quantlab_core.errors import IntegrityError, LakeNotFoundError, QuantlabError, StorageError
-from quantlab_resources.artifacts.manifest_file import BUSY_TIMEOUT_MS, held_still, identity_of, open_manifest
+from quantlab_resources.artifacts.manifest_file import (
+    BUSY_TIMEOUT_MS,
+    KnownState,
+    held_still,
+    identity_of,
+    open_manifest,
+)
 from quantlab_resources.artifacts.manifest_schema import EARLIER_STORE_VERSION, check_version, migrate, schema_version
 from quantlab_resources.lake_paths import LakePaths
 
@@ -108,11 +114,11 @@ class Manifest:
                 raise
 
     @contextmanager
-    def held_still(self) -> Iterator[int | None]:
-        """Keep every writer out within the block; yields the number of the last event, None if it cannot be trusted."""
+    def held_still(self) -> Iterator[KnownState | None]:
+        """Keep every writer out within the block; yields what the manifest says, None if it cannot be trusted."""
         self.close()
-        with self._sqlite_errors(), held_still(self.path) as last:
-            yield last
+        with self._sqlite_errors(), held_still(self.path) as known:
+            yield known
 
     def check(self) -> None:
         """Raise LakeNotFoundError, ConflictError or IntegrityError unless there is a manifest that can be used."""

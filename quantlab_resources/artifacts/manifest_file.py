@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain, count
 from pathlib import Path
@@ -20,6 +21,13 @@ from quantlab_resources.artifacts.manifest_schema import migrate
 
 BUSY_TIMEOUT_MS = 30_000
 SIDE_FILES = ("-wal", "-shm")
+
+_KNOWN_STATE = """
+SELECT (SELECT coalesce(max(seq), 0) FROM events), (
+    SELECT count(*) FROM artifacts a WHERE a.published_seq IS NULL
+    AND NOT EXISTS (SELECT 1 FROM adoptions d WHERE d.artifact_id = a.artifact_id)
+)
+"""
 
 
 def open_manifest(path: Path, flags: int = apsw.SQLITE_OPEN_READWRITE) -> apsw.Connection:
@@ -85,9 +93,18 @@ def check_whole(connection: apsw.Connection, path: Path) -> None:
         raise IntegrityError(f"{path} is damaged: {verdict}")
 
 
+@dataclass(frozen=True, slots=True)
+class KnownState:
+    """What a manifest that can be trusted says: the number of its last event, and how many artifacts are in no event,
+    because the earlier store's writer has put them there."""
+
+    last_event: int
+    artifacts_without_event: int
+
+
 @contextmanager
-def held_still(path: Path) -> Iterator[int | None]:
-    """Keep writers out of the manifest within the block; yields its last event's number, None if it cannot be trusted.
+def held_still(path: Path) -> Iterator[KnownState | None]:
+    """Keep writers out of the manifest within the block; yields what it says, None if it cannot be trusted.
 
     Nobody can write to a manifest that is damaged or gone.
     """
@@ -95,18 +112,18 @@ def held_still(path: Path) -> Iterator[int | None]:
         yield None
         return
     connection: apsw.Connection | None = None
-    last: int | None = None
+    known: KnownState | None = None
     try:
         try:
             connection = open_manifest(path)
             connection.execute("BEGIN IMMEDIATE")
             if connection.execute("PRAGMA quick_check(1)").get == "ok":
-                last = connection.execute("SELECT coalesce(max(seq), 0) FROM events").get
+                known = KnownState(*connection.execute(_KNOWN_STATE).get)
         except apsw.BusyError:
             raise
         except (apsw.Error, UnicodeDecodeError):
-            last = None
-        yield last
+            known = None
+        yield known
     finally:
         if connection is not None:
             with suppress(apsw.Error):
@@ -116,19 +133,19 @@ def held_still(path: Path) -> Iterator[int | None]:
 def put_in_place(new: Path, path: Path, *, at: datetime) -> Path | None:
     """Make ``new`` the manifest. Returns the name that the present one has from then on; None if there is none.
 
-    Its WAL goes first: beside another main file SQLite would apply it. A crash in between leaves an older copy of the
-    manifest, which is noticed and can be rebuilt. Raises StorageError.
+    Its WAL goes before it: beside another main file SQLite would apply it. A crash in between leaves an older copy of
+    the manifest, which is noticed and can be rebuilt. Raises StorageError.
     """
     from quantlab_resources.artifacts.durable_files import storage_errors, sync_directory
 
     aside = _free_name(path.with_name(f"{path.stem}-{at:%Y%m%dT%H%M%SZ}{path.suffix}"))
     with storage_errors(path):
-        for suffix in SIDE_FILES:
-            with suppress(FileNotFoundError):
-                path.with_name(path.name + suffix).replace(aside.with_name(aside.name + suffix))
         was_there = path.exists()
         if was_there:
             os.link(path, aside)
+        for suffix in SIDE_FILES:
+            with suppress(FileNotFoundError):
+                path.with_name(path.name + suffix).replace(aside.with_name(aside.name + suffix))
         new.replace(path)
     sync_directory(path.parent)
     return aside if was_there else None
@@ -148,11 +165,15 @@ def put_beside(new: Path, output: Path) -> None:
     sync_directory(output.parent)
 
 
-def tidied(aside: Path) -> list[Path]:
-    """The files of a manifest that was set aside: one, unless it is too damaged to take its WAL in."""
+def take_wal_in(aside: Path) -> None:
+    """Make a whole manifest that was set aside one file."""
     with suppress(apsw.Error), closing(open_manifest(aside)) as connection:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-    return [path for suffix in ("", "-wal") if (path := aside.with_name(aside.name + suffix)).exists()]
+
+
+def files_of(manifest: Path) -> list[Path]:
+    """The manifest and, if it is there, its WAL."""
+    return [path for suffix in ("", "-wal") if (path := manifest.with_name(manifest.name + suffix)).exists()]
 
 
 def _free_name(path: Path) -> Path:

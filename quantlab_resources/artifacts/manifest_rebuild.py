@@ -30,11 +30,13 @@ from quantlab_resources.artifacts.interrupted_event import unverified_files
 from quantlab_resources.artifacts.manifest_changes import replay_event
 from quantlab_resources.artifacts.manifest_file import (
     SIDE_FILES,
+    KnownState,
+    files_of,
     identity_of,
     new_manifest,
     put_beside,
     put_in_place,
-    tidied,
+    take_wal_in,
 )
 from quantlab_resources.artifacts.manifest_queries import ARTIFACT_COLUMNS, artifact_of
 from quantlab_resources.artifacts.manifest_salvage import Salvage, Salvager
@@ -54,7 +56,7 @@ class RebuildReport:
     ``previous`` is where the manifest that was there is now, and ``undo`` the shell command that brings it back.
     ``left_out_event`` was never known to be committed and names files that do not verify. ``lost`` events are accepted
     as lost; what could be done about them is in ``salvage``. ``sidecars_that_differ`` are the first few of
-    ``differing``.
+    ``differing``. ``artifacts_left_out`` were added by the earlier store's writer and are in the former manifest only.
     """
 
     manifest: Path
@@ -65,6 +67,7 @@ class RebuildReport:
     salvage: Salvage | None
     differing: int
     sidecars_that_differ: tuple[str, ...]
+    artifacts_left_out: int = 0
     previous: Path | None = None
     undo: str | None = None
 
@@ -100,28 +103,32 @@ def rebuild(
             if output is None
             else output.with_name(output.name + ".partial")
         )
-        with store.manifest.held_still() as known_last:
-            report = _build(store, building, known_last, salvage, progress or (lambda _done, _total: None))
+        with store.manifest.held_still() as known:
+            report = _build(store, building, known, salvage, progress or (lambda _done, _total: None))
             if output is not None:
                 put_beside(building, output)
                 return replace(report, manifest=output)
             aside = put_in_place(building, paths.manifest_db, at=now)
     if aside is None:
         return replace(report, manifest=paths.manifest_db)
-    return replace(report, manifest=paths.manifest_db, previous=aside, undo=_undo(paths.manifest_db, tidied(aside)))
+    if known is not None:
+        take_wal_in(aside)
+    return replace(report, manifest=paths.manifest_db, previous=aside, undo=_undo(paths.manifest_db, files_of(aside)))
 
 
 def _build(
-    store: ParquetArtifactStore, path: Path, known_last: int | None, salvage: bool, progress: Progress
+    store: ParquetArtifactStore, path: Path, known: KnownState | None, salvage: bool, progress: Progress
 ) -> RebuildReport:
     """Make the new file at ``path`` and check it."""
     events, now = store.paths.events, store.clock.now()
-    survey = survey_events(events, known_last or 0, progress)
-    is_nothing_left = survey.last == 0 and known_last is None
+    known_last = 0 if known is None else known.last_event
+    survey = survey_events(events, known_last, progress)
+    is_nothing_left = survey.last == 0 and known is None
+    without_event = 0 if known is None else known.artifacts_without_event
     if not salvage:
-        _refuse_losses(events, survey, is_nothing_left)
+        _refuse_losses(store, survey, is_nothing_left, without_event)
     lost = list(survey.lost)
-    left_out = None if lost else _unverified_last(store, survey, known_last or 0)
+    left_out = None if lost else _unverified_last(store, survey, known_last)
     up_to = survey.last if left_out is None else survey.last - 1
     with new_manifest(path, at=format_timestamp(now)) as connection:
         connection.execute("BEGIN")
@@ -141,16 +148,23 @@ def _build(
             salvage=salvaged,
             differing=differing,
             sidecars_that_differ=named,
+            artifacts_left_out=without_event,
         )
 
 
-def _refuse_losses(events: Path, survey: EventSurvey, is_nothing_left: bool) -> None:
+def _refuse_losses(store: ParquetArtifactStore, survey: EventSurvey, is_nothing_left: bool, without_event: int) -> None:
+    events = store.paths.events
     go_on = "or go on without them with `quantlab lake rebuild-manifest --salvage`"
     if is_nothing_left:
         raise IntegrityError(f"{events} holds no event; nothing was changed; restore the folder from a backup, {go_on}")
     if survey.lost:
         gaps = ", ".join(map(str, survey.lost[:MOST_NAMED])) + (" and more" if len(survey.lost) > MOST_NAMED else "")
         raise IntegrityError(f"{events}: {gaps}; nothing was changed; restore these files from a backup, {go_on}")
+    if without_event:
+        raise ConflictError(
+            f"{store.paths.manifest_db} has {without_event:,} artifacts that the earlier store's writer added and no"
+            f" event holds; nothing was changed; `quantlab lake recover` takes them over, {go_on}"
+        )
 
 
 def _unverified_last(store: ParquetArtifactStore, survey: EventSurvey, known_last: int) -> int | None:

@@ -240,12 +240,6 @@ class ManifestTransaction:
         experiment_journal.record_entry(self, entry)
         return entry
 
-    def record_head_change(
-        self, artifact_type: str, logical_key: str, *, new: str | None, old: str | None, reason: str
-    ) -> None:
-        """Make ``new`` the head of the key in place of ``old``; statuses, links and history follow."""
-        record_head_change(self, artifact_type, logical_key, new=new, old=old, head=new, reason=reason)
-
     def commit(self) -> None:
         """Make the event file durable, then the rows; a transaction without changes leaves nothing."""
         if not self._changes:

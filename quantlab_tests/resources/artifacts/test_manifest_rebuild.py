@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import apsw
 import pytest
 
 from quantlab_core.artifacts.artifact import ArtifactFilter, ArtifactStatus
@@ -365,3 +366,15 @@ def test_memory_does_not_grow_with_the_number_of_events(tmp_path: Path) -> None:
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
     assert peaks[1] < peaks[0] + 27_000, "ten times the events, and not 100 bytes for each of them"
+
+
+def test_artifacts_that_the_earlier_writer_added_are_not_dropped_silently(store: ParquetArtifactStore) -> None:
+    connection = apsw.Connection(str(store.paths.manifest_db))
+    connection.execute(
+        "INSERT INTO artifacts (artifact_id, artifact_type, schema_version, logical_key, path_parquet, path_sidecar,"
+        " file_hash, content_hash, row_count) VALUES ('x', 'alerts_v1', 1, 'day=2025-05-01', 'p', 's', 'f', 'c', 1)"
+    )
+    connection.close()
+    with pytest.raises(ConflictError, match=r"has 1 artifacts .* `quantlab lake recover` takes them over"):
+        rebuild(store)
+    assert rebuild(store, salvage=True).artifacts_left_out == 1
