@@ -1,7 +1,7 @@
 """The manifest, made anew from its event files.
 
 Every change that was ever committed is in an event file, and the functions that made its rows make them again. So the
-rebuilt manifest is equal row for row. The old file is not needed, is never written to, and is kept.
+rebuilt manifest is equal row for row. The old file is not needed, and is kept.
 """
 
 from __future__ import annotations
