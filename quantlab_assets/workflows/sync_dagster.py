@@ -66,27 +66,25 @@ def sync_dagster(lab: Lab, instance: dg.DagsterInstance, *, progress: Progress |
     says that its partition is made from the upstream partitions as they are, unless one of the same key changed later:
     then Dagster shows it as out of sync, which it is.
     """
-    return _Sync(lab, instance).run(progress or (lambda _done, _total: None))
+    return _Sync(lab, instance, progress or (lambda _done, _total: None)).run()
 
 
 class _Sync:
-    def __init__(self, lab: Lab, instance: dg.DagsterInstance) -> None:
+    def __init__(self, lab: Lab, instance: dg.DagsterInstance, progress: Progress) -> None:
         self._lab = lab
         self._instance = instance
         self._graph = build_defs(home=str(lab.paths.home)).resolve_asset_graph()
         self._sequences: dict[str, dict[str | None, int]] = {}
         self._new_partitions: dict[str, int] = {}
+        self._progress = progress
+        self._done = self._total = 0
 
-    def run(self, progress: Progress) -> SyncReport:
+    def run(self) -> SyncReport:
         """Bring all assets up to date, upstream ones first, since an event names the events before it."""
         specs = {asset: spec for spec in ARTIFACT_TYPES for asset in spec.assets}
         ordered = [key.to_user_string() for key in self._graph.toposorted_asset_keys if key.to_user_string() in specs]
         self._register_tokens()
-        reports = []
-        for number, asset in enumerate(ordered):
-            progress(number, len(ordered))
-            reports.append(self._sync_asset(asset, specs[asset]))
-        progress(len(ordered), len(ordered))
+        reports = [self._sync_asset(asset, specs[asset]) for asset in ordered]
         return SyncReport(tuple(reports), self._new_partitions)
 
     def _heads(self, artifact_type: str) -> Iterable[HeadOrigin]:
@@ -116,7 +114,11 @@ class _Sync:
         known = self._known_partitions(node.partitions_def, contents)
         recorded = recorded_versions(self._instance, asset, is_partitioned=node.is_partitioned)
         tags = None
+        # How many partitions there are is known asset by asset: the total grows on the way.
+        self._total += len(contents.partitions)
         for partition, content in contents.partitions.items():
+            self._done += 1
+            self._progress(self._done, self._total)
             if partition is not None and partition not in known:
                 report.unknown_partitions.append(partition)
             elif recorded.get(partition) == content.data_version:

@@ -66,6 +66,17 @@ def test_order_and_repetition_of_the_days_do_not_matter(wanted: list[date]) -> N
     assert day_ranges(wanted) == day_ranges(sorted(set(wanted)))
 
 
+@laws
+@given(days, days, bridges)
+def test_no_range_reaches_over_a_barred_day_that_is_not_wanted(
+    wanted: set[date], barred: set[date], bridge_days: int
+) -> None:
+    covered = list(days_in(parsed(day_ranges(wanted, bridge_days=bridge_days, never=barred))))
+    assert wanted <= set(covered)
+    assert covered == sorted(set(covered))
+    assert not set(covered) & (barred - wanted)
+
+
 def test_two_idle_days_are_bridged_and_three_are_not() -> None:
     assert day_ranges([date(2025, 5, 1), date(2025, 5, 4)]) == [("2025-05-01", "2025-05-04")]
     assert day_ranges([date(2025, 5, 1), date(2025, 5, 5)]) == [
