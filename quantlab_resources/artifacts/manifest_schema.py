@@ -223,25 +223,25 @@ def check_version(connection: apsw.Connection, path: str) -> None:
 
 
 def migrate(connection: apsw.Connection, *, at: str) -> list[str]:
-    """Apply the missing migrations, each in one transaction with its record. Returns their names."""
-    applied = []
-    for migration in MIGRATIONS:
-        connection.execute("BEGIN IMMEDIATE")
-        try:
-            if migration.version > schema_version(connection):
-                connection.execute(migration.sql)
+    """Apply the missing migrations with their records, all of them or none. Returns their names.
+
+    In one transaction: a manifest that a crash left between two of them would be neither the earlier store's nor ours.
+    """
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        missing = [migration for migration in MIGRATIONS if migration.version > schema_version(connection)]
+        for migration in missing:
+            connection.execute(migration.sql)
+            connection.execute(
+                "INSERT OR IGNORE INTO schema_migrations (version, applied_at) VALUES (?, ?)", (migration.version, at)
+            )
+            if migration.version > EARLIER_STORE_VERSION:
                 connection.execute(
-                    "INSERT OR IGNORE INTO schema_migrations (version, applied_at) VALUES (?, ?)",
-                    (migration.version, at),
+                    "UPDATE schema_migrations SET name = ? WHERE version = ?", (migration.name, migration.version)
                 )
-                if migration.version > EARLIER_STORE_VERSION:
-                    connection.execute(
-                        "UPDATE schema_migrations SET name = ? WHERE version = ?", (migration.name, migration.version)
-                    )
-                applied.append(migration.name)
-            connection.execute("COMMIT")
-        except BaseException:
-            if connection.in_transaction:  # after a COMMIT that the disk refused SQLite has rolled back already
-                connection.execute("ROLLBACK")
-            raise
-    return applied
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:  # after a COMMIT that the disk refused SQLite has rolled back already
+            connection.execute("ROLLBACK")
+        raise
+    return [migration.name for migration in missing]
