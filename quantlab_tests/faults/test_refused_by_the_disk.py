@@ -1,0 +1,37 @@
+"""The disk refuses one system call: an error that names the path, nothing half done, and reads go on."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from quantlab_tests.faults.acting_process import REFUSED
+from quantlab_tests.faults.traced_actor import TracedActor, fault_points
+from quantlab_tests.faults.undisturbed import Undisturbed
+from quantlab_tests.faults.write_paths import WRITE_PATHS
+
+NOT_REFUSED = "unlink"
+"""Deleting takes no room; a file of one's own that cannot be deleted is cleared by recovery."""
+
+
+@pytest.mark.parametrize("error", ["ENOSPC", "EIO"])
+@pytest.mark.parametrize("name", WRITE_PATHS)
+def test_a_call_that_is_refused_is_a_storage_error_with_the_path_and_leaves_nothing_half_done(
+    actor: TracedActor, tmp_path: Path, name: str, error: str
+) -> None:
+    path = WRITE_PATHS[name]
+    undisturbed = Undisturbed.prepared(path, tmp_path, actor)
+    refused = 0
+    points = fault_points(undisturbed.calls(), f"error={error}", path.refused_cases)
+    for number, fault in enumerate(point for point in points if point.name != NOT_REFUSED):
+        home = undisturbed.copy(f"refused-{number}")
+        status = actor.run(name, "careful", home, fault).status
+        # SQLite may do without a call that failed (a checkpoint comes again): then the act has succeeded.
+        assert status in (REFUSED, 0), (fault, status, undisturbed.error_at(home))
+        assert undisturbed.breaches(home) == [], fault
+        assert undisturbed.is_healed(home) is None, fault
+        refused += status == REFUSED
+        shutil.rmtree(home)
+    assert refused, "no refusal was noticed by anyone"
