@@ -17,6 +17,13 @@ import duckdb
 from quantlab_core.errors import StorageError
 from quantlab_resources.artifacts.durable_files import storage_errors, sync_directory
 
+_REFUSED_BY_THE_DISK = (
+    duckdb.IOException,
+    duckdb.OutOfMemoryException,
+    duckdb.FatalException,  # a sync that failed
+    duckdb.TransactionException,  # a commit whose log could not be written
+)
+
 
 @contextmanager
 def writing_duckdb_file(target: Path, temporary: Path) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -29,7 +36,7 @@ def writing_duckdb_file(target: Path, temporary: Path) -> Iterator[duckdb.DuckDB
             yield connection
         with storage_errors(target):
             _replace_durably(temporary, target)
-    except (duckdb.IOException, duckdb.OutOfMemoryException) as error:
+    except _REFUSED_BY_THE_DISK as error:
         raise StorageError(f"cannot write {target}: {_first_line(error)}; what was there is unchanged") from error
     finally:
         remove_duckdb_file(temporary)
