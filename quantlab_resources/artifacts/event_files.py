@@ -1,8 +1,8 @@
 """Event files: one small JSON file per manifest transaction, durable before its commit.
 
 They hold every change that was made to the manifest, so that replaying them in order gives it back. Each ends with the
-SHA-256 of what stands before it, so that a damaged one is known without the manifest. A file without a committed row is
-what a crash interrupted; see `interrupted_event`.
+SHA-256 of what stands before it, so that a damaged one is known without the manifest; those of schema 2 do not. A file
+without a committed row is what a crash interrupted; see `interrupted_event`.
 """
 
 from __future__ import annotations
@@ -22,19 +22,23 @@ from quantlab_resources.artifacts.durable_files import discard, replace_durably,
 _NAME = re.compile(r"(\d{12,})\.json")
 _CHECKSUM = b',"sha256":"'
 _END = b'"}\n'
-_HEX_DIGITS = 64
+_FIELDS_OF_SCHEMA_2 = {"at", "changes", "seq"}
 STAGED = "staged-"
 SET_ASIDE = "set-aside"
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One transaction: its number, when it was (UTC text), its changes in order, and the SHA-256 of its file."""
+    """One transaction: its number, when it was (UTC text), its changes in order, and the SHA-256 of its file.
+
+    One that ``is_of_schema_2`` has no checksum and says less: see `schema_2_events`.
+    """
 
     seq: int
     at: str
     changes: Sequence[Mapping[str, Any]]
     sha256: str
+    is_of_schema_2: bool = False
 
 
 def event_path(folder: Path, seq: int) -> Path:
@@ -60,12 +64,24 @@ def read_event(folder: Path, seq: int) -> Event:
     with storage_errors(path):
         data = path.read_bytes()
     fields, _, end = data.rpartition(_CHECKSUM)
-    if end != hashlib.sha256(fields).hexdigest().encode() + _END:
+    has_checksum = end == hashlib.sha256(fields).hexdigest().encode() + _END
+    event = json.loads(fields + b"}") if has_checksum else _of_schema_2(data)
+    if event is None:
         raise IntegrityError(f"{path} is damaged; restore it from a backup")
-    event = json.loads(fields + b"}")
     if event["seq"] != seq:
         raise IntegrityError(f"{path} is the event {event['seq']} under another number; restore it from a backup")
-    return Event(seq, event["at"], event["changes"], hashlib.sha256(data).hexdigest())
+    sha256 = hashlib.sha256(data).hexdigest()
+    return Event(seq, event["at"], event["changes"], sha256, is_of_schema_2=not has_checksum)
+
+
+def _of_schema_2(data: bytes) -> dict[str, Any] | None:
+    """An event without a checksum, if its bytes are exactly what was written then; a damaged later one never is."""
+    try:
+        event = json.loads(data)
+        written = json.dumps(event, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode() + b"\n"
+    except (ValueError, RecursionError):
+        return None
+    return event if written == data and isinstance(event, dict) and event.keys() == _FIELDS_OF_SCHEMA_2 else None
 
 
 def event_numbers(folder: Path) -> Iterator[int]:

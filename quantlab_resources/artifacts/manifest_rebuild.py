@@ -40,6 +40,7 @@ from quantlab_resources.artifacts.manifest_file import (
 )
 from quantlab_resources.artifacts.manifest_queries import ARTIFACT_COLUMNS, artifact_of
 from quantlab_resources.artifacts.manifest_salvage import Salvage, Salvager
+from quantlab_resources.artifacts.schema_2_events import Schema2Events
 from quantlab_resources.artifacts.sidecar import describes, read_sidecar
 from quantlab_resources.artifacts.writers_lock import cleaning_up
 
@@ -132,7 +133,7 @@ def _build(
     up_to = survey.last if left_out is None else survey.last - 1
     with new_manifest(path, at=format_timestamp(now)) as connection:
         connection.execute("BEGIN")
-        lost += _replay(connection, events, survey.replayable(up_to), survey.last, salvage, progress)
+        lost += _replay(connection, store, survey.replayable(up_to), survey.last, salvage, progress)
         connection.execute("COMMIT")
         salvaged = None
         if lost or (salvage and is_nothing_left):
@@ -176,15 +177,24 @@ def _unverified_last(store: ParquetArtifactStore, survey: EventSurvey, known_las
 
 
 def _replay(
-    connection: apsw.Connection, events: Path, numbers: Iterable[int], last: int, is_lenient: bool, progress: Progress
+    connection: apsw.Connection,
+    store: ParquetArtifactStore,
+    numbers: Iterable[int],
+    last: int,
+    is_lenient: bool,
+    progress: Progress,
 ) -> Iterator[LostEvents]:
     """Replay these events in order; yields those that do not follow from what is left, or raises IntegrityError."""
+    events, of_schema_2 = store.paths.events, Schema2Events(connection, store.files)
     for seq in numbers:
         event = read_event(events, seq)
         connection.execute("SAVEPOINT event")
         try:
-            replay_event(connection, event)
-        except apsw.ConstraintError as error:
+            if event.is_of_schema_2:
+                of_schema_2.replay(event)
+            else:
+                replay_event(connection, event)
+        except (apsw.ConstraintError, IntegrityError) as error:
             if not is_lenient:
                 raise IntegrityError(
                     f"{event_path(events, seq)} does not follow from the events before it ({error}); nothing was"

@@ -44,23 +44,28 @@ def record_publication(
         git={"commit": writer.git_commit, "dirty": writer.git_dirty},
         params=json.loads(json.dumps(dict(publication.params))),
         inputs=inputs,
-        unlinked=_descendants_among(transaction.connection, outcome, inputs),
+        unlinked=descendants_among(transaction.connection, outcome.artifact_id, inputs, deduped=outcome.deduped),
         tags=dict(publication.tags),
         **({"published_at": published_at} if published_at else {}),
     )
     replay_publication(transaction.connection, change, seq=transaction.seq, at=transaction.at)
 
 
-def _descendants_among(connection: apsw.Connection, outcome: PublishOutcome, inputs: Sequence[str]) -> list[str]:
-    """The inputs that were themselves made from the artifact: no lineage, or history would go in a circle."""
-    if not outcome.deduped:
-        if outcome.artifact_id in inputs:
-            raise ConflictError(f"artifact {outcome.artifact_id} cannot be its own input")
+def descendants_among(
+    connection: apsw.Connection, artifact_id: str, inputs: Sequence[str], *, deduped: bool
+) -> list[str]:
+    """The inputs that were themselves made from the artifact: no lineage, or history would go in a circle.
+
+    Raises ConflictError for a new artifact that is its own input.
+    """
+    if not deduped:
+        if artifact_id in inputs:
+            raise ConflictError(f"artifact {artifact_id} cannot be its own input")
         return []
-    further = set(inputs) - set(manifest_queries.direct_inputs(connection, outcome.artifact_id))
-    if not further or not manifest_queries.is_upstream(connection, outcome.artifact_id, further):
+    further = set(inputs) - set(manifest_queries.direct_inputs(connection, artifact_id))
+    if not further or not manifest_queries.is_upstream(connection, artifact_id, further):
         return []
-    return sorted(further & (manifest_queries.descendants(connection, outcome.artifact_id) | {outcome.artifact_id}))
+    return sorted(further & (manifest_queries.descendants(connection, artifact_id) | {artifact_id}))
 
 
 def replay_publication(connection: apsw.Connection, change: Mapping[str, Any], *, seq: int, at: str) -> None:

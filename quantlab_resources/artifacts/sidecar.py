@@ -2,7 +2,8 @@
 
 The shape is the earlier store's, with ``tags``, ``run_id``, ``schema`` and ``checksum`` added. A sidecar is written
 once and never changed; what happens to an artifact later is in the event files. Nobody else holds a hash of it, so its
-last field is the SHA-256 of all bytes before that field: a flipped bit anywhere in it is found.
+last field is the SHA-256 of all bytes before that field: a flipped bit anywhere in it is found. Those that were written
+while the manifest had schema 2 lack that field.
 """
 
 from __future__ import annotations
@@ -20,6 +21,10 @@ from quantlab_core.errors import InvalidInputError
 
 _CHECKSUM = b', "checksum": "sha256:'
 _END = b'"}\n'
+_FIELDS_OF_SCHEMA_2 = (
+    *("artifact_id", "artifact_type", "schema_version", "status", "logical_key", "created_at"),
+    *("identity", "schema", "provenance", "tags", "paths"),
+)
 _TIME_LENGTH = len("2025-05-01T12:34:56.789012Z")
 _quoted = json.encoder.encode_basestring
 
@@ -74,9 +79,22 @@ def sidecar_bytes(artifact: Artifact, spec: ArtifactType, request: PublishReques
 
 
 def is_intact(data: bytes) -> bool:
-    """Whether a sidecar's bytes end with their own checksum. Those of the earlier store have none."""
+    """Whether a sidecar's bytes end with their own checksum; one of schema 2 has none and must be as it was written.
+
+    Those of the earlier store are neither.
+    """
     start = len(data) - len(_END) - 64 - len(_CHECKSUM)
-    return start > 0 and data == _with_checksum(data[:start] + b"}")
+    return (start > 0 and data == _with_checksum(data[:start] + b"}")) or _is_of_schema_2(data)
+
+
+def _is_of_schema_2(data: bytes) -> bool:
+    """Whether the bytes are exactly those of a sidecar without a checksum; a damaged later one never is that."""
+    try:
+        body = json.loads(data)
+        written = json.dumps(body, ensure_ascii=False).encode() + b"\n"
+    except (ValueError, RecursionError):
+        return False
+    return written == data and isinstance(body, dict) and tuple(body) == _FIELDS_OF_SCHEMA_2
 
 
 def begins_as_written(data: bytes, artifact: Artifact) -> bool:
