@@ -65,8 +65,12 @@ class ParquetArtifactStore(ArtifactCatalogue):
 
     @classmethod
     def create(cls, paths: LakePaths, *, clock: Clock, files: ArtifactFiles | None = None) -> Self:
-        """The store of the lake at ``paths``, made if it is not there; making it again changes nothing."""
+        """The store of the lake at ``paths``, made if it is not there; making it again changes nothing.
+
+        Raises LakeNotFoundError where a lake of the earlier store is: only its adoption may make it one of ours.
+        """
         store = cls(paths, clock=clock, files=files)
+        store.manifest.check_not_of_earlier_store()
         store.files.create()
         store.manifest.create()
         return store

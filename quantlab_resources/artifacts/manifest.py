@@ -77,6 +77,18 @@ class Manifest:
             finally:
                 connection.close()
 
+    def check_not_of_earlier_store(self) -> None:
+        """Raise LakeNotFoundError where the manifest is the earlier store's: only its adoption may change it."""
+        if not self.path.is_file():
+            return
+        with self._sqlite_errors():
+            connection = open_manifest(self.path)
+            try:
+                if schema_version(connection) == EARLIER_STORE_VERSION:
+                    check_version(connection, str(self.path))
+            finally:
+                connection.close()
+
     @contextmanager
     def reading(self) -> Iterator[apsw.Connection]:
         """A connection for queries; all queries of one block see the same state."""

@@ -17,7 +17,13 @@ from pathlib import Path
 import apsw
 
 from quantlab_core.errors import ConflictError, IntegrityError
-from quantlab_resources.artifacts.manifest_schema import migrate
+from quantlab_resources.artifacts.manifest_schema import (
+    EARLIER_STORE_VERSION,
+    LATEST_VERSION,
+    check_version,
+    migrate,
+    schema_version,
+)
 
 BUSY_TIMEOUT_MS = 30_000
 SIDE_FILES = ("-wal", "-shm")
@@ -106,7 +112,8 @@ class KnownState:
 def held_still(path: Path) -> Iterator[KnownState | None]:
     """Keep writers out of the manifest within the block; yields what it says, None if it cannot be trusted.
 
-    Nobody can write to a manifest that is damaged or gone.
+    Nobody can write to a manifest that is damaged or gone. Raises LakeNotFoundError for one of the earlier store,
+    ConflictError for one of a newer quantlab: neither follows from our events.
     """
     if not path.is_file():
         yield None
@@ -118,6 +125,9 @@ def held_still(path: Path) -> Iterator[KnownState | None]:
             connection = open_manifest(path)
             connection.execute("BEGIN IMMEDIATE")
             if connection.execute("PRAGMA quick_check(1)").get == "ok":
+                version = schema_version(connection)
+                if version == EARLIER_STORE_VERSION or version > LATEST_VERSION:
+                    check_version(connection, str(path))
                 known = KnownState(*connection.execute(_KNOWN_STATE).get)
         except apsw.BusyError:
             raise

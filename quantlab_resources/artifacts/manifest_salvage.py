@@ -21,7 +21,7 @@ from quantlab_core.artifacts.artifact_identity import artifact_id
 from quantlab_core.artifacts.content_hash import PREFIX
 from quantlab_core.artifacts.timestamp_text import format_timestamp, parse_timestamp
 from quantlab_core.clock import Clock
-from quantlab_core.errors import ArtifactMissingError, InvalidInputError
+from quantlab_core.errors import ArtifactMissingError
 from quantlab_resources.artifacts.artifact_rows import record_artifact
 from quantlab_resources.artifacts.head_changes import record_head_change
 from quantlab_resources.artifacts.losses import record_loss
@@ -158,13 +158,13 @@ class Salvager:
             if found != file_hash or sidecar["paths"]["sidecar"] != file.name:
                 self._refused.append(f"{location} describes other bytes than those beside it")
                 continue
+            if artifact_id(*_key(sidecar), sidecar["identity"]["content_hash"]) != identifier:
+                self._refused.append(f"{location} names an artifact id that does not follow from its content")
+                continue
             yield NewArtifact(self._artifact(sidecar), size)
 
     def _artifact(self, sidecar: dict[str, Any]) -> Artifact:
-        identity = sidecar["identity"]
-        key = sidecar["artifact_type"], sidecar["schema_version"], sidecar["logical_key"]
-        if artifact_id(*key, identity["content_hash"]) != sidecar["artifact_id"]:
-            raise InvalidInputError(f"{sidecar['paths']['sidecar']}: the artifact id does not follow from the content")
+        identity, key = sidecar["identity"], _key(sidecar)
         return Artifact(
             sidecar["artifact_id"],
             *key,
@@ -213,6 +213,10 @@ class Salvager:
             publication,
             published_at=format_timestamp(parse_timestamp(sidecar["created_at"])),
         )
+
+
+def _key(sidecar: dict[str, Any]) -> tuple[str, int, str]:
+    return sidecar["artifact_type"], sidecar["schema_version"], sidecar["logical_key"]
 
 
 def _content_hash(sidecar: dict[str, Any]) -> str:

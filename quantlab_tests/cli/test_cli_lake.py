@@ -11,6 +11,7 @@ import pytest
 from quantlab_cli.tables import size_text
 from quantlab_resources.lab import Lab
 from quantlab_tests.cli.small_lake import SmallLake, call_quantlab
+from quantlab_tests.resources.adoption.earlier_store import small_earlier_lake
 
 
 def test_init_makes_an_empty_lake_once(tmp_path: Path) -> None:
@@ -21,6 +22,18 @@ def test_init_makes_an_empty_lake_once(tmp_path: Path) -> None:
     assert (again.exit_code, again.stdout) == (0, f"{home}: the lake was there already\n")
     assert "no artifacts yet" in call_quantlab("lake", "status", home=home).stdout
     assert call_quantlab("lake", "verify", home=home).exit_code == 0
+
+
+@pytest.mark.parametrize("command", [("lake", "init"), ("alerts", "ingest", "result.json")])
+def test_a_lake_of_the_earlier_store_is_not_made_one_of_ours_in_passing(tmp_path: Path, command: list[str]) -> None:
+    home = tmp_path / "earlier"
+    small_earlier_lake(home, minutes=1)
+    manifest = home / "manifest" / "manifest.sqlite"
+    before = manifest.read_bytes()
+    refused = call_quantlab(*command, home=home)
+    assert refused.exit_code == 1
+    assert "belongs to the earlier store and stays as it is; take it over with `quantlab lake adopt`" in refused.stderr
+    assert manifest.read_bytes() == before
 
 
 def test_the_environment_names_the_lake_where_no_home_is_given(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import random
 import shutil
 import subprocess
@@ -22,6 +23,7 @@ from quantlab_resources.artifacts.manifest_rebuild import rebuild
 from quantlab_resources.artifacts.recovery import recover
 from quantlab_resources.artifacts.verification import verify
 from quantlab_resources.lake_paths import LakePaths
+from quantlab_tests.resources.adoption.earlier_store import small_earlier_lake
 from quantlab_tests.resources.artifacts.eventful_lake import eventful_lake, rows_of
 from quantlab_tests.resources.artifacts.lakes import HandClock, files_under, free_request, new_store
 
@@ -378,3 +380,38 @@ def test_artifacts_that_the_earlier_writer_added_are_not_dropped_silently(store:
     with pytest.raises(ConflictError, match=r"has 1 artifacts .* `quantlab lake recover` takes them over"):
         rebuild(store)
     assert rebuild(store, salvage=True).artifacts_left_out == 1
+
+
+@pytest.mark.parametrize("salvage", [False, True])
+def test_a_manifest_that_does_not_follow_from_our_events_is_left_as_it_is(tmp_path: Path, salvage: bool) -> None:
+    small_earlier_lake(tmp_path / "earlier", minutes=1)
+    store = reopened(tmp_path / "earlier")
+    before = rows_of_any(store.paths.manifest_db)
+    with pytest.raises(LakeNotFoundError, match="belongs to the earlier store and stays as it is"):
+        rebuild(store, salvage=salvage)
+    newer = new_store(tmp_path / "newer")
+    newer.publish(free_request([1]))
+    with apsw.Connection(str(newer.paths.manifest_db)) as manifest:
+        manifest.execute("INSERT INTO schema_migrations (version, applied_at) VALUES (99, '')")
+    with pytest.raises(ConflictError, match="made by a newer quantlab"):
+        rebuild(newer, salvage=salvage)
+    assert rows_of_any(store.paths.manifest_db) == before
+    assert [len(list(s.paths.manifest_db.parent.glob("*.sqlite"))) for s in (store, newer)] == [1, 1]
+
+
+def rows_of_any(manifest: Path) -> list[object]:
+    with apsw.Connection(str(manifest), flags=apsw.SQLITE_OPEN_READONLY) as connection:
+        return list(connection.execute("SELECT * FROM artifacts ORDER BY artifact_id"))
+
+
+def test_a_sidecar_that_claims_another_id_is_refused_and_does_not_stop_a_salvage(store: ParquetArtifactStore) -> None:
+    claims = Path(store.publish(free_request([99], key="of=claims")).artifact.path_sidecar)
+    body = claims.read_bytes()
+    fields = body[: body.rindex(b', "checksum"')].replace(b'"artifact_id": "', b'"artifact_id": "f', 1)
+    claims.chmod(0o644)
+    claims.write_bytes(fields + b', "checksum": "sha256:' + hashlib.sha256(fields).hexdigest().encode() + b'"}\n')
+    event_path(store.paths.events, store.last_sequence()).unlink()
+    report = rebuild(store, salvage=True)
+    assert report.salvage is not None
+    assert report.salvage.refused == (f"{claims} names an artifact id that does not follow from its content",)
+    assert store.find_by_logical_key("outside", "of=claims") == []
