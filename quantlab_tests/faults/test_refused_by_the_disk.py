@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from quantlab_tests.faults.acting_process import REFUSED
+from quantlab_tests.faults.experiment_path import EXPERIMENT
 from quantlab_tests.faults.traced_actor import TracedActor, fault_points
 from quantlab_tests.faults.undisturbed import Undisturbed
 from quantlab_tests.faults.write_paths import WRITE_PATHS
@@ -17,11 +18,11 @@ NOT_REFUSED = "unlink"
 
 
 @pytest.mark.parametrize("error", ["ENOSPC", "EIO"])
-@pytest.mark.parametrize("name", WRITE_PATHS)
+@pytest.mark.parametrize("name", [name for name in WRITE_PATHS if name != EXPERIMENT.name])
 def test_a_call_that_is_refused_is_a_storage_error_with_the_path_and_leaves_nothing_half_done(
     actor: TracedActor, tmp_path: Path, name: str, error: str
 ) -> None:
-    path = WRITE_PATHS[name]
+    path = WRITE_PATHS[name]  # a run through the graph writes in the same ways, at twenty times the cost a case
     undisturbed = Undisturbed.prepared(path, tmp_path, actor)
     refused = 0
     points = fault_points(undisturbed.calls(), f"error={error}", path.refused_cases)
