@@ -28,6 +28,7 @@ from quantlab_resources.artifacts.file_names import raw_file_name
 from quantlab_resources.artifacts.manifest_queries import ARTIFACT_COLUMNS, artifact_of
 from quantlab_resources.artifacts.parquet_files import decode, with_schema_of
 from quantlab_resources.artifacts.sidecar import begins_as_written, is_intact
+from quantlab_resources.artifacts.stored_bytes import hash_and_size
 
 FILE_CONFIRMED = "confirmed"
 """What an adoption says of a file whose bytes had the recorded hash then."""
@@ -146,7 +147,7 @@ def _check_table(files: ArtifactFiles, candidate: RecordedArtifact, checked: Che
             data = files.read(name)
             size, found = len(data), hashlib.sha256(data).hexdigest()
         else:
-            size, found = _size_and_hash(files, name)
+            found, size = hash_and_size(files, name)
     except ArtifactMissingError as error:
         detail = f"{error}; restore it from a backup or publish its content again"
         checked.problems.append(_table_problem(files, candidate, ProblemKind.MISSING, detail))
@@ -217,7 +218,7 @@ def _check_raw_file(store: ParquetArtifactStore, artifact: Artifact, checked: Ch
         return
     path = files.location(name)
     try:
-        size, found = _size_and_hash(files, name)
+        found, size = hash_and_size(files, name)
     except ArtifactMissingError as error:
         kind, detail = ProblemKind.MISSING, f"{error}; archive the file again"
     except StorageError as error:
@@ -244,14 +245,6 @@ def artifacts_of_raw_file(connection: apsw.Connection, sha256: str) -> list[str]
         (RAW_FILE.name, json.dumps(keys)),
     )
     return [row[0] for row in rows]
-
-
-def _size_and_hash(files: ArtifactFiles, name: str) -> tuple[int, str]:
-    digest, size = hashlib.sha256(), 0
-    for block in files.read_blocks(name):
-        digest.update(block)
-        size += len(block)
-    return size, digest.hexdigest()
 
 
 def _check_sidecar(files: ArtifactFiles, candidate: RecordedArtifact, checked: Checked) -> None:

@@ -8,7 +8,6 @@ was acknowledged is lost, and what was not acknowledged is completely there.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from quantlab_core.errors import ArtifactMissingError, IntegrityError
 from quantlab_resources.artifacts import artifact_rows
 from quantlab_resources.artifacts.event_files import Event, event_path, has_event, read_event
 from quantlab_resources.artifacts.manifest_changes import replay_event
+from quantlab_resources.artifacts.stored_bytes import hash_and_size
 
 _LAST = "SELECT coalesce(max(seq), 0) FROM events"
 
@@ -73,13 +73,10 @@ def unverified_files(files: ArtifactFiles, event: Event) -> Iterator[str]:
     for change in event.changes:
         if change["kind"] != artifact_rows.KIND:
             continue
-        location = files.location(change["path_parquet"])
-        digest = hashlib.sha256()
         try:
-            for block in files.read_blocks(change["path_parquet"]):
-                digest.update(block)
+            found, _ = hash_and_size(files, change["path_parquet"])
         except ArtifactMissingError as error:
             yield str(error)
             continue
-        if "sha256:" + digest.hexdigest() != change["file_hash"]:
-            yield f"{location} is damaged"
+        if "sha256:" + found != change["file_hash"]:
+            yield f"{files.location(change['path_parquet'])} is damaged"

@@ -5,7 +5,6 @@ Everything that is decided here is recorded in new events, so that the next rebu
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -34,6 +33,7 @@ from quantlab_resources.artifacts.manifest_transaction import (
 )
 from quantlab_resources.artifacts.publication_rows import record_publication
 from quantlab_resources.artifacts.sidecar import is_intact, read_sidecar
+from quantlab_resources.artifacts.stored_bytes import hash_and_size
 
 BATCH = 500
 """Artifacts of one event, so that memory does not grow with what is lost."""
@@ -151,11 +151,11 @@ class Salvager:
             if known is not None:
                 continue
             try:
-                found, size = _hash_and_size(self._files, sidecar["paths"]["parquet"])
+                found, size = hash_and_size(self._files, sidecar["paths"]["parquet"])
             except ArtifactMissingError as error:
                 self._refused.append(str(error))
                 continue
-            if found != file_hash or sidecar["paths"]["sidecar"] != file.name:
+            if "sha256:" + found != file_hash or sidecar["paths"]["sidecar"] != file.name:
                 self._refused.append(f"{location} describes other bytes than those beside it")
                 continue
             if artifact_id(*_key(sidecar), sidecar["identity"]["content_hash"]) != identifier:
@@ -222,14 +222,6 @@ def _key(sidecar: dict[str, Any]) -> tuple[str, int, str]:
 def _content_hash(sidecar: dict[str, Any]) -> str:
     identity = sidecar.get("identity")
     return str(identity.get("content_hash")) if isinstance(identity, dict) else ""
-
-
-def _hash_and_size(files: ArtifactFiles, name: str) -> tuple[str, int]:
-    digest, size = hashlib.sha256(), 0
-    for block in files.read_blocks(name):
-        digest.update(block)
-        size += len(block)
-    return "sha256:" + digest.hexdigest(), size
 
 
 def _in_batches(items: Iterable[Item]) -> Iterator[list[Item]]:

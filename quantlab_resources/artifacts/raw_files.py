@@ -22,6 +22,7 @@ from quantlab_core.errors import ArtifactDamagedError, ArtifactMissingError, Inv
 from quantlab_resources.artifacts.artifact_store import ParquetArtifactStore
 from quantlab_resources.artifacts.file_names import raw_file_name
 from quantlab_resources.artifacts.incoming_files import incoming_blocks
+from quantlab_resources.artifacts.stored_bytes import hash_and_size
 
 
 def archive_raw_file(
@@ -69,7 +70,7 @@ def check_raw_file(store: ParquetArtifactStore, sha256: str) -> int:
     """Hash the raw file and return its size. Raises ArtifactMissingError, ArtifactDamagedError, StorageError."""
     files, name = store.files, raw_file_name(sha256)
     with _archive_again_if_gone():
-        found, size = _hash_and_size(files, name)
+        found, size = hash_and_size(files, name)
     if found != sha256:
         raise ArtifactDamagedError(f"{files.location(name)} is damaged: its SHA-256 is {found}; archive the file again")
     return size
@@ -97,23 +98,15 @@ def _archive(files: ArtifactFiles, path: Path) -> tuple[str, int]:
     with files.staged(hashed()) as staged:
         sha256 = digest.hexdigest()
         name = raw_file_name(sha256)
-        if _hash_and_size(files, staged)[0] != sha256:
+        if hash_and_size(files, staged)[0] != sha256:
             raise StorageError(
                 f"{files.location(staged)}: reading back the copy of {path} gave other bytes; nothing was archived"
             )
-        if not files.put_if_absent(name, staged) and _hash_and_size(files, name)[0] != sha256:
+        if not files.put_if_absent(name, staged) and hash_and_size(files, name)[0] != sha256:
             files.set_aside(name, f"damaged/raw-{sha256}")
             files.put_if_absent(name, staged)
     files.make_durable([name])
     return sha256, size
-
-
-def _hash_and_size(files: ArtifactFiles, name: str) -> tuple[str, int]:
-    digest, size = hashlib.sha256(), 0
-    for block in files.read_blocks(name):
-        digest.update(block)
-        size += len(block)
-    return digest.hexdigest(), size
 
 
 def _printable(name: str) -> str:

@@ -17,7 +17,7 @@ from quantlab_core.artifacts.artifact_files import STAGING, ArtifactFiles
 from quantlab_core.artifacts.artifact_types import RAW_FILE
 from quantlab_core.artifacts.content_hash import PREFIX
 from quantlab_core.artifacts.logical_key import parse_key
-from quantlab_core.errors import ArtifactMissingError, IntegrityError, StorageError
+from quantlab_core.errors import ArtifactMissingError, IntegrityError, InvalidInputError, LogicalKeyError, StorageError
 from quantlab_resources.artifacts.event_files import has_event, remove_staged_events, set_event_aside
 from quantlab_resources.artifacts.file_names import raw_file_name
 from quantlab_resources.artifacts.interrupted_event import next_number
@@ -147,9 +147,15 @@ def _note_registered(connection: apsw.Connection, files: ArtifactFiles) -> None:
         ),
     )
     raw_keys = connection.execute("SELECT logical_key FROM artifacts WHERE artifact_type = ?", (RAW_FILE.name,))
-    connection.executemany(
-        insert, ((files.location(raw_file_name(parse_key(RAW_FILE, key)["sha256"])),) for (key,) in raw_keys)
-    )
+    connection.executemany(insert, ((files.location(name),) for (key,) in raw_keys if (name := _raw_name(key))))
+
+
+def _raw_name(logical_key: str) -> str | None:
+    """Name of the raw file of this key; None for a key that the earlier store's writer wrote in its own way."""
+    try:
+        return raw_file_name(parse_key(RAW_FILE, logical_key)["sha256"])
+    except (LogicalKeyError, InvalidInputError):
+        return None
 
 
 def _is_registered(connection: apsw.Connection, location: str) -> bool:

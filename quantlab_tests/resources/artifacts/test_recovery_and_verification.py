@@ -166,3 +166,18 @@ def test_missing_files_are_found(tmp_path: Path) -> None:
     (store.paths.events / "000000000002.json").unlink()
     report = verify(store)
     assert [problem.kind for problem in report.problems] == [ProblemKind.MISSING] * 4
+
+
+def test_recovery_goes_on_where_the_earlier_stores_writer_gave_a_raw_file_a_key_of_its_own(tmp_path: Path) -> None:
+    store, (raw, *_) = filled(tmp_path)
+    orphan = store.paths.artifacts_root / "outside" / "v1" / "nobody.parquet"
+    orphan.write_bytes(b"never registered")
+    store.close()
+    with apsw.Connection(str(store.paths.manifest_db)) as manifest:
+        manifest.execute(
+            "INSERT INTO artifacts (artifact_id, artifact_type, schema_version, logical_key, path_parquet,"
+            " path_sidecar, file_hash, content_hash, row_count) VALUES ('x', 'raw_file_v1', 1, 'of=me', 'raw_file_v1/v1/x.parquet',"
+            " 'raw_file_v1/v1/x.json', 'x', 'x', 0)"
+        )
+    assert recover(store).orphans == (str(orphan),)
+    assert store.read(raw).num_rows == 1
