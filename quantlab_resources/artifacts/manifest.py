@@ -178,7 +178,8 @@ class Manifest:
                 if is_current and not self._finish(connection):
                     return connection
             except BaseException:
-                connection.execute("ROLLBACK")
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
                 raise
             connection.execute("COMMIT")
 
@@ -231,7 +232,7 @@ class Manifest:
             raise StorageError(
                 f"{self.path}: {error}; what was published before is safe, check space and permissions"
             ) from error
-        except (apsw.BusyError, apsw.LockedError) as error:
+        except (apsw.BusyError, apsw.LockedError, apsw.ProtocolError) as error:
             raise StorageError(
                 f"{self.path} was held by another writer for {BUSY_TIMEOUT_MS // 1000} s; nothing was changed, repeat"
             ) from error

@@ -192,9 +192,12 @@ def _free_name(path: Path) -> Path:
 
 
 def _remove(path: Path) -> None:
+    from quantlab_resources.artifacts.durable_files import storage_errors
+
     for suffix in ("", "-journal", *SIDE_FILES):
-        with suppress(FileNotFoundError):
-            path.with_name(path.name + suffix).unlink()
+        file = path.with_name(path.name + suffix)
+        with storage_errors(file):
+            file.unlink(missing_ok=True)
 
 
 def _has_wal(path: Path) -> bool:
