@@ -218,8 +218,13 @@ def check_version(connection: apsw.Connection, path: str) -> None:
             f"lake not found: {path} belongs to the earlier store and stays as it is; take it over with"
             " `quantlab lake adopt`, or name another home"
         )
+    if version == 0:
+        raise LakeNotFoundError(f"lake not found: {path} is empty; run `quantlab lake init`")
     if version < LATEST_VERSION:
-        raise LakeNotFoundError(f"lake not found: {path} is not complete; run `quantlab lake init`")
+        raise LakeNotFoundError(
+            f"lake not found: {path} was made by an older quantlab (schema {version}, here {LATEST_VERSION});"
+            " `quantlab lake init` brings it up to date"
+        )
 
 
 def migrate(connection: apsw.Connection, *, at: str) -> list[str]:

@@ -176,8 +176,8 @@ def test_recovery_goes_on_where_the_earlier_stores_writer_gave_a_raw_file_a_key_
     with apsw.Connection(str(store.paths.manifest_db)) as manifest:
         manifest.execute(
             "INSERT INTO artifacts (artifact_id, artifact_type, schema_version, logical_key, path_parquet,"
-            " path_sidecar, file_hash, content_hash, row_count) VALUES ('x', 'raw_file_v1', 1, 'of=me', 'raw_file_v1/v1/x.parquet',"
-            " 'raw_file_v1/v1/x.json', 'x', 'x', 0)"
+            " path_sidecar, file_hash, content_hash, row_count) VALUES ('x', 'raw_file_v1', 1, 'of=me',"
+            " 'raw_file_v1/v1/x.parquet', 'raw_file_v1/v1/x.json', 'x', 'x', 0)"
         )
     assert recover(store).orphans == (str(orphan),)
     assert store.read(raw).num_rows == 1

@@ -11,14 +11,15 @@ from typing import Any
 import apsw
 import pytest
 
-from quantlab_core.errors import IntegrityError
+from quantlab_core.errors import IntegrityError, LakeNotFoundError
 from quantlab_resources.artifacts.artifact_store import ParquetArtifactStore
 from quantlab_resources.artifacts.event_files import event_numbers, event_path
 from quantlab_resources.artifacts.manifest_rebuild import rebuild
+from quantlab_resources.artifacts.manifest_schema import MIGRATIONS
 from quantlab_resources.artifacts.verification import verify
 from quantlab_resources.lake_paths import LakePaths
 from quantlab_tests.resources.artifacts.eventful_lake import eventful_lake, rows_of
-from quantlab_tests.resources.artifacts.lakes import HandClock, free_request
+from quantlab_tests.resources.artifacts.lakes import HandClock, free_request, new_store
 
 KINDS_OF_SCHEMA_2 = {"artifact", "head", "publication", "tombstone", "experiment"}
 """As they are written now; then, no event had a change of the kind ``artifact``."""
@@ -122,3 +123,19 @@ def test_a_later_event_without_its_checksum_is_damaged(store: ParquetArtifactSto
     with pytest.raises(IntegrityError, match=f"event {event['seq']} damaged"):
         rebuild(store)
     assert store.get_artifact(published).row_count == 1
+
+
+def test_a_manifest_of_schema_2_is_named_and_brought_up_to_date(tmp_path: Path) -> None:
+    store = new_store(tmp_path / "lake")
+    before = rows_of(store.paths.manifest_db)["sqlite_master"]
+    store.close()
+    store.paths.manifest_db.unlink()
+    with apsw.Connection(str(store.paths.manifest_db)) as manifest:
+        for migration in MIGRATIONS[:2]:
+            manifest.execute(migration.sql)
+            manifest.execute("INSERT INTO schema_migrations (version, applied_at) VALUES (?, '')", (migration.version,))
+    with pytest.raises(LakeNotFoundError, match="older quantlab.*`quantlab lake init` brings it up to date"):
+        store.heads("outside")
+    ParquetArtifactStore.create(store.paths, clock=store.clock)
+    assert store.publish(free_request([1])).artifact.row_count == 1
+    assert rows_of(store.paths.manifest_db)["sqlite_master"] == before
