@@ -136,6 +136,8 @@ CREATE INDEX idx_journal_experiment ON experiment_journal (experiment_id, seq);
 """
 
 _ADOPTION_AND_COLLECTION = """
+-- Queries name this index of the earlier store: one of its manifests may have lost it.
+CREATE INDEX IF NOT EXISTS idx_artifacts_type_key ON artifacts (artifact_type, logical_key);
 -- Lists by type and status come newest first; no query asks for min_ts.
 DROP INDEX idx_artifacts_type_status_ts;
 CREATE INDEX idx_artifacts_type_status_created ON artifacts (artifact_type, status, created_at);

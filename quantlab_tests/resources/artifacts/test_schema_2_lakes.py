@@ -14,8 +14,9 @@ import pytest
 from quantlab_core.errors import IntegrityError, LakeNotFoundError
 from quantlab_resources.artifacts.artifact_store import ParquetArtifactStore
 from quantlab_resources.artifacts.event_files import event_numbers, event_path
+from quantlab_resources.artifacts.manifest_queries import find_by_logical_key
 from quantlab_resources.artifacts.manifest_rebuild import rebuild
-from quantlab_resources.artifacts.manifest_schema import MIGRATIONS
+from quantlab_resources.artifacts.manifest_schema import MIGRATIONS, migrate
 from quantlab_resources.artifacts.verification import verify
 from quantlab_resources.lake_paths import LakePaths
 from quantlab_tests.resources.artifacts.eventful_lake import eventful_lake, rows_of
@@ -134,8 +135,16 @@ def test_a_manifest_of_schema_2_is_named_and_brought_up_to_date(tmp_path: Path) 
         for migration in MIGRATIONS[:2]:
             manifest.execute(migration.sql)
             manifest.execute("INSERT INTO schema_migrations (version, applied_at) VALUES (?, '')", (migration.version,))
-    with pytest.raises(LakeNotFoundError, match="older quantlab.*`quantlab lake init` brings it up to date"):
+    with pytest.raises(LakeNotFoundError, match=r"older quantlab.*`quantlab lake init` brings it up to date"):
         store.heads("outside")
     ParquetArtifactStore.create(store.paths, clock=store.clock)
     assert store.publish(free_request([1])).artifact.row_count == 1
     assert rows_of(store.paths.manifest_db)["sqlite_master"] == before
+
+
+def test_a_manifest_that_lost_an_index_of_the_earlier_store_gets_it_back(tmp_path: Path) -> None:
+    with apsw.Connection(str(tmp_path / "manifest.sqlite")) as manifest:
+        manifest.execute(MIGRATIONS[0].sql + "DROP INDEX idx_artifacts_type_key")
+        manifest.execute("INSERT INTO schema_migrations (version, applied_at) VALUES (1, '')")
+        migrate(manifest, at="2025-05-01T00:00:00.000Z")
+        assert find_by_logical_key(manifest, "alerts_v1", "day=2025-05-01/chain=solana") == []
