@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -143,7 +144,7 @@ def test_a_manifest_of_schema_2_is_named_and_brought_up_to_date(tmp_path: Path) 
 
 
 def test_a_manifest_that_lost_an_index_of_the_earlier_store_gets_it_back(tmp_path: Path) -> None:
-    with apsw.Connection(str(tmp_path / "manifest.sqlite")) as manifest:
+    with closing(apsw.Connection(str(tmp_path / "manifest.sqlite"))) as manifest:
         manifest.execute(MIGRATIONS[0].sql + "DROP INDEX idx_artifacts_type_key")
         manifest.execute("INSERT INTO schema_migrations (version, applied_at) VALUES (1, '')")
         migrate(manifest, at="2025-05-01T00:00:00.000Z")
