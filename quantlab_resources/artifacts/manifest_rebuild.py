@@ -127,7 +127,7 @@ def _build(
     is_nothing_left = survey.last == 0 and known is None
     without_event = 0 if known is None else known.artifacts_without_event
     if not salvage:
-        _refuse_losses(store, survey, is_nothing_left, without_event)
+        _refuse_losses(store, survey, is_nothing_left, known_last, without_event)
     lost = list(survey.lost)
     left_out = None if lost else _unverified_last(store, survey, known_last)
     up_to = survey.last if left_out is None else survey.last - 1
@@ -153,13 +153,17 @@ def _build(
         )
 
 
-def _refuse_losses(store: ParquetArtifactStore, survey: EventSurvey, is_nothing_left: bool, without_event: int) -> None:
+def _refuse_losses(
+    store: ParquetArtifactStore, survey: EventSurvey, is_nothing_left: bool, known_last: int, without_event: int
+) -> None:
     events = store.paths.events
     go_on = "or go on without them with `quantlab lake rebuild-manifest --salvage`"
     if is_nothing_left:
         raise IntegrityError(f"{events} holds no event; nothing was changed; restore the folder from a backup, {go_on}")
     if survey.lost:
         gaps = ", ".join(map(str, survey.lost[:MOST_NAMED])) + (" and more" if len(survey.lost) > MOST_NAMED else "")
+        if survey.lost[-1].last <= known_last:
+            go_on = "and keep the manifest: it is whole and has what they held, which --salvage would lose"
         raise IntegrityError(f"{events}: {gaps}; nothing was changed; restore these files from a backup, {go_on}")
     if without_event:
         raise ConflictError(
