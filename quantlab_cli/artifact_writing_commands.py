@@ -10,7 +10,7 @@ import click
 from quantlab_cli.artifact_commands import artifacts, parse_tags
 from quantlab_cli.experiment_arguments import parse_params
 from quantlab_cli.lake_command import Invocation
-from quantlab_cli.tables import Format, format_option, show_csv, show_json, shown
+from quantlab_cli.tables import Format, format_option, number_of, show_csv, show_json, shown
 
 if TYPE_CHECKING:
     from quantlab_core.artifacts.artifact import PublishResult
@@ -124,7 +124,7 @@ def _what_happened(result: PublishResult, *, was_withdrawn: bool) -> str:
     artifact, replaced = result.artifact, result.superseded_artifact_id
     if not result.deduped:
         place = "" if replaced is None else f", in place of {replaced}"
-        return f"published {artifact.artifact_id}: {_counted(artifact.row_count, 'row')}{place}"
+        return f"published {artifact.artifact_id}: {number_of(artifact.row_count, 'row')}{place}"
     equal = "the same bytes" if result.mode == "file_hash" else "the same content"
     if replaced is not None or was_withdrawn:
         place = "" if replaced is None else f", in place of {replaced}"
@@ -148,12 +148,8 @@ def _show(answer: dict[str, Any], happened: str, output_format: Format) -> None:
     else:
         click.echo(shown(happened))
         counts = {"artifact": answer.get("staleArtifacts"), "experiment": answer.get("staleExperiments")}
-        stale = [_counted(number, name) for name, number in counts.items() if number]
+        stale = [number_of(number, name) for name, number in counts.items() if number]
         if stale:
             click.echo(
                 f"now stale, since made from what was replaced: {' and '.join(stale)}; see `quantlab lake stale`"
             )
-
-
-def _counted(number: int, name: str) -> str:
-    return f"{number:,} {name}{'' if number == 1 else 's'}"

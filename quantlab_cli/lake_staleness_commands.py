@@ -9,7 +9,7 @@ import click
 
 from quantlab_cli.lake_command import Invocation
 from quantlab_cli.lake_commands import lake
-from quantlab_cli.tables import Column, Format, format_option, show_csv, show_json, show_table, shown
+from quantlab_cli.tables import Column, Format, format_option, number_of, show_csv, show_json, show_table, shown
 
 if TYPE_CHECKING:
     from quantlab_core.artifacts.artifact import Artifact
@@ -55,7 +55,7 @@ def impact_of(invocation: Invocation, artifact_id: str, limit: int, output_forma
     else:
         if found.artifact_count or found.experiment_count:
             _show_tables(found.artifacts, found.experiments, {})
-        what = _number_of(found.artifact_count, found.experiment_count)
+        what = _how_many(found.artifact_count, found.experiment_count)
         click.echo(f"{what} would become stale" if what else "nothing was made from it")
     _say_cut(limit, is_cut=found.is_cut)
 
@@ -88,7 +88,7 @@ def list_stale(invocation: Invocation, artifact_type: str | None, limit: int, ou
     else:
         if found.artifact_count or found.experiment_count:
             _show_tables(found.artifacts, found.experiments, found.causes)
-        what = _number_of(found.artifact_count, found.experiment_count)
+        what = _how_many(found.artifact_count, found.experiment_count)
         click.echo(f"{what} stale: made from what is no longer current" if what else "nothing is stale")
     _say_cut(limit, is_cut=found.is_cut)
 
@@ -156,13 +156,9 @@ def _short(artifact: Artifact) -> str:
     return shown(f"{artifact.artifact_type} {brief}")
 
 
-def _number_of(artifacts: int, experiments: int) -> str:
-    parts = [
-        f"{number:,} {noun}{'' if number == 1 else 's'}"
-        for number, noun in ((artifacts, "artifact"), (experiments, "experiment"))
-        if number
-    ]
-    return " and ".join(parts)
+def _how_many(artifacts: int, experiments: int) -> str:
+    counts = ((artifacts, "artifact"), (experiments, "experiment"))
+    return " and ".join(number_of(number, noun) for number, noun in counts if number)
 
 
 def _say_cut(limit: int, *, is_cut: bool) -> None:

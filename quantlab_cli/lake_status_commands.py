@@ -9,7 +9,7 @@ import click
 
 from quantlab_cli.lake_command import Invocation
 from quantlab_cli.lake_commands import lake
-from quantlab_cli.tables import Column, Format, format_option, show_json, show_rows, shown, size_text
+from quantlab_cli.tables import Column, Format, format_option, number_of, show_json, show_rows, shown, size_text
 
 if TYPE_CHECKING:
     from quantlab_resources.artifacts.lake_status import LakeStatus, TypeStatus
@@ -84,8 +84,8 @@ def _holds_text(found: LakeStatus) -> str | None:
     types = found.manifest.types
     total = sum(one.active + one.superseded + one.tombstoned for one in types)
     return (
-        f"{_plural(total, 'artifact')}, {_plural(sum(one.heads for one in types), 'head')},"
-        f" {_plural(sum(one.rows for one in types), 'row')}, {size_text(sum(one.byte_size for one in types))}"
+        f"{number_of(total, 'artifact')}, {number_of(sum(one.heads for one in types), 'head')},"
+        f" {number_of(sum(one.rows for one in types), 'row')}, {size_text(sum(one.byte_size for one in types))}"
     )
 
 
@@ -115,7 +115,7 @@ def _verified_text(found: LakeStatus) -> str:
     run = known.newest
     part = "the whole lake" if run.parts == 1 else f"part {run.part} of {run.parts}"
     what = f"{run.at[:16]} UTC, {part}{', deep' if run.is_deep else ''}, {size_text(run.bytes_checked)}"
-    damage = f"{_plural(known.problem_count, 'file')} damaged; `quantlab lake verify` lists them"
+    damage = f"{number_of(known.problem_count, 'file')} damaged; `quantlab lake verify` lists them"
     return f"{what}: {damage if known.problem_count else 'nothing damaged'}"
 
 
@@ -125,7 +125,7 @@ def _stale_text(found: LakeStatus) -> str | None:
     number = sum(found.stale.artifacts.values())
     if not (number or found.stale.experiments):
         return "nothing"
-    what = f"{_plural(number, 'artifact')}, {_plural(found.stale.experiments, 'experiment')}"
+    what = f"{number_of(number, 'artifact')}, {number_of(found.stale.experiments, 'experiment')}"
     return f"{what}; `quantlab lake stale` says why"
 
 
@@ -133,17 +133,17 @@ def _leftovers_text(found: LakeStatus) -> str:
     orphans = found.files.orphans if found.files else 0
     texts = []
     if found.staging_files or orphans:
-        parts = [f"{_plural(found.staging_files, 'staging file')}"] * bool(found.staging_files)
-        parts += [f"{_plural(orphans, 'file')} that no row names"] * bool(orphans)
+        parts = [f"{number_of(found.staging_files, 'staging file')}"] * bool(found.staging_files)
+        parts += [f"{number_of(orphans, 'file')} that no row names"] * bool(orphans)
         texts.append(f"{', '.join(parts)} (`quantlab lake recover`)")
     if found.quarantined:
-        texts.append(f"{_plural(found.quarantined, 'file')} in quarantine")
+        texts.append(f"{number_of(found.quarantined, 'file')} in quarantine")
     return "; ".join(texts) or "nothing"
 
 
 def _not_adopted_text(found: LakeStatus) -> str | None:
     number = found.manifest.not_adopted if found.manifest else 0
-    return f"{_plural(number, 'row')} not adopted yet; `quantlab lake recover` adopts" if number else None
+    return f"{number_of(number, 'row')} not adopted yet; `quantlab lake recover` adopts" if number else None
 
 
 def _show_disks(found: LakeStatus) -> None:
@@ -225,7 +225,3 @@ def _json(found: LakeStatus, by_type: list[dict[str, Any]]) -> dict[str, Any]:
             for disk in found.disks
         ],
     }
-
-
-def _plural(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"

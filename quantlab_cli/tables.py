@@ -142,6 +142,11 @@ def shown(value: object) -> str:
     return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in str(value))
 
 
+def number_of(number: int, noun: str) -> str:
+    """How many of something, in the singular or the plural: ``1 row``, ``1,440 rows``."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def size_text(byte_size: int) -> str:
     """A number of bytes as people read it: ``1.5 KiB``."""
     size, unit = float(byte_size), "B"

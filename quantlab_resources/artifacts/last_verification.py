@@ -62,11 +62,6 @@ class LastVerification:
         """The run that ended last."""
         return self.runs[0]
 
-    @property
-    def newest_whole(self) -> VerificationRun | None:
-        """The last run that checked the whole lake at once, if one did."""
-        return next((run for run in self.runs if run.parts == 1), None)
-
 
 def in_part(artifact_id: str, part: int, parts: int) -> bool:
     """Whether the ``part``-th of ``parts`` covers the artifact; it stays in that part whatever else is published."""
