@@ -1,8 +1,8 @@
 """A process that publishes on command, so that a test can kill it at any system call.
 
 Started once per test session: for each line ``<careful|careless> <home>`` on stdin it forks a child, writes the child's
-process id when the child has opened the manifest, waits for a line ``go`` (by then a tracer is attached), and writes how
-the child ended. So every trace begins at the same system call, and has as many of them.
+process id when the child has opened the manifest, waits for a line ``go`` (by then a tracer is attached), and writes
+how the child ended. So every trace begins at the same system call, and has as many of them.
 """
 
 from __future__ import annotations
