@@ -13,7 +13,9 @@ import apsw
 from quantlab_core.artifacts.artifact import ArtifactStatus, PublishRequest
 from quantlab_core.experiments.experiment import ExperimentStatus, ExperimentTransition
 from quantlab_resources.artifacts.artifact_store import ParquetArtifactStore
+from quantlab_resources.artifacts.collection import record_restoration
 from quantlab_resources.artifacts.event_files import event_path, write_event
+from quantlab_resources.artifacts.garbage_collection import collect_garbage
 from quantlab_resources.artifacts.manifest_schema import MIGRATIONS
 from quantlab_resources.artifacts.manifest_transaction import ManifestTransaction, NewArtifact, Publication
 from quantlab_resources.artifacts.parquet_files import sha256_of, to_parquet
@@ -351,4 +353,48 @@ def make_lake_with_an_interrupted_supersession(home: Path) -> None:
 
 FINISH = store_path("finish", make_lake_with_an_interrupted_supersession, (tombstone,), tombstone_without_an_event)
 
-STORE_PATHS = (PUBLISH, PUBLISH_MANY, SUPERSEDE, TOMBSTONE, ARCHIVE, PUT_BACK, JOURNAL, CREATE, RECOVER, FINISH)
+
+def make_lake_with_collected_content(home: Path) -> None:
+    """One content was withdrawn, and its bytes were collected."""
+    make_lake_to_withdraw_from(home)
+    store = store_at(home)
+    store.tombstone(WRONG, reason="wrong prices")
+    collect_garbage(store)
+    store.close()
+
+
+def revive(home: Path) -> None:
+    """What was withdrawn and collected is current again, with its bytes."""
+    store_at(home).publish(free_request([3, 3], key="of=wrong", run_id="again", revive=True))
+
+
+def revive_before_its_bytes(home: Path) -> None:
+    """The rows first, then the file."""
+    store = store_at(home)
+    with store.publishing(), store.manifest.writing() as transaction:
+        artifact = store.get_artifact(WRONG)
+        publication = Publication(WRITER, "again", {}, [], {}, "again", revive=True)
+        transaction.publish_all([(NewArtifact(artifact, 0), publication)])
+        record_restoration(transaction, [WRONG])
+    revive(home)
+
+
+REVIVE = replace(
+    store_path("revive", make_lake_with_collected_content, (revive,), revive_before_its_bytes),
+    view=rows_only,
+    flaws=flaws_of_what_was_acknowledged,
+)
+
+STORE_PATHS = (
+    PUBLISH,
+    PUBLISH_MANY,
+    SUPERSEDE,
+    TOMBSTONE,
+    REVIVE,
+    ARCHIVE,
+    PUT_BACK,
+    JOURNAL,
+    CREATE,
+    RECOVER,
+    FINISH,
+)
