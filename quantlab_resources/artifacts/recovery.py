@@ -22,6 +22,7 @@ from quantlab_resources.artifacts.event_files import has_event, remove_staged_ev
 from quantlab_resources.artifacts.file_names import raw_file_name
 from quantlab_resources.artifacts.interrupted_event import next_number
 from quantlab_resources.artifacts.manifest import Manifest
+from quantlab_resources.artifacts.owner_of_files import claim
 from quantlab_resources.artifacts.sidecar import read_sidecar
 from quantlab_resources.artifacts.writers_lock import cleaning_up
 
@@ -81,8 +82,10 @@ def recover(store: ParquetArtifactStore, *, wait_s: float = 30.0) -> RecoveryRep
 def clear_leftovers(store: ParquetArtifactStore) -> None:
     """The cheap part, done by a store before its first publish: staging files, if nobody else publishes.
 
-    Raises IntegrityError when nothing can be published, before anything is written.
+    Raises IntegrityError when nothing can be published, before anything is written, ConflictError when the artifacts
+    belong to another manifest.
     """
+    claim(store.paths)
     with store.manifest.reading() as connection:
         following = next_number(connection)
     if has_event(store.paths.events, following):

@@ -26,6 +26,7 @@ FILE_MODULES = {
     "manifest.py",  # manifest and events are local by design
     "manifest_file.py",
     "event_files.py",
+    "owner_of_files.py",  # which manifest the local folder belongs to
     "incoming_files.py",  # what a caller hands in
     "last_verification.py",  # a disposable note of what was found
     "lake_status.py",  # sizes of the parts that are always local
