@@ -120,10 +120,11 @@ def _show_rebuild(report: RebuildReport) -> None:
     salvage = report.salvage
     if salvage is None:
         return
-    _show_list("lost for good: what these events held and no sidecar knows", list(map(str, report.lost)))
-    click.echo(
-        "  that is: publications of known content, tags added later, head changes, tombstones, experiment states"
-    )
+    if report.lost:
+        _show_list("lost for good: what these events held and no sidecar knows", list(map(str, report.lost)))
+        click.echo(
+            "  that is: publications of known content, tags added later, head changes, tombstones, experiment states"
+        )
     show_facts(
         {
             "artifacts taken from their sidecars": salvage.artifacts,

@@ -73,11 +73,12 @@ AND (:before IS NULL OR max(
 ORDER BY a.rowid LIMIT :limit
 """
 
-# An interrupted collection can have left files of its last transaction only.
+# An interrupted collection can have left files of its last transaction only. What is active was published again: where
+# the event that says so is lost, its row here may still be there.
 _LAST_COLLECTED = """
 SELECT a.artifact_id, a.artifact_type, a.logical_key, a.path_parquet, 0
 FROM collections c JOIN artifacts a ON a.artifact_id = c.artifact_id
-WHERE c.seq = (SELECT max(seq) FROM collections) ORDER BY a.rowid
+WHERE c.seq = (SELECT max(seq) FROM collections) AND a.status <> 'active' ORDER BY a.rowid
 """
 
 

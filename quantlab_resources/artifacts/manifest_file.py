@@ -7,7 +7,7 @@ before 3.51.3 can lose commits when several processes write in WAL mode.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,7 +16,7 @@ from pathlib import Path
 
 import apsw
 
-from quantlab_core.errors import ConflictError, IntegrityError
+from quantlab_core.errors import ConflictError, IntegrityError, InvalidInputError
 from quantlab_resources.artifacts.manifest_schema import (
     EARLIER_STORE_VERSION,
     LATEST_VERSION,
@@ -159,6 +159,19 @@ def put_in_place(new: Path, path: Path, *, at: datetime) -> Path | None:
         new.replace(path)
     sync_directory(path.parent)
     return aside if was_there else None
+
+
+def check_output(output: Path, building: Path, *, own: Sequence[Path]) -> None:
+    """Raise ConflictError when ``output`` or the file it is built as is there, InvalidInputError when it would be in no
+    folder or in one of the lake's ``own``."""
+    for path in (output, building):
+        if os.path.lexists(path):
+            raise ConflictError(f"{path} exists; nothing was changed, move it away or name another file")
+    folder = output.absolute().parent.resolve()
+    if not folder.is_dir():
+        raise InvalidInputError(f"{output}: there is no folder {folder}; nothing was changed, make it or name another")
+    if any(folder.is_relative_to(place.resolve()) for place in own):
+        raise InvalidInputError(f"{output} is among the lake's own files; nothing was changed, name another")
 
 
 def put_beside(new: Path, output: Path) -> None:

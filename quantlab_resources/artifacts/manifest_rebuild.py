@@ -31,6 +31,7 @@ from quantlab_resources.artifacts.manifest_changes import replay_event
 from quantlab_resources.artifacts.manifest_file import (
     SIDE_FILES,
     KnownState,
+    check_output,
     files_of,
     identity_of,
     new_manifest,
@@ -87,23 +88,20 @@ def rebuild(
     ``salvage``: then it goes on with what is left and with the sidecars of artifacts that no event names. ``progress``
     is told (done, total). Raises IntegrityError, LakeNotFoundError when there is nothing to rebuild from, StorageError
     when publishers stay busy or the disk refuses, ConflictError for an ``output`` that exists, InvalidInputError for
-    one with ``salvage``.
+    one with ``salvage`` or where none may be.
     """
     paths, now = store.paths, store.clock.now()
     if output is not None and salvage:
         raise InvalidInputError("what is salvaged is recorded in the lake, not in a file alone; leave the file out")
-    if output is not None and identity_of(output) is not None:
-        raise ConflictError(f"{output} exists; nothing was changed, name another file")
+    building = paths.manifest_db.with_suffix(".rebuilt.sqlite")
+    if output is not None:
+        building = output.with_name(output.name + ".partial")
+        check_output(output, building, own=(paths.artifacts_root, paths.events))
     if identity_of(paths.manifest_db.parent) is None:
         raise LakeNotFoundError(f"lake not found: {paths.manifest_db.parent} is not there; name another home")
     with cleaning_up(paths, wait_s=wait_s) as is_alone:
         if not is_alone:
             raise StorageError(f"{paths.writers_lock}: others are publishing; nothing was changed, repeat later")
-        building = (
-            paths.manifest_db.with_suffix(".rebuilt.sqlite")
-            if output is None
-            else output.with_name(output.name + ".partial")
-        )
         with store.manifest.held_still() as known:
             report = _build(store, building, known, salvage, progress or (lambda _done, _total: None))
             if output is not None:
@@ -136,7 +134,7 @@ def _build(
         lost += _replay(connection, store, survey.replayable(up_to), survey.last, salvage, progress)
         connection.execute("COMMIT")
         salvaged = None
-        if lost or (salvage and is_nothing_left):
+        if salvage:
             salvager = Salvager(connection, events, store.files, store.clock, last_event=survey.last)
             salvaged = salvager.salvage([(gap.first, gap.last) for gap in lost])
         differing, named = _differing_sidecars(connection, store.files)

@@ -22,9 +22,10 @@ from quantlab_core.artifacts.timestamp_text import format_timestamp, parse_times
 from quantlab_core.clock import Clock
 from quantlab_core.errors import ArtifactMissingError
 from quantlab_resources.artifacts.artifact_rows import record_artifact
+from quantlab_resources.artifacts.collection import record_restoration
 from quantlab_resources.artifacts.head_changes import record_head_change
 from quantlab_resources.artifacts.losses import record_loss
-from quantlab_resources.artifacts.manifest_queries import unknown_ids
+from quantlab_resources.artifacts.manifest_queries import ARTIFACT_COLUMNS, artifact_of, unknown_ids
 from quantlab_resources.artifacts.manifest_transaction import (
     ManifestTransaction,
     NewArtifact,
@@ -34,6 +35,7 @@ from quantlab_resources.artifacts.manifest_transaction import (
 from quantlab_resources.artifacts.publication_rows import record_publication
 from quantlab_resources.artifacts.sidecar import is_intact, read_sidecar
 from quantlab_resources.artifacts.stored_bytes import hash_and_size
+from quantlab_resources.artifacts.stored_tables import is_whole
 
 BATCH = 500
 """Artifacts of one event, so that memory does not grow with what is lost."""
@@ -52,6 +54,15 @@ WHERE a.status <> 'tombstoned' AND a.published_seq IS NOT NULL AND NOT EXISTS (
     WHERE c.artifact_type = a.artifact_type AND c.logical_key = a.logical_key
     ORDER BY c.seq DESC, c.ordinal DESC LIMIT 1
 ), 1)
+"""
+# What was collected was no head then: the event that put another in its place is lost.
+_HEADS_WITHOUT_BYTES = """
+SELECT h.artifact_type, h.logical_key, h.artifact_id, b.artifact_id FROM artifact_heads h
+JOIN artifacts b ON b.artifact_id = (
+    SELECT a.artifact_id FROM artifacts a WHERE a.artifact_type = h.artifact_type AND a.logical_key = h.logical_key
+    AND a.status <> 'tombstoned' AND a.artifact_id NOT IN (SELECT artifact_id FROM collections)
+    ORDER BY a.created_at DESC, a.artifact_id DESC LIMIT 1
+) WHERE h.artifact_id IN (SELECT artifact_id FROM collections)
 """
 _LAST_MENTION = """
 SELECT new_artifact_id = ?3 FROM head_changes
@@ -101,8 +112,10 @@ class Salvager:
                 for new in batch:
                     record_artifact(transaction, new)
             artifacts += len(batch)
-        with self._transaction() as transaction:
-            left_out = record_loss(transaction, lost)
+        left_out = 0
+        if lost:
+            with self._transaction() as transaction:
+                left_out = record_loss(transaction, lost)
         for rows in _in_batches(self._rows_since(first)):
             with self._transaction() as transaction:
                 for identifier, sidecar in rows:
@@ -115,6 +128,16 @@ class Salvager:
                         transaction, type_, key, new=identifier, old=None, head=identifier, reason=_SALVAGED
                     )
             heads += len(chosen)
+        for restored in _in_batches(self._collected_and_there()):
+            with self._transaction() as transaction:
+                record_restoration(transaction, restored)
+        for replaced in _in_batches(list(self._connection.execute(_HEADS_WITHOUT_BYTES))):
+            with self._transaction() as transaction:
+                for type_, key, old, identifier in replaced:
+                    record_head_change(
+                        transaction, type_, key, new=identifier, old=old, head=identifier, reason=_SALVAGED
+                    )
+            heads += len(replaced)
         return Salvage(artifacts, heads, left_out, tuple(self._refused), self._of_earlier_store)
 
     @contextmanager
@@ -185,6 +208,16 @@ class Salvager:
             return ArtifactStatus.TOMBSTONED
         mention = self._connection.execute(_LAST_MENTION, (artifact_type, logical_key, identifier)).fetchone()
         return ArtifactStatus.ACTIVE if mention == (1,) else ArtifactStatus.SUPERSEDED
+
+    def _collected_and_there(self) -> Iterator[str]:
+        """Artifacts whose bytes are back: the event that says so is lost, or the collection was interrupted."""
+        rows = self._connection.execute(
+            f"SELECT {ARTIFACT_COLUMNS} FROM artifacts a JOIN collections c ON c.artifact_id = a.artifact_id"  # noqa: S608
+            " ORDER BY a.artifact_id"
+        )
+        for artifact in map(artifact_of, list(rows)):
+            if is_whole(self._files, artifact):
+                yield artifact.artifact_id
 
     def _rows_since(self, seq: int) -> Iterator[tuple[str, str]]:
         yield from self._connection.execute(

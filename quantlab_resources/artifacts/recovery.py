@@ -6,7 +6,7 @@ without a row. Recovery never touches a file that the manifest names, or one of 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
@@ -17,7 +17,14 @@ from quantlab_core.artifacts.artifact_files import STAGING, ArtifactFiles
 from quantlab_core.artifacts.artifact_types import RAW_FILE
 from quantlab_core.artifacts.content_hash import PREFIX
 from quantlab_core.artifacts.logical_key import parse_key
-from quantlab_core.errors import ArtifactMissingError, IntegrityError, InvalidInputError, LogicalKeyError, StorageError
+from quantlab_core.errors import (
+    ArtifactMissingError,
+    ConflictError,
+    IntegrityError,
+    InvalidInputError,
+    LogicalKeyError,
+    StorageError,
+)
 from quantlab_resources.artifacts.event_files import has_event, remove_staged_events, set_event_aside
 from quantlab_resources.artifacts.file_names import raw_file_name
 from quantlab_resources.artifacts.interrupted_event import next_number
@@ -28,6 +35,10 @@ from quantlab_resources.artifacts.writers_lock import cleaning_up
 
 if TYPE_CHECKING:
     from quantlab_resources.artifacts.artifact_store import ParquetArtifactStore
+
+
+MOST_ORPHANS = 100
+"""So many whole artifacts without a row are put in quarantine also where the manifest has fewer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +67,8 @@ def recover(store: ParquetArtifactStore, *, wait_s: float = 30.0) -> RecoveryRep
 
     Files that no row names are moved to ``_quarantine/orphans``, not deleted: publishing their content again makes them
     anew. Raises StorageError when publishers stay busy or the disk refuses, LakeNotFoundError when there is no lake,
-    IntegrityError when the manifest is older than its events.
+    IntegrityError when the manifest is older than its events, ConflictError when nearly nothing that is there is named
+    by a row: then the manifest lost its rows, or the files are another's.
     """
     # Without files this one leaves the interrupted event to be seen, and to be finished by the store.
     onlooker = Manifest(store.paths, clock=store.clock)
@@ -122,6 +134,7 @@ def _set_orphans_aside(store: ParquetArtifactStore) -> tuple[list[str], list[str
     """Locations of the orphans, which are in quarantine now, and of those that the earlier store wrote, which stay."""
     orphans: list[str] = []
     left: list[str] = []
+    names: list[str] = []
     with store.manifest.reading() as connection:
         _note_registered(connection, store.files)
         for file in store.files.list_files():
@@ -131,10 +144,24 @@ def _set_orphans_aside(store: ParquetArtifactStore) -> tuple[list[str], list[str
             if _is_of_earlier_store(store.files, file.name):
                 left.append(location)
                 continue
-            store.files.set_aside(file.name, f"orphans/{file.name}")
-            orphans.append(location)
+            names.append(file.name)
         connection.execute("DROP TABLE temp.registered")
+        _check_not_a_lost_manifest(store, names, connection.execute("SELECT count(*) FROM artifacts").get)
+    for name in names:
+        store.files.set_aside(name, f"orphans/{name}")
+        orphans.append(store.files.location(name))
     return orphans, left
+
+
+def _check_not_a_lost_manifest(store: ParquetArtifactStore, names: Sequence[str], registered: int) -> None:
+    """Raise ConflictError when there are far more whole artifacts without a row than with one: no crash leaves that."""
+    pairs = sum(name.endswith(".json") for name in names)
+    if pairs > max(MOST_ORPHANS, registered):
+        raise ConflictError(
+            f"{store.paths.artifacts_root} has {pairs:,} artifacts without a row, more than the {registered:,} of"
+            f" {store.paths.manifest_db}: it lost its rows or is another lake's; none was moved;"
+            " `quantlab lake rebuild-manifest --salvage` takes them in"
+        )
 
 
 def _note_registered(connection: apsw.Connection, files: ArtifactFiles) -> None:

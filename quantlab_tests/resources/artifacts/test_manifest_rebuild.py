@@ -418,3 +418,21 @@ def test_a_sidecar_that_claims_another_id_is_refused_and_does_not_stop_a_salvage
     assert report.salvage is not None
     assert report.salvage.refused == (f"{claims} names an artifact id that does not follow from its content",)
     assert store.find_by_logical_key("outside", "of=claims") == []
+
+
+def test_an_output_never_takes_the_place_of_something_or_lies_among_artifacts(
+    store: ParquetArtifactStore, tmp_path: Path
+) -> None:
+    own = tmp_path / "new.sqlite.partial"
+    own.write_text("the caller's")
+    with pytest.raises(ConflictError, match=r"new.sqlite.partial exists; nothing was changed"):
+        rebuild(store, output=tmp_path / "new.sqlite")
+    assert own.read_text() == "the caller's"
+    (tmp_path / "link").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(ConflictError, match="link exists"):
+        rebuild(store, output=tmp_path / "link")
+    for folder in (store.paths.events, store.paths.artifacts_root):
+        with pytest.raises(InvalidInputError, match="is among the lake's own files; nothing was changed"):
+            rebuild(store, output=folder / "999999999999.json")
+    with pytest.raises(InvalidInputError, match=r"there is no folder .*none; nothing was changed"):
+        rebuild(store, output=tmp_path / "none" / "new.sqlite")
