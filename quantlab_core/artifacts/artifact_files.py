@@ -72,7 +72,8 @@ class ArtifactFiles(Protocol):
         ...
 
     def set_aside(self, name: str, kept_as: str) -> None:
-        """Take a file out of use: its bytes stay as ``kept_as`` in `QUARANTINE`. One that is gone is left alone."""
+        """Take a file out of use: its bytes stay as ``kept_as`` in `QUARANTINE`, with a number where other bytes have
+        that name. One that is gone is left alone."""
         ...
 
     def remove(self, name: str) -> bool:

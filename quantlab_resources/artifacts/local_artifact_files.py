@@ -9,6 +9,8 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from filecmp import cmp
+from itertools import chain, count
 from pathlib import Path
 
 from quantlab_core.artifacts.artifact_files import STAGING, StoredFile
@@ -85,11 +87,12 @@ class LocalArtifactFiles:
             yield StoredFile(path[start:], byte_size)
 
     def set_aside(self, name: str, kept_as: str) -> None:
-        """Move the file to the quarantine folder, durably."""
+        """Move the file to the quarantine folder, durably; other bytes of that name there stay."""
         path, target = self._path(name), self._quarantine / kept_as
         with storage_errors(path):
             if not path.exists():
                 return
+            target = _name_for(path, target)
         make_directory(target.parent)
         with storage_errors(path):
             path.replace(target)
@@ -152,6 +155,12 @@ def _read_whole(path: str) -> bytes:
         return blocks[0] if len(blocks) == 1 else b"".join(blocks)
     finally:
         os.close(descriptor)
+
+
+def _name_for(path: Path, target: Path) -> Path:
+    """``target``, or that name with a number, where no bytes but those of ``path`` are."""
+    candidates = chain([target], (target.with_stem(f"{target.stem}-{number}") for number in count(2)))
+    return next(kept for kept in candidates if not kept.exists() or cmp(path, kept, shallow=False))
 
 
 @contextmanager

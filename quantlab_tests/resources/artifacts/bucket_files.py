@@ -64,7 +64,10 @@ class BucketFiles:
     def set_aside(self, name: str, kept_as: str) -> None:
         if name in self.objects:
             self.log.append(("set aside", name))
-            self.objects[f"{QUARANTINE}/{kept_as}"] = self.objects.pop(name)
+            data, target = self.objects.pop(name), f"{QUARANTINE}/{kept_as}"
+            while self.objects.get(target, data) != data:
+                target += "-2"
+            self.objects[target] = data
 
     def remove(self, name: str) -> bool:
         self.log.append(("remove", name))

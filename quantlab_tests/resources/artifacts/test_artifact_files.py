@@ -181,3 +181,11 @@ def test_what_the_disk_refuses_is_a_storage_error_with_the_path(tmp_path: Path) 
         files.put_if_absent("a/x", staged)
     with pytest.raises(StorageError, match="Is a directory"):
         files.read("")
+
+
+def test_what_was_set_aside_before_is_not_replaced(files: ArtifactFiles) -> None:
+    for data in (b"rotten", b"rotten otherwise", b"rotten"):
+        put(files, "a/x", data)
+        files.set_aside("a/x", "damaged/x")
+    kept = [files.read(name) for name in names(files)]
+    assert sorted(kept) == [b"rotten", b"rotten otherwise"]
