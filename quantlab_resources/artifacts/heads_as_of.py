@@ -19,6 +19,7 @@ SELECT {ARTIFACT_COLUMNS} FROM artifact_heads h JOIN artifacts a ON a.artifact_i
         )
         ORDER BY c.seq DESC, c.ordinal DESC LIMIT 1
     ) END
+    AND a.logical_key = h.logical_key -- an artifact of another key that took over is no head of this one
 WHERE h.artifact_type = :artifact_type AND h.logical_key >= :first AND h.logical_key < :after
 ORDER BY h.logical_key
 """  # noqa: S608 - fixed text

@@ -25,7 +25,8 @@ def record_publication(
 ) -> None:
     """Add a publication of an artifact that has its row. ``published_at`` is when it happened, if not now.
 
-    Raises ArtifactNotFoundError for an unknown input, ConflictError for an artifact that is its own input.
+    Raises ArtifactNotFoundError for an unknown input, ConflictError for an artifact that is its own input or made from
+    what the same call makes from it.
     """
     inputs = sorted(set(publication.input_artifact_ids))
     unknown = manifest_queries.unknown_ids(transaction.connection, inputs)
@@ -33,6 +34,8 @@ def record_publication(
         raise ArtifactNotFoundError(
             f"artifact not found: input {unknown[0]} was never published; nothing was published"
         )
+    if not outcome.deduped and inputs:
+        _refuse_circle(transaction.connection, outcome.artifact_id, inputs)
     writer = publication.writer
     change = transaction.note(
         KIND,
@@ -49,6 +52,14 @@ def record_publication(
         **({"published_at": published_at} if published_at else {}),
     )
     replay_publication(transaction.connection, change, seq=transaction.seq, at=transaction.at)
+
+
+def _refuse_circle(connection: apsw.Connection, artifact_id: str, inputs: Sequence[str]) -> None:
+    """Raise ConflictError when a new artifact is made from one of the same call that is made from it."""
+    if artifact_id not in inputs and manifest_queries.is_upstream(connection, artifact_id, inputs):
+        raise ConflictError(
+            f"artifact {artifact_id} cannot be made from what is made from itself; nothing was published"
+        )
 
 
 def descendants_among(

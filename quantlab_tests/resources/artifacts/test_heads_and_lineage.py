@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -11,6 +12,7 @@ from quantlab_core.artifacts.artifact import ArtifactStatus, PublishRequest
 from quantlab_core.artifacts.artifact_types import ARTIFACT_SET, RAW_FILE
 from quantlab_core.errors import ArtifactNotFoundError, ConflictError, InvalidInputError, SupersedeError
 from quantlab_resources.artifacts.artifact_store import ParquetArtifactStore
+from quantlab_resources.artifacts.heads_as_of import heads_as_of, last_sequence
 from quantlab_tests.resources.artifacts.lakes import WRITER, free_request, new_store, slice_request
 
 SLICES = "ohlcv_slice_v2"
@@ -259,3 +261,30 @@ def test_publishing_known_content_from_its_own_descendant_makes_no_cycle(tmp_pat
     assert store.get_lineage(a, None).inputs == ()
     with store.manifest.reading() as connection:
         assert list(connection.execute("SELECT input_artifact_id FROM publication_inputs WHERE seq = 3")) == [(b,)]
+
+
+def test_two_new_artifacts_cannot_be_made_from_each_other(tmp_path: Path) -> None:
+    other = new_store(tmp_path / "other")
+    requests = [free_request([1], "of=1"), free_request([2], "of=2")]
+    one, two = (result.artifact_id for result in other.publish_many(requests))
+    store = new_store(tmp_path / "lake")
+    with pytest.raises(ConflictError, match="cannot be made from what is made from itself; nothing was published"):
+        store.publish_many(
+            [replace(requests[0], input_artifact_ids=[two]), replace(requests[1], input_artifact_ids=[one])]
+        )
+    assert head_ids(store) == []
+    store.publish_many([replace(requests[0], input_artifact_ids=[two]), requests[1]])
+    assert [edge.input_artifact_id for edge in store.get_lineage(one).edges] == [two]
+
+
+def test_an_artifact_of_another_key_that_took_over_is_no_head_of_the_key_in_an_earlier_state(tmp_path: Path) -> None:
+    store = new_store(tmp_path / "lake")
+    old = store.publish(free_request([1], "of=1")).artifact_id
+    new = store.publish(free_request([2], "of=2")).artifact_id
+    store.supersede(new, old, reason="moved to another key")
+    with store.manifest.reading() as connection:
+        sequence = last_sequence(connection)
+    store.publish(free_request([1], "of=1"))
+    with store.manifest.reading() as connection:
+        found = heads_as_of(connection, "outside", "of=", sequence=sequence, run_id="another")
+    assert [artifact.artifact_id for artifact in found] == [new]
