@@ -25,7 +25,8 @@ from quantlab_resources.artifacts.artifact_check import (
     recorded_after,
 )
 from quantlab_resources.artifacts.artifact_store import ParquetArtifactStore
-from quantlab_resources.artifacts.event_files import event_path, event_sha256
+from quantlab_resources.artifacts.event_files import event_path, event_sha256, last_event_number
+from quantlab_resources.artifacts.interrupted_event import next_number
 from quantlab_resources.artifacts.last_verification import (
     KnownProblem,
     VerificationRun,
@@ -100,6 +101,7 @@ def verify(
         if event_in_part(seq, part, parts):
             events += 1
             problems += _check_event(store, seq, sha256)
+    problems += _events_beyond(store)
     report = VerificationReport(
         VerificationRun(format_timestamp(store.clock.now()), part, parts, deep, artifacts, events, checked.byte_size),
         tuple(problems),
@@ -188,6 +190,20 @@ def _check_event(store: ParquetArtifactStore, seq: int, sha256: str) -> Iterator
         if found != sha256:
             detail = f"{path} is damaged: a rebuild of the manifest would miss it"
             yield Problem(ProblemKind.DAMAGED, path, detail, event_seq=seq)
+
+
+def _events_beyond(store: ParquetArtifactStore) -> Iterator[Problem]:
+    """The manifest, if it is an older copy. A publish under way may be one event ahead of it, no more."""
+    last_event = last_event_number(store.paths.events)
+    with store.manifest.reading() as connection:
+        following = next_number(connection)
+    if last_event > following:
+        path = str(store.manifest.path)
+        detail = (
+            f"{path} ends with event {following - 1} but there are events up to {last_event}: it is an older copy;"
+            " `quantlab lake rebuild-manifest` takes the later events in"
+        )
+        yield Problem(ProblemKind.DAMAGED, path, detail, event_seq=last_event)
 
 
 def _known(problem: Problem) -> KnownProblem:

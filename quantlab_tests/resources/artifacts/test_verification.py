@@ -14,6 +14,7 @@ from quantlab_core.errors import ArtifactDamagedError
 from quantlab_resources.artifacts.artifact_check import ProblemKind
 from quantlab_resources.artifacts.artifact_store import ParquetArtifactStore
 from quantlab_resources.artifacts.last_verification import last_verification
+from quantlab_resources.artifacts.manifest_rebuild import rebuild
 from quantlab_resources.artifacts.raw_files import archive_raw_file
 from quantlab_resources.artifacts.verification import VerificationReport, verify
 from quantlab_tests.resources.artifacts.lakes import WRITER, free_request, new_store, slice_request
@@ -324,3 +325,19 @@ def test_a_verification_answers_where_no_note_can_be_kept(lake: Lake) -> None:
     lake.store.paths.projection_cache.write_bytes(b"a file where the folder should be")
     assert verify(lake.store).is_whole
     assert last_verification(lake.store.paths) is None
+
+
+def test_a_manifest_that_is_older_than_its_events_is_told(tmp_path: Path) -> None:
+    store = new_store(tmp_path / "lake")
+    store.publish(free_request([1]))
+    store.close()
+    copy = store.paths.manifest_db.read_bytes()
+    for value in (2, 3):
+        store.publish(free_request([value]))
+    store.close()
+    store.paths.manifest_db.write_bytes(copy)
+    (problem,) = verify(store).problems
+    assert problem.path == str(store.paths.manifest_db)
+    assert "ends with event 1 but there are events up to 3: it is an older copy" in problem.detail
+    rebuild(store)
+    assert verify(store).is_whole
