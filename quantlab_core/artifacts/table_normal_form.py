@@ -41,6 +41,8 @@ def inferred_type(name: str, version: int, table: pa.Table) -> ArtifactType:
     """
     if len(set(table.column_names)) != len(table.column_names):
         raise SchemaError(f"{name}/v{version}: a column name occurs twice in {', '.join(table.column_names)}")
+    if table.num_rows and not table.num_columns:
+        raise SchemaError(f"{name}/v{version}: {table.num_rows} rows without a column cannot be stored")
     fields = [pa.field(field.name, plain_type(field.type)) for field in table.schema]
     return ArtifactType(
         name=name,
@@ -87,11 +89,23 @@ def _normal_column(values: pa.ChunkedArray[Any], field: pa.Field[Any], spec: Art
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
             reason = str(error).splitlines()[0]
             raise SchemaError(f"{spec.label}: column {field.name!r} does not fit {field.type}: {reason}") from error
+    _check_sound(values, field, spec)
     if pa.types.is_floating(field.type):
         values = _normal_floats(values, nan_is_null=field.name in spec.nan_is_null)
     if not field.nullable and values.null_count:
         raise SchemaError(f"{spec.label}: column {field.name!r} has {values.null_count} nulls and may have none")
     return values
+
+
+def _check_sound(values: pa.ChunkedArray[Any], field: pa.Field[Any], spec: ArtifactType) -> None:
+    """Refuse text that is no UTF-8 and lists that end beyond their values: other readers would stumble over them."""
+    if pa.types.is_primitive(field.type):
+        return
+    try:
+        values.validate(full=True)
+    except pa.ArrowInvalid as error:
+        reason = str(error).splitlines()[0]
+        raise SchemaError(f"{spec.label}: column {field.name!r} is no sound {field.type}: {reason}") from error
 
 
 def _check_same_kind(given: pa.DataType, field: pa.Field[Any], spec: ArtifactType) -> None:

@@ -104,10 +104,12 @@ def decode(data: bytes, *, origin: str, max_bytes: int = MAX_DECODED_BYTES) -> p
             packed = file.read(use_threads=len(data) > _WORTH_THREADS_BYTES)
         if _most_spread_size(packed) > max_bytes:
             _check_size(sum(_spread_size(column) for column in packed.columns), origin, max_bytes)
-        columns = [_spread(column) for column in packed.columns]
-        fields = [
-            pa.field(field.name, column.type, field.nullable) for field, column in zip(schema, columns, strict=True)
+        # By type, not by name: "a.list.element" names a column, and the values of the list column "a".
+        columns = [
+            column if column.type == field.type else column.cast(field.type)
+            for field, column in zip(schema, packed.columns, strict=True)
         ]
+        fields = [pa.field(field.name, field.type, field.nullable) for field in schema]
         return pa.table(columns, schema=pa.schema(fields).with_metadata(schema.metadata))
 
 
@@ -192,10 +194,6 @@ def _spread_size(column: pa.ChunkedArray[Any]) -> int:
         else:
             size += chunk.nbytes
     return size
-
-
-def _spread(column: pa.ChunkedArray[Any]) -> pa.ChunkedArray[Any]:
-    return column.cast(value_type(column.type)) if pa.types.is_dictionary(column.type) else column
 
 
 def _without_metadata(schema: pa.Schema) -> pa.Schema:

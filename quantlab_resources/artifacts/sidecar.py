@@ -26,19 +26,43 @@ _FIELDS_OF_SCHEMA_2 = (
     *("identity", "schema", "provenance", "tags", "paths"),
 )
 _TIME_LENGTH = len("2025-05-01T12:34:56.789012Z")
+MAX_PARAMS_DEPTH = 100
+"""JSON is read back by recursion: what is as deep as the stack of its publisher could not be read from a deeper one."""
+
 _quoted = json.encoder.encode_basestring
 
 
 def check_provenance(request: PublishRequest) -> None:
-    """Raise InvalidInputError unless tags are text and everything a request says about its origin is JSON in UTF-8."""
-    label = f"{request.artifact_type} {request.logical_key[:100]}"
+    """Raise InvalidInputError unless everything a request says about its origin is text or JSON, in UTF-8, that can be
+    read again wherever it is written to."""
+    label, writer = f"{request.artifact_type} {request.logical_key[:100]}", request.writer
     if not all(isinstance(text, str) for pair in request.tags.items() for text in pair):
         raise InvalidInputError(f"{label}: names and values of tags must be text")
-    parts = [dict(request.params), dict(request.tags), list(request.input_artifact_ids), request.run_id]
+    texts = [writer.name, writer.version, writer.git_commit, request.supersede_reason, *request.input_artifact_ids]
+    if not all(isinstance(text, str) for text in texts) or not isinstance(request.run_id, str | None):
+        raise InvalidInputError(f"{label}: writer, run, reason and inputs must be text")
+    if not isinstance(writer.git_dirty, bool):
+        raise InvalidInputError(f"{label}: git_dirty must be true or false")
+    parts = [dict(request.params), dict(request.tags), texts, request.run_id]
     try:
-        json.dumps([parts, request.supersede_reason], ensure_ascii=False, allow_nan=False, sort_keys=True).encode()
+        document = json.dumps(parts, ensure_ascii=False, allow_nan=False, sort_keys=True)
+        document.encode()
     except (TypeError, ValueError, RecursionError) as error:
-        raise InvalidInputError(f"{label}: params and tags must be JSON in UTF-8 ({str(error)[:100]})") from error
+        raise InvalidInputError(
+            f"{label}: params, tags and writer must be JSON in UTF-8 ({str(error)[:100]})"
+        ) from error
+    # No document is deeper than it has brackets; only one with many is worth the walk.
+    if document.count("[") + document.count("{") > MAX_PARAMS_DEPTH and _depth(dict(request.params)) > MAX_PARAMS_DEPTH:
+        raise InvalidInputError(f"{label}: params are nested deeper than {MAX_PARAMS_DEPTH} levels; flatten them")
+
+
+def _depth(value: Any) -> int:
+    """How many containers lie within each other, level by level: the deepest may be deeper than Python's stack."""
+    depth, level = 0, [value]
+    while level := [item for item in level if isinstance(item, dict | list | tuple) and item]:
+        depth += 1
+        level = [inner for item in level for inner in (item.values() if isinstance(item, dict) else item)]
+    return depth
 
 
 def sidecar_bytes(artifact: Artifact, spec: ArtifactType, request: PublishRequest, created_at: str) -> bytes:

@@ -16,7 +16,7 @@ from quantlab_core.artifacts.artifact_type import ArtifactType
 from quantlab_core.artifacts.content_hash import hash_of_normal_form
 from quantlab_core.artifacts.table_normal_form import to_normal_form
 from quantlab_core.artifacts.timestamp_text import format_timestamp, format_timestamp_us, parse_timestamp
-from quantlab_core.errors import ArtifactDamagedError, ArtifactMissingError, ConflictError, StorageError
+from quantlab_core.errors import ArtifactDamagedError, ArtifactMissingError, ConflictError, SchemaError, StorageError
 from quantlab_resources.artifacts.file_names import SUFFIX_LENGTHS, artifact_folder, artifact_stem, check_logical_key
 from quantlab_resources.artifacts.incoming_tables import incoming_table
 from quantlab_resources.artifacts.parquet_files import (
@@ -25,7 +25,7 @@ from quantlab_resources.artifacts.parquet_files import (
     sha256_of,
     to_parquet,
 )
-from quantlab_resources.artifacts.sidecar import check_provenance, describes, read_sidecar, sidecar_bytes
+from quantlab_resources.artifacts.sidecar import check_provenance, describes, is_intact, read_sidecar, sidecar_bytes
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -150,7 +150,12 @@ def _time_range(table: pa.Table, spec: ArtifactType) -> tuple[str | None, str | 
     else:
         limits = pc.min_max(times)
         earliest, latest = limits["min"], limits["max"]
-    return _instant(earliest), _instant(latest)
+    try:
+        return _instant(earliest), _instant(latest)
+    except OverflowError:
+        raise SchemaError(
+            f"{spec.label}: column {spec.time_column!r} holds a time before year 1 or after 9999; nothing was published"
+        ) from None
 
 
 def _instant(time: pa.TimestampScalar[Any, Any]) -> str | None:
@@ -175,6 +180,6 @@ def _store_sidecar(files: ArtifactFiles, prepared: PreparedTable, artifact: Arti
         if files.put_if_absent(artifact.path_sidecar, staged):
             return artifact
     known = read_sidecar(files, artifact.path_sidecar)
-    if known is None or not describes(known, artifact):
+    if known is None or not describes(known, artifact) or not is_intact(files.read(artifact.path_sidecar)):
         return None
     return replace(artifact, created_at=format_timestamp(parse_timestamp(known["created_at"])))

@@ -100,3 +100,14 @@ def test_a_type_that_cannot_be_stored_is_refused() -> None:
         inferred_type("outside", 1, pa.table({"s": pa.array([{"a": 1}])}))
     with pytest.raises(SchemaError, match="occurs twice"):
         inferred_type("outside", 1, pa.table([pa.array([1]), pa.array([1])], names=["a", "a"]))
+
+
+def test_text_that_is_no_utf8_is_refused() -> None:
+    broken = pa.array([b"caf\xe9"], pa.binary()).view(pa.string())
+    with pytest.raises(SchemaError, match=r"column 'x' is no sound string: .*UTF8"):
+        to_normal_form(pa.table({"x": broken}), inferred_type("outside", 1, pa.table({"x": broken})))
+
+
+def test_rows_without_a_column_are_refused() -> None:
+    with pytest.raises(SchemaError, match="3 rows without a column cannot be stored"):
+        inferred_type("outside", 1, pa.table({"x": [1, 2, 3]}).select([]))

@@ -9,6 +9,7 @@ import stat
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pyarrow as pa
@@ -32,6 +33,8 @@ from quantlab_core.errors import (
 )
 from quantlab_resources.artifacts.artifact_store import ParquetArtifactStore
 from quantlab_resources.artifacts.parquet_files import to_parquet
+from quantlab_resources.artifacts.sidecar import MAX_PARAMS_DEPTH
+from quantlab_resources.artifacts.verification import verify
 from quantlab_resources.lake_paths import LakePaths
 from quantlab_tests.resources.artifacts.lakes import (
     START,
@@ -339,3 +342,66 @@ def test_every_refusal_is_one_line(tmp_path: Path) -> None:
         with pytest.raises(QuantlabError) as refusal:
             use()
         assert "\n" not in str(refusal.value)
+
+
+def test_what_could_not_be_read_back_from_the_events_is_not_taken(tmp_path: Path) -> None:
+    store = new_store(tmp_path / "lake")
+    deep: Any = 1
+    for _ in range(MAX_PARAMS_DEPTH):
+        deep = [deep]
+    store.publish(free_request([1], params={"wide": [{}] * 1_000, "a": deep[0]}))
+    with pytest.raises(InvalidInputError, match="params are nested deeper than 100 levels; flatten them"):
+        store.publish(free_request([2], params={"a": deep}))
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ({"writer": replace(WRITER, name="\ud800")}, "must be JSON in UTF-8"),
+        ({"writer": replace(WRITER, git_commit=None)}, "writer, run, reason and inputs must be text"),
+        ({"writer": replace(WRITER, git_dirty=None)}, "git_dirty must be true or false"),
+        ({"run_id": ["run"]}, "writer, run, reason and inputs must be text"),
+        ({"input_artifact_ids": [None]}, "writer, run, reason and inputs must be text"),
+    ],
+)
+def test_provenance_that_is_no_text_is_refused_by_name_before_anything_is_written(
+    tmp_path: Path, more: dict[str, Any], words: str
+) -> None:
+    store = new_store(tmp_path / "lake")
+    with pytest.raises(InvalidInputError, match=words):
+        store.publish(replace(free_request([1]), **more))
+    assert files_under(store.paths.artifacts_root) == []
+
+
+def test_a_column_may_be_named_as_parquet_names_the_values_of_a_list(tmp_path: Path) -> None:
+    store = new_store(tmp_path / "lake")
+    table = pa.table({"a": [["x", "x"]], "a.list.element": ["y"]})
+    made = store.publish(replace(free_request([1]), data=table)).artifact_id
+    assert store.read(made).schema.types == [pa.list_(pa.field("element", pa.string())), pa.string()]
+    assert store.read(made).to_pydict() == table.to_pydict()
+
+
+@pytest.mark.parametrize("microseconds", [2**62, -(2**62), 253_402_300_800_000_000])
+def test_a_time_that_no_calendar_has_is_refused_by_name(tmp_path: Path, microseconds: int) -> None:
+    store = new_store(tmp_path / "lake")
+    request = slice_request([1.0])
+    assert isinstance(request.data, pa.Table)
+    times = pa.array([microseconds], pa.timestamp("us", "UTC"))
+    index = request.data.schema.get_field_index("ts")
+    table = request.data.set_column(index, request.data.schema.field(index), times)
+    with pytest.raises(SchemaError, match="column 'ts' holds a time before year 1 or after 9999"):
+        store.publish(replace(request, data=table))
+    assert files_under(store.paths.artifacts_root) == []
+
+
+def test_a_sidecar_that_is_there_already_is_shared_only_when_it_is_whole(tmp_path: Path) -> None:
+    """It may be an orphan of a crash: damaged, it would become the sidecar of what is published now."""
+    made = new_store(tmp_path / "other").publish(free_request([1])).artifact
+    sidecar = Path(made.path_sidecar).read_bytes()
+    store = new_store(tmp_path / "lake")
+    place = store.paths.artifacts_root / "outside" / "v1" / Path(made.path_sidecar).name
+    place.parent.mkdir(parents=True)
+    place.write_bytes(sidecar.replace(b'"created_at"', b'"created_on"'))
+    published = store.publish(free_request([1])).artifact
+    assert published.path_sidecar != str(place)
+    assert verify(store, deep=True).is_whole
