@@ -51,6 +51,6 @@ def _read_whole(file: BinaryIO, path: Path, max_bytes: int) -> bytes:
             f"{path} has {status.st_size} bytes, more than the {max_bytes} that one artifact may take; split it"
         )
     data = file.read(status.st_size + 1)
-    if len(data) != status.st_size:
+    if len(data) != status.st_size or os.fstat(file.fileno()).st_mtime_ns != status.st_mtime_ns:
         raise InvalidInputError(f"{path} changed while it was read; publish it when it is complete")
     return data

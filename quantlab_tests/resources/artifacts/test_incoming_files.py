@@ -52,3 +52,22 @@ def test_what_is_not_there_is_not_found_and_what_leads_nowhere_is_named(tmp_path
     loop.symlink_to(loop)
     with pytest.raises(StorageError, match="loop"):
         read_incoming(loop, max_bytes=LIMIT)
+
+
+def test_a_file_that_is_written_over_while_it_is_read_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "data.csv"
+    path.write_bytes(b"old,bytes")
+    first_look = os.fstat
+
+    def look_then_write(descriptor: int) -> os.stat_result:
+        status = first_look(descriptor)
+        monkeypatch.setattr(os, "fstat", first_look)
+        path.write_bytes(b"new,bytes")
+        os.utime(path, ns=(0, status.st_mtime_ns + 1))
+        return status
+
+    monkeypatch.setattr(os, "fstat", look_then_write)
+    with pytest.raises(InvalidInputError, match="changed while it was read"):
+        read_incoming(path, max_bytes=100)
