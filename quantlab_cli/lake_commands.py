@@ -16,10 +16,11 @@ def lake() -> None:
 @lake.command("init")
 @click.pass_obj
 def init(invocation: Invocation) -> None:
-    """Make an empty lake; one that is there stays as it is."""
+    """Make an empty lake; one that an older quantlab made is brought up to date, any other stays as it is."""
     from quantlab_resources.lab import Lab
-    from quantlab_resources.lake_paths import LakePaths
 
-    was_there = LakePaths.from_environment(invocation.home).manifest_db.exists()
-    lab = Lab.create(invocation.home)
-    click.echo(f"{shown(lab.paths.home)}: {'the lake was there already' if was_there else 'made an empty lake'}")
+    lab = Lab(invocation.home)
+    was_there = lab.paths.manifest_db.exists()
+    changes = lab.make_lake()
+    done = f"brought up to date ({', '.join(changes)})" if changes else "the lake was there already"
+    click.echo(f"{shown(lab.paths.home)}: {done if was_there else 'made an empty lake'}")

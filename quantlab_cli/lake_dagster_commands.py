@@ -8,7 +8,7 @@ import click
 
 from quantlab_cli.lake_command import Invocation
 from quantlab_cli.lake_commands import lake
-from quantlab_cli.tables import Column, Format, format_option, show_json, show_rows, shown
+from quantlab_cli.tables import Column, Format, format_option, number_of, show_json, show_rows, shown
 
 if TYPE_CHECKING:
     from quantlab_assets.workflows.sync_dagster import SyncReport
@@ -62,7 +62,9 @@ def show_sync(report: SyncReport) -> None:
 
 def show_sync_briefly(report: SyncReport) -> None:
     """What was reported in one line, and one for each asset with something that cannot be shown."""
-    gained = ", ".join(f"{count:,} {name}" for name, count in report.new_partitions.items() if count)
+    gained = ", ".join(
+        number_of(count, name.removesuffix("s")) for name, count in report.new_partitions.items() if count
+    )
     click.echo(f"{report.reported:,} materializations reported" + (f"; new partitions: {gained}" if gained else ""))
     for asset in report.assets:
         if asset.unknown_partitions:

@@ -114,6 +114,9 @@ def _verified_text(found: LakeStatus) -> str:
         return "never; `quantlab lake verify` reads every byte"
     run = known.newest
     part = "the whole lake" if run.parts == 1 else f"part {run.part} of {run.parts}"
+    if run.parts > 1 and not any(other.parts == 1 for other in known.runs):
+        never = run.parts - len({other.part for other in known.runs if other.parts == run.parts})
+        part += f" ({never} never)" if never else ""
     what = f"{run.at[:16]} UTC, {part}{', deep' if run.is_deep else ''}, {size_text(run.bytes_checked)}"
     damage = f"{number_of(known.problem_count, 'file')} damaged; `quantlab lake verify` lists them"
     return f"{what}: {damage if known.problem_count else 'nothing damaged'}"

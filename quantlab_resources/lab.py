@@ -59,11 +59,12 @@ class Lab:
         lab.make_lake()
         return lab
 
-    def make_lake(self) -> None:
-        """Make the lake if it is not there yet. Raises StorageError."""
-        from quantlab_resources.artifacts.artifact_store import ParquetArtifactStore
+    def make_lake(self) -> list[str]:
+        """Make the lake if it is not there yet, and bring its manifest up to date; what was added to it, by name.
 
-        ParquetArtifactStore.create(self.paths, clock=self.clock, files=self.artifact_files)
+        Raises StorageError, and LakeNotFoundError where a lake of the earlier store is.
+        """
+        return self.artifacts.make()
 
     def close(self) -> None:
         """Let go of this thread's connections to the manifest; the lab can be used again afterwards."""

@@ -65,15 +65,19 @@ class ParquetArtifactStore(ArtifactCatalogue):
 
     @classmethod
     def create(cls, paths: LakePaths, *, clock: Clock, files: ArtifactFiles | None = None) -> Self:
-        """The store of the lake at ``paths``, made if it is not there; making it again changes nothing.
+        """The store of the lake at ``paths``, which `make` makes."""
+        store = cls(paths, clock=clock, files=files)
+        store.make()
+        return store
+
+    def make(self) -> list[str]:
+        """Make the lake if it is not there; again, it changes nothing. Returns the names of what the manifest gained.
 
         Raises LakeNotFoundError where a lake of the earlier store is: only its adoption may make it one of ours.
         """
-        store = cls(paths, clock=clock, files=files)
-        store.manifest.check_not_of_earlier_store()
-        store.files.create()
-        store.manifest.create()
-        return store
+        self.manifest.check_not_of_earlier_store()
+        self.files.create()
+        return self.manifest.create()
 
     def publish(self, request: PublishRequest) -> PublishResult:
         """Store one table durably, or find that its content is already there; see the port."""
