@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import shutil
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from quantlab_cli.tables import size_text
+from quantlab_resources.artifacts.manifest_schema import MIGRATIONS
 from quantlab_resources.lab import Lab
 from quantlab_tests.cli.small_lake import SmallLake, call_quantlab
 from quantlab_tests.resources.adoption.earlier_store import small_earlier_lake
@@ -22,6 +25,19 @@ def test_init_makes_an_empty_lake_once(tmp_path: Path) -> None:
     assert (again.exit_code, again.stdout) == (0, f"{home}: the lake was there already\n")
     assert "no artifacts yet" in call_quantlab("lake", "status", home=home).stdout
     assert call_quantlab("lake", "verify", home=home).exit_code == 0
+
+
+def test_init_brings_a_lake_of_an_older_quantlab_up_to_date_and_says_so(tmp_path: Path) -> None:
+    home = tmp_path / "lake"
+    (home / "manifest").mkdir(parents=True)
+    with closing(sqlite3.connect(home / "manifest" / "manifest.sqlite", isolation_level=None)) as older:
+        for migration in MIGRATIONS[:-1]:
+            older.executescript(migration.sql)
+            older.execute("INSERT INTO schema_migrations (version, applied_at) VALUES (?, '')", (migration.version,))
+    assert "quantlab lake init" in call_quantlab("artifacts", "list", home=home).stderr
+    brought = call_quantlab("lake", "init", home=home)
+    assert (brought.exit_code, brought.stdout) == (0, f"{home}: brought up to date ({MIGRATIONS[-1].name})\n")
+    assert call_quantlab("artifacts", "list", home=home).exit_code == 0
 
 
 @pytest.mark.parametrize("command", [("lake", "init"), ("alerts", "ingest", "result.json")])
