@@ -19,7 +19,7 @@ from benchmarks.measurement import Figure, Measured
 from benchmarks.workload import Size, new_lake
 from quantlab_core.artifacts.artifact import ArtifactFilter, ArtifactStatus
 from quantlab_resources.artifacts.artifact_store import ParquetArtifactStore
-from quantlab_resources.artifacts.staleness import impact
+from quantlab_resources.artifacts.upkeep.staleness import impact
 
 BYTES_PER_ARTIFACT = 8_000
 """What the manifest and SQLite's sorting take on disk while it is made; the file ends at about 5 GB for a million."""

@@ -14,7 +14,7 @@ from benchmarks.child_process import PYTHON, programs
 from benchmarks.measurement import Figure, figure, interleaved
 from benchmarks.workload import Size, new_lake, slice_request
 from quantlab_resources.artifacts.artifact_store import ParquetArtifactStore
-from quantlab_resources.artifacts.manifest_rebuild import rebuild
+from quantlab_resources.artifacts.upkeep.manifest_rebuild import rebuild
 
 ARTIFACTS, A_FEW = 5_000, 4
 SMALLER = 10

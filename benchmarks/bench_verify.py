@@ -13,7 +13,7 @@ from benchmarks.child_process import PYTHON, programs
 from benchmarks.measurement import Figure, figure, interleaved
 from benchmarks.workload import Size, new_lake, slice_request
 from quantlab_resources.artifacts.artifact_store import ParquetArtifactStore
-from quantlab_resources.artifacts.verification import verify
+from quantlab_resources.artifacts.upkeep.verification import verify
 
 LARGE_ROWS = 300
 """A large artifact has as many rows as this many slices."""
@@ -26,7 +26,7 @@ SMALL_ROWS = 10
 _IN_A_PROCESS = """
 import pathlib, sys
 from benchmarks.workload import new_lake
-from quantlab_resources.artifacts.verification import verify
+from quantlab_resources.artifacts.upkeep.verification import verify
 verify(new_lake(pathlib.Path(sys.argv[1])))
 """
 

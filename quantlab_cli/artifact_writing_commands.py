@@ -134,7 +134,7 @@ def _what_happened(result: PublishResult, *, was_withdrawn: bool) -> str:
 
 def _made_from(lab: Lab, artifact_id: str) -> dict[str, int]:
     """How much was made from an artifact that is no longer current, at any distance."""
-    from quantlab_resources.artifacts.staleness import impact
+    from quantlab_resources.artifacts.upkeep.staleness import impact
 
     found = impact(lab.artifacts, artifact_id, limit=1)
     return {"staleArtifacts": found.artifact_count, "staleExperiments": found.experiment_count}

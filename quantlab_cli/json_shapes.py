@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from quantlab_core.artifacts.artifact import Artifact, ArtifactLineage, PublishResult
     from quantlab_core.experiments.experiment import Experiment, ExperimentExecution, ExperimentResults
     from quantlab_core.projections.projection_builder import ProjectionResult
-    from quantlab_resources.artifacts.publication_log import PublicationRecord
+    from quantlab_resources.artifacts.manifest.publication_log import PublicationRecord
 
 Json = dict[str, Any]
 

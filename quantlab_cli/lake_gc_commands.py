@@ -33,7 +33,7 @@ def collect(invocation: Invocation, applies: bool, older_than: int | None, outpu
     """Remove the bytes of superseded and withdrawn artifacts that nothing in use was made from."""
     from quantlab_cli.open_lake import existing_lake
     from quantlab_cli.progress_bars import counted
-    from quantlab_resources.artifacts.garbage_collection import collect_garbage, find_garbage
+    from quantlab_resources.artifacts.upkeep.garbage_collection import collect_garbage, find_garbage
 
     store = existing_lake(invocation).artifacts
     age = None if older_than is None else timedelta(days=older_than)

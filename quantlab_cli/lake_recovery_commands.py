@@ -14,8 +14,8 @@ from quantlab_cli.tables import Column, Format, format_option, show_facts, show_
 
 if TYPE_CHECKING:
     from quantlab_resources.adoption.adoption_report import AdoptionReport
-    from quantlab_resources.artifacts.manifest_rebuild import RebuildReport
-    from quantlab_resources.artifacts.recovery import RecoveryReport
+    from quantlab_resources.artifacts.upkeep.manifest_rebuild import RebuildReport
+    from quantlab_resources.artifacts.upkeep.recovery import RecoveryReport
 
 MOST_LINES = 50
 """So many lost events or refused sidecars are listed; --format json has all."""
@@ -33,7 +33,7 @@ def recover_lake(invocation: Invocation, output_format: Format) -> None:
     """
     from quantlab_cli.progress_bars import counted
     from quantlab_resources.adoption.adopt_rows import adopt_pending
-    from quantlab_resources.artifacts.recovery import recover
+    from quantlab_resources.artifacts.upkeep.recovery import recover
     from quantlab_resources.lab import Lab
 
     store = Lab(invocation.home).artifacts
@@ -83,7 +83,7 @@ def _cleared(report: RecoveryReport) -> Iterator[dict[str, Any]]:
 def rebuild_manifest(invocation: Invocation, output: Path | None, salvage: bool, output_format: str) -> None:
     """Make the manifest anew from its event files, check it and put it in place; the old one is kept."""
     from quantlab_cli.progress_bars import counted
-    from quantlab_resources.artifacts.manifest_rebuild import rebuild
+    from quantlab_resources.artifacts.upkeep.manifest_rebuild import rebuild
     from quantlab_resources.lab import Lab
 
     with counted("Rebuilding the manifest") as progress:

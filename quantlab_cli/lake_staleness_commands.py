@@ -13,7 +13,7 @@ from quantlab_cli.tables import Column, Format, format_option, number_of, show_c
 
 if TYPE_CHECKING:
     from quantlab_core.artifacts.artifact import Artifact
-    from quantlab_resources.artifacts.staleness import Affected, AffectedExperiment, Replacement
+    from quantlab_resources.artifacts.upkeep.staleness import Affected, AffectedExperiment, Replacement
 
 LONGEST_PART = 12
 """Longer parts of a key are cut to so many characters in a path; JSON and CSV have ids."""
@@ -38,7 +38,7 @@ limit_option = click.option(
 def impact_of(invocation: Invocation, artifact_id: str, limit: int, output_format: Format) -> None:
     """Show what would become stale if an artifact were replaced."""
     from quantlab_cli.open_lake import existing_lake
-    from quantlab_resources.artifacts.staleness import impact
+    from quantlab_resources.artifacts.upkeep.staleness import impact
 
     found = impact(existing_lake(invocation).artifacts, artifact_id, limit=limit)
     if output_format == "json":
@@ -68,7 +68,7 @@ def impact_of(invocation: Invocation, artifact_id: str, limit: int, output_forma
 def list_stale(invocation: Invocation, artifact_type: str | None, limit: int, output_format: Format) -> None:
     """List what was made from something that was replaced or withdrawn since; status 0 also when there is any."""
     from quantlab_cli.open_lake import existing_lake
-    from quantlab_resources.artifacts.staleness import stale
+    from quantlab_resources.artifacts.upkeep.staleness import stale
 
     found = stale(existing_lake(invocation).artifacts, artifact_type=artifact_type, limit=limit)
     if output_format == "json":

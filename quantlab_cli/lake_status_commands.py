@@ -12,7 +12,7 @@ from quantlab_cli.lake_commands import lake
 from quantlab_cli.tables import Column, Format, format_option, number_of, show_json, show_rows, shown, size_text
 
 if TYPE_CHECKING:
-    from quantlab_resources.artifacts.lake_status import LakeStatus, TypeStatus
+    from quantlab_resources.artifacts.upkeep.lake_status import LakeStatus, TypeStatus
 
 WIDTH = 100
 """The screen that a status fits on, in columns; the demo's needs 40 lines."""
@@ -39,7 +39,7 @@ CSV_FIELDS = (
 @click.pass_obj
 def status(invocation: Invocation, output_format: Format) -> None:
     """Show what the lake holds, what it takes up, and what is damaged, stale or left over."""
-    from quantlab_resources.artifacts.lake_status import lake_status
+    from quantlab_resources.artifacts.upkeep.lake_status import lake_status
     from quantlab_resources.lab import Lab
 
     found = lake_status(Lab(invocation.home).artifacts)

@@ -14,9 +14,9 @@ from quantlab_core.errors import QuantlabError
 
 if TYPE_CHECKING:
     from quantlab_core.artifacts.artifact import Artifact
-    from quantlab_resources.artifacts.artifact_check import Problem
-    from quantlab_resources.artifacts.quarantine import QuarantineReport
-    from quantlab_resources.artifacts.verification import VerificationReport
+    from quantlab_resources.artifacts.upkeep.artifact_check import Problem
+    from quantlab_resources.artifacts.upkeep.quarantine import QuarantineReport
+    from quantlab_resources.artifacts.upkeep.verification import VerificationReport
 
 MOST_LINES = 50
 """So many damaged or affected artifacts are listed; --format json has all."""
@@ -51,8 +51,8 @@ def verify_lake(
     """Check every stored byte against the manifest; status 1 when something is damaged."""
     from quantlab_cli.open_lake import existing_lake
     from quantlab_cli.progress_bars import counted
-    from quantlab_resources.artifacts.quarantine import quarantine
-    from quantlab_resources.artifacts.verification import verify
+    from quantlab_resources.artifacts.upkeep.quarantine import quarantine
+    from quantlab_resources.artifacts.upkeep.verification import verify
 
     store = existing_lake(invocation).artifacts
     with counted("Verifying") as progress:

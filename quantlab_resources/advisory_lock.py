@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from quantlab_resources.artifacts.durable_files import make_directory, storage_errors
+from quantlab_resources.artifacts.files.durable_files import make_directory, storage_errors
 
 _POLL_S = 0.02
 

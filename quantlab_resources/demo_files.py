@@ -11,8 +11,8 @@ import pyarrow.compute as pc
 
 from quantlab_core.demo.demo_world import DemoWorld
 from quantlab_core.token import SOLANA
-from quantlab_resources.artifacts.durable_files import replace_durably
-from quantlab_resources.artifacts.parquet_files import plain_parquet
+from quantlab_resources.artifacts.files.durable_files import replace_durably
+from quantlab_resources.artifacts.files.parquet_files import plain_parquet
 
 
 @dataclass(frozen=True, slots=True)

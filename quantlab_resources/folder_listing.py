@@ -6,7 +6,7 @@ import os
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
-from quantlab_resources.artifacts.durable_files import storage_errors
+from quantlab_resources.artifacts.files.durable_files import storage_errors
 
 
 def files_below(folder: Path, *, without: Collection[Path] = ()) -> Iterator[tuple[str, int]]:

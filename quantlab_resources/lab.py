@@ -82,7 +82,7 @@ class Lab:
     @cached_property
     def artifact_files(self) -> ArtifactFiles:
         """Where the bytes of artifacts are kept. Another place (S3, say) is chosen here, and nowhere else."""
-        from quantlab_resources.artifacts.local_artifact_files import LocalArtifactFiles
+        from quantlab_resources.artifacts.files.local_artifact_files import LocalArtifactFiles
 
         return LocalArtifactFiles(self.paths)
 
@@ -90,7 +90,7 @@ class Lab:
     def catalogue(self) -> ArtifactCatalogue:
         """The reading half of `artifacts`, for programs that only ask: it is there ten times sooner."""
         from quantlab_resources.artifacts.artifact_catalogue import ArtifactCatalogue
-        from quantlab_resources.artifacts.manifest import Manifest
+        from quantlab_resources.artifacts.manifest.manifest import Manifest
 
         return ArtifactCatalogue(Manifest(self.paths, clock=self.clock), self.artifact_files)
 

@@ -21,7 +21,7 @@ from quantlab_core.artifacts.logical_key import is_key_value
 from quantlab_core.artifacts.registry import ARTIFACT_TYPES
 from quantlab_core.candles.artifact_types import OHLCV_SLICE
 from quantlab_core.token import Token
-from quantlab_resources.artifacts.head_origins import HeadOrigin, head_origins
+from quantlab_resources.artifacts.manifest.head_origins import HeadOrigin, head_origins
 from quantlab_resources.dagster_io.event_tags import CODE_VERSION_TAG, DATA_VERSION_TAG, input_tag, input_tags
 from quantlab_resources.dagster_io.materialization_metadata import described
 from quantlab_resources.dagster_io.partition_contents import AssetContents, PartitionContent, asset_contents

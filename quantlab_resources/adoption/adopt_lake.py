@@ -24,8 +24,8 @@ from quantlab_resources.adoption.earlier_source import EarlierSource, RowsOfAnot
 from quantlab_resources.adoption.unregistered_files import folders_left_alone, unregistered_files
 from quantlab_resources.advisory_lock import locked_unless_held
 from quantlab_resources.artifacts.artifact_store import ParquetArtifactStore
-from quantlab_resources.artifacts.durable_files import discard, make_directory
-from quantlab_resources.artifacts.local_artifact_files import LocalArtifactFiles
+from quantlab_resources.artifacts.files.durable_files import discard, make_directory
+from quantlab_resources.artifacts.files.local_artifact_files import LocalArtifactFiles
 from quantlab_resources.artifacts.writers_lock import cleaning_up
 
 _WAIT_S = 5.0

@@ -17,9 +17,9 @@ from quantlab_resources.adoption.earlier_rows import EarlierRow, RefusedRow, lin
 from quantlab_resources.adoption.earlier_source import EarlierSource, RowsInPlace
 from quantlab_resources.adoption.examination import CONFIRMED, UNCONFIRMED, UNREADABLE, Examination, examine
 from quantlab_resources.adoption.lineage_order import inputs_first
-from quantlab_resources.artifacts.adoption_rows import Adoption, record_adoption
 from quantlab_resources.artifacts.artifact_store import ParquetArtifactStore
-from quantlab_resources.artifacts.manifest_transaction import ManifestTransaction
+from quantlab_resources.artifacts.changes.adoption_rows import Adoption, record_adoption
+from quantlab_resources.artifacts.manifest.manifest_transaction import ManifestTransaction
 
 Progress = Callable[[int, int], None]
 _ROWS_A_TRANSACTION = 200

@@ -8,9 +8,9 @@ import apsw
 
 from quantlab_resources.adoption.adoption_report import SeveralActive
 from quantlab_resources.adoption.examination import CONFIRMED, UNREADABLE
-from quantlab_resources.artifacts.adoption_rows import record_adopted_head
 from quantlab_resources.artifacts.artifact_store import ParquetArtifactStore
-from quantlab_resources.artifacts.manifest_queries import head_of
+from quantlab_resources.artifacts.changes.adoption_rows import record_adopted_head
+from quantlab_resources.artifacts.manifest.manifest_queries import head_of
 
 _HEADS_A_TRANSACTION = 500
 _IS_WHOLE = f"d.file_check = '{CONFIRMED}' AND d.content_check <> '{UNREADABLE}'"

@@ -12,9 +12,9 @@ import apsw
 
 from quantlab_core.errors import ConflictError, IntegrityError, LakeNotFoundError, StorageError
 from quantlab_resources.adoption.earlier_rows import check_tables
-from quantlab_resources.artifacts.durable_files import storage_errors, sync_directory
-from quantlab_resources.artifacts.manifest_file import open_manifest
-from quantlab_resources.artifacts.manifest_schema import EARLIER_STORE_VERSION, schema_version
+from quantlab_resources.artifacts.files.durable_files import storage_errors, sync_directory
+from quantlab_resources.artifacts.manifest.manifest_file import open_manifest
+from quantlab_resources.artifacts.manifest.manifest_schema import EARLIER_STORE_VERSION, schema_version
 from quantlab_resources.lake_paths import LakePaths
 
 _PAGES_A_STEP = 4_096

@@ -16,7 +16,7 @@ import apsw
 from quantlab_core.artifacts.artifact import ArtifactStatus
 from quantlab_core.artifacts.logical_key import MAX_KEY_LENGTH
 from quantlab_core.errors import InvalidInputError, SchemaError
-from quantlab_resources.artifacts.file_names import check_type_name, name_in_lake
+from quantlab_resources.artifacts.files.file_names import check_type_name, name_in_lake
 
 EARLIER_TABLES: Mapping[str, tuple[str, ...]] = {
     "artifacts": (

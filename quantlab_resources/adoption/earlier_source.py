@@ -15,9 +15,9 @@ from quantlab_core.errors import ArtifactMissingError
 from quantlab_resources.adoption.earlier_rows import EarlierRow, RefusedRow, all_rows, pending_rows
 from quantlab_resources.adoption.examination import Examination
 from quantlab_resources.artifacts.artifact_store import ParquetArtifactStore
-from quantlab_resources.artifacts.file_names import name_in_lake
-from quantlab_resources.artifacts.manifest_file import open_manifest
-from quantlab_resources.artifacts.parquet_files import sha256_of
+from quantlab_resources.artifacts.files.file_names import name_in_lake
+from quantlab_resources.artifacts.files.parquet_files import sha256_of
+from quantlab_resources.artifacts.manifest.manifest_file import open_manifest
 
 
 class EarlierSource(Protocol):

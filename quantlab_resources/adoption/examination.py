@@ -15,8 +15,8 @@ from quantlab_core.artifacts.type_of_table import content_hash_of_table
 from quantlab_core.artifacts.upcast import rows_left_out
 from quantlab_core.errors import ArtifactMissingError, InvalidInputError, QuantlabError
 from quantlab_resources.adoption.earlier_rows import EarlierRow
-from quantlab_resources.artifacts.parquet_files import MAX_DECODED_BYTES, decode
-from quantlab_resources.artifacts.sidecar import describes, read_sidecar
+from quantlab_resources.artifacts.files.parquet_files import MAX_DECODED_BYTES, decode
+from quantlab_resources.artifacts.files.sidecar import describes, read_sidecar
 
 CONFIRMED = "confirmed"
 DIFFERS = "differs"

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from quantlab_core.artifacts.artifact_files import QUARANTINE, RAW_FILES, STAGING, ArtifactFiles
-from quantlab_resources.artifacts.durable_files import storage_errors
-from quantlab_resources.artifacts.file_names import name_in_lake
+from quantlab_resources.artifacts.files.durable_files import storage_errors
+from quantlab_resources.artifacts.files.file_names import name_in_lake
 
 _TABLE_SUFFIX = ".parquet"
 _FOLDERS_BESIDE = ("staging", "cache", "coverage")

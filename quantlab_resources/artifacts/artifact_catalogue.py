@@ -12,9 +12,9 @@ from dataclasses import replace
 from quantlab_core.artifacts.artifact import Artifact, ArtifactFilter, ArtifactLineage, ArtifactList
 from quantlab_core.artifacts.artifact_files import ArtifactFiles
 from quantlab_core.errors import InvalidInputError, QuantlabError
-from quantlab_resources.artifacts import heads_as_of, manifest_queries, publication_log
-from quantlab_resources.artifacts.manifest import Manifest
-from quantlab_resources.artifacts.publication_log import PublicationRecord
+from quantlab_resources.artifacts.manifest import heads_as_of, manifest_queries, publication_log
+from quantlab_resources.artifacts.manifest.manifest import Manifest
+from quantlab_resources.artifacts.manifest.publication_log import PublicationRecord
 
 
 class ArtifactCatalogue:

@@ -25,17 +25,17 @@ from quantlab_core.artifacts.type_of_table import has_columns_of
 from quantlab_core.clock import Clock
 from quantlab_core.errors import ArtifactMissingError, ArtifactNotFoundError, ConflictError, SchemaError
 from quantlab_core.experiments.experiment import ExperimentTransition
-from quantlab_resources.artifacts import manifest_queries
 from quantlab_resources.artifacts.artifact_catalogue import ArtifactCatalogue
-from quantlab_resources.artifacts.collection import check_not_collected, record_restoration
-from quantlab_resources.artifacts.experiment_journal import ExperimentJournal
-from quantlab_resources.artifacts.incoming_tables import registered_type
-from quantlab_resources.artifacts.local_artifact_files import LocalArtifactFiles
-from quantlab_resources.artifacts.manifest import Manifest
-from quantlab_resources.artifacts.manifest_transaction import NewArtifact, Publication
-from quantlab_resources.artifacts.parquet_files import decode, read_verified_bytes, with_schema_of, without_identity
-from quantlab_resources.artifacts.recovery import clear_leftovers
-from quantlab_resources.artifacts.stored_tables import (
+from quantlab_resources.artifacts.changes.collection import check_not_collected, record_restoration
+from quantlab_resources.artifacts.changes.experiment_journal import ExperimentJournal
+from quantlab_resources.artifacts.files.local_artifact_files import LocalArtifactFiles
+from quantlab_resources.artifacts.files.parquet_files import (
+    decode,
+    read_verified_bytes,
+    with_schema_of,
+    without_identity,
+)
+from quantlab_resources.artifacts.files.stored_tables import (
     PreparedTable,
     StoredFiles,
     is_whole,
@@ -43,6 +43,11 @@ from quantlab_resources.artifacts.stored_tables import (
     repair,
     store_files,
 )
+from quantlab_resources.artifacts.incoming_tables import registered_type
+from quantlab_resources.artifacts.manifest import manifest_queries
+from quantlab_resources.artifacts.manifest.manifest import Manifest
+from quantlab_resources.artifacts.manifest.manifest_transaction import NewArtifact, Publication
+from quantlab_resources.artifacts.upkeep.recovery import clear_leftovers
 from quantlab_resources.artifacts.writers_lock import publishing
 from quantlab_resources.lake_paths import LakePaths
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from quantlab_core.errors import InvalidInputError, NotFoundError
-from quantlab_resources.artifacts.durable_files import storage_errors
+from quantlab_resources.artifacts.files.durable_files import storage_errors
 
 _BLOCK_BYTES = 1024 * 1024
 

@@ -13,9 +13,9 @@ from quantlab_core.artifacts.artifact_type import ArtifactType
 from quantlab_core.artifacts.registry import artifact_type
 from quantlab_core.artifacts.type_of_table import has_columns_of, type_of_table
 from quantlab_core.errors import InvalidInputError, SchemaError
-from quantlab_resources.artifacts.file_names import check_type_name
+from quantlab_resources.artifacts.files.file_names import check_type_name
+from quantlab_resources.artifacts.files.parquet_files import MAX_DECODED_BYTES, decode, sha256_of, without_identity
 from quantlab_resources.artifacts.incoming_files import read_incoming
-from quantlab_resources.artifacts.parquet_files import MAX_DECODED_BYTES, decode, sha256_of, without_identity
 
 
 def registered_type(name: str, version: int) -> ArtifactType | None:

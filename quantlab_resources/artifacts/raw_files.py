@@ -20,9 +20,9 @@ from quantlab_core.artifacts.artifact_types import RAW_FILE
 from quantlab_core.artifacts.logical_key import format_key
 from quantlab_core.errors import ArtifactDamagedError, ArtifactMissingError, InvalidInputError, StorageError
 from quantlab_resources.artifacts.artifact_store import ParquetArtifactStore
-from quantlab_resources.artifacts.file_names import raw_file_name
+from quantlab_resources.artifacts.files.file_names import raw_file_name
+from quantlab_resources.artifacts.files.stored_bytes import hash_and_size
 from quantlab_resources.artifacts.incoming_files import incoming_blocks
-from quantlab_resources.artifacts.stored_bytes import hash_and_size
 
 
 def archive_raw_file(

@@ -9,7 +9,7 @@ from __future__ import annotations
 from contextlib import AbstractContextManager
 
 from quantlab_resources.advisory_lock import locked_unless_held, shared
-from quantlab_resources.artifacts.owner_of_files import check_owner
+from quantlab_resources.artifacts.files.owner_of_files import check_owner
 from quantlab_resources.lake_paths import LakePaths
 
 

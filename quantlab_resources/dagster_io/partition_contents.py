@@ -15,7 +15,7 @@ from quantlab_core.artifacts.artifact_types import ARTIFACT_SET
 from quantlab_core.artifacts.frozen_set import CURRENT
 from quantlab_core.artifacts.registry import find_artifact_type, owning_asset
 from quantlab_core.errors import LogicalKeyError
-from quantlab_resources.artifacts.head_origins import HeadOrigin
+from quantlab_resources.artifacts.manifest.head_origins import HeadOrigin
 from quantlab_resources.dagster_io.artifact_partition import partition_of
 from quantlab_resources.dagster_io.materialization_metadata import MAX_TABLE_ROWS, SetHash
 

@@ -22,7 +22,7 @@ import pyarrow as pa
 from quantlab_core.errors import QuantlabError, StorageError
 from quantlab_resources.advisory_lock import locked
 from quantlab_resources.artifacts.artifact_store import ParquetArtifactStore
-from quantlab_resources.artifacts.durable_files import (
+from quantlab_resources.artifacts.files.durable_files import (
     link_without_replacing,
     make_directory,
     storage_errors,

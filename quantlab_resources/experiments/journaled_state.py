@@ -7,7 +7,7 @@ from dataclasses import fields
 
 from quantlab_core.artifacts.timestamp_text import parse_timestamp
 from quantlab_core.experiments.experiment import ExperimentExecution, ExperimentResults, ExperimentStatus
-from quantlab_resources.artifacts.experiment_journal import JournalEntry
+from quantlab_resources.artifacts.changes.experiment_journal import JournalEntry
 
 _SUFFIX = "_artifact_id"
 OUTPUT_NAMES = tuple(field.name.removesuffix(_SUFFIX) for field in fields(ExperimentResults))

@@ -15,7 +15,7 @@ from pathlib import Path
 import duckdb
 
 from quantlab_core.errors import StorageError
-from quantlab_resources.artifacts.durable_files import storage_errors, sync_directory
+from quantlab_resources.artifacts.files.durable_files import storage_errors, sync_directory
 
 _REFUSED_BY_THE_DISK = (
     duckdb.IOException,

@@ -15,7 +15,7 @@ import duckdb
 
 from quantlab_core.artifacts.artifact import Artifact
 from quantlab_core.projections.projection_builder import ProjectionIndex, ProjectionResult, ProjectionTable
-from quantlab_resources.artifacts.durable_files import replace_durably
+from quantlab_resources.artifacts.files.durable_files import replace_durably
 
 FORMAT = "quantlab-projection/1"
 

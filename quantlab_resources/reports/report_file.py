@@ -7,7 +7,7 @@ from pathlib import Path
 from quantlab_core.artifacts.artifact_store import ArtifactStore
 from quantlab_core.errors import ConflictError
 from quantlab_core.experiments.experiment import Experiment
-from quantlab_resources.artifacts.durable_files import replace_durably
+from quantlab_resources.artifacts.files.durable_files import replace_durably
 from quantlab_resources.reports.experiment_report import render_experiment_report
 
 

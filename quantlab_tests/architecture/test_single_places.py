@@ -13,30 +13,30 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("quantlab_core", "quantlab_resources", "quantlab_assets", "quantlab_cli")
 
-MANIFEST_MODULE = "quantlab_resources/artifacts/manifest_file.py"
-PARQUET_MODULE = "quantlab_resources/artifacts/parquet_files.py"
+MANIFEST_MODULE = "quantlab_resources/artifacts/manifest/manifest_file.py"
+PARQUET_MODULE = "quantlab_resources/artifacts/files/parquet_files.py"
 DUCKDB_WRITERS = {
     "quantlab_resources/projections/duckdb_file.py",
     "quantlab_resources/experiments/experiment_index.py",
 }
 ARTIFACTS = "quantlab_resources/artifacts/"
 FILE_MODULES = {
-    "local_artifact_files.py",  # the adapter of the port `ArtifactFiles`, with the steps it is made of:
-    "durable_files.py",
-    "manifest.py",  # manifest and events are local by design
-    "manifest_file.py",
-    "event_files.py",
-    "owner_of_files.py",  # which manifest the local folder belongs to
+    "files/local_artifact_files.py",  # the adapter of the port `ArtifactFiles`, with the steps it is made of:
+    "files/durable_files.py",
+    "manifest/manifest.py",  # manifest and events are local by design
+    "manifest/manifest_file.py",
+    "events/event_files.py",
+    "files/owner_of_files.py",  # which manifest the local folder belongs to
     "incoming_files.py",  # what a caller hands in
-    "last_verification.py",  # a disposable note of what was found
-    "lake_status.py",  # sizes of the parts that are always local
+    "upkeep/last_verification.py",  # a disposable note of what was found
+    "upkeep/lake_status.py",  # sizes of the parts that are always local
 }
 SHOW_LOCATIONS = {
     "quantlab_cli/json_shapes.py",
     "quantlab_resources/dagster_io/materialization_metadata.py",
 }
 FILE_LIBRARIES = {"os", "io", "shutil", "tempfile", "glob", "fcntl", "mmap"}
-FILE_MODULES_OF_OURS = {"quantlab_resources.artifacts.durable_files", "quantlab_resources.folder_listing"}
+FILE_MODULES_OF_OURS = {"quantlab_resources.artifacts.files.durable_files", "quantlab_resources.folder_listing"}
 NO_FILE_CALLS = {"os.fsencode", "os.fsdecode", "os.getpid", "io.BytesIO"}
 FILE_METHODS = {
     "open", "read_bytes", "read_text", "write_bytes", "write_text", "iterdir", "glob", "rglob", "walk", "scandir",
@@ -196,7 +196,7 @@ def test_the_location_of_an_artifact_is_shown_and_never_opened_outside_the_store
         (file_touches, "from os import scandir"),
         (file_touches, "import shutil\nshutil.move(a, b)"),
         (file_touches, "list(folder.rglob('*'))"),
-        (file_touches, "from quantlab_resources.artifacts.durable_files import replace_durably"),
+        (file_touches, "from quantlab_resources.artifacts.files.durable_files import replace_durably"),
         (uses_of_locations, "import polars as pl\npl.read_parquet(artifact.path_parquet)"),
     ],
 )

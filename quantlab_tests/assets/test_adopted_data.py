@@ -29,7 +29,7 @@ from quantlab_core.artifacts.artifact import Artifact, PublishRequest, Writer
 from quantlab_core.errors import ConflictError, InvalidInputError
 from quantlab_core.experiments.experiment import ExperimentStatus
 from quantlab_core.projections.projection_builder import ProjectionRequest
-from quantlab_resources.artifacts.staleness import stale
+from quantlab_resources.artifacts.upkeep.staleness import stale
 from quantlab_resources.lab import Lab
 from quantlab_tests.assets.badges import out_of_sync, versions
 from quantlab_tests.assets.small_inputs import FIRST, SECOND, THIRD, heads

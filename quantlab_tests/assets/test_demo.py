@@ -12,7 +12,7 @@ from quantlab_assets.workflows.demo import DEMO_STRATEGIES, run_demo
 from quantlab_assets.workflows.lake_runs import LakeRuns
 from quantlab_core.artifacts.artifact import ArtifactFilter
 from quantlab_core.experiments.experiment import ExperimentStatus
-from quantlab_resources.artifacts.verification import verify
+from quantlab_resources.artifacts.upkeep.verification import verify
 from quantlab_tests.assets.demo_lake import DemoLake
 
 

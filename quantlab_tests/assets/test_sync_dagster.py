@@ -20,7 +20,7 @@ from quantlab_core.artifacts.artifact import PublishRequest, Writer
 from quantlab_core.artifacts.artifact_type import ArtifactType
 from quantlab_core.artifacts.table_attributes import attributes_of, with_attributes
 from quantlab_core.candles.artifact_types import OHLCV_SLICE
-from quantlab_resources.artifacts import head_origins
+from quantlab_resources.artifacts.manifest import head_origins
 from quantlab_resources.dagster_io.materialization_metadata import set_hash
 from quantlab_resources.dagster_io.recorded_versions import recorded_versions
 from quantlab_tests.assets.badges import Shown, out_of_sync, versions

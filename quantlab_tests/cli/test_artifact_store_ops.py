@@ -15,7 +15,7 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from quantlab_cli.artifact_operations import OPERATIONS, answer
-from quantlab_resources.artifacts.manifest_schema import MIGRATIONS
+from quantlab_resources.artifacts.manifest.manifest_schema import MIGRATIONS
 from quantlab_tests.cli import response_schemas as schemas
 from quantlab_tests.cli.json_callers import SCRIPT, Client, call
 from quantlab_tests.cli.small_lake import call_quantlab

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from quantlab_cli.tables import size_text
-from quantlab_resources.artifacts.manifest_schema import MIGRATIONS
+from quantlab_resources.artifacts.manifest.manifest_schema import MIGRATIONS
 from quantlab_resources.lab import Lab
 from quantlab_tests.cli.small_lake import SmallLake, call_quantlab
 from quantlab_tests.resources.adoption.earlier_store import small_earlier_lake

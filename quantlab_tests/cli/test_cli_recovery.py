@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from quantlab_resources.artifacts.event_files import event_path
+from quantlab_resources.artifacts.events.event_files import event_path
 from quantlab_tests.cli.small_lake import call_quantlab
 from quantlab_tests.resources.artifacts.eventful_lake import rows_of
 from quantlab_tests.resources.artifacts.lakes import files_under, free_request, new_store

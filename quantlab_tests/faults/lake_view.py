@@ -8,8 +8,8 @@ from typing import Any
 
 from quantlab_core.errors import IntegrityError, LakeNotFoundError
 from quantlab_resources.artifacts.artifact_store import ParquetArtifactStore
-from quantlab_resources.artifacts.recovery import recover
-from quantlab_resources.artifacts.verification import ProblemKind, verify
+from quantlab_resources.artifacts.upkeep.recovery import recover
+from quantlab_resources.artifacts.upkeep.verification import ProblemKind, verify
 from quantlab_resources.clock import SystemClock
 from quantlab_resources.lake_paths import LakePaths
 

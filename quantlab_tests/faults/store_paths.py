@@ -13,15 +13,15 @@ import apsw
 from quantlab_core.artifacts.artifact import ArtifactStatus, PublishRequest
 from quantlab_core.experiments.experiment import ExperimentStatus, ExperimentTransition
 from quantlab_resources.artifacts.artifact_store import ParquetArtifactStore
-from quantlab_resources.artifacts.collection import record_restoration
-from quantlab_resources.artifacts.event_files import event_path, write_event
-from quantlab_resources.artifacts.garbage_collection import collect_garbage
-from quantlab_resources.artifacts.manifest_schema import MIGRATIONS
-from quantlab_resources.artifacts.manifest_transaction import ManifestTransaction, NewArtifact, Publication
-from quantlab_resources.artifacts.parquet_files import sha256_of, to_parquet
+from quantlab_resources.artifacts.changes.collection import record_restoration
+from quantlab_resources.artifacts.events.event_files import event_path, write_event
+from quantlab_resources.artifacts.files.parquet_files import sha256_of, to_parquet
+from quantlab_resources.artifacts.files.stored_tables import prepare, store_files
+from quantlab_resources.artifacts.manifest.manifest_schema import MIGRATIONS
+from quantlab_resources.artifacts.manifest.manifest_transaction import ManifestTransaction, NewArtifact, Publication
 from quantlab_resources.artifacts.raw_files import archive_raw_file
-from quantlab_resources.artifacts.recovery import recover
-from quantlab_resources.artifacts.stored_tables import prepare, store_files
+from quantlab_resources.artifacts.upkeep.garbage_collection import collect_garbage
+from quantlab_resources.artifacts.upkeep.recovery import recover
 from quantlab_resources.clock import SystemClock
 from quantlab_resources.lake_paths import LakePaths
 from quantlab_tests.faults.lake_view import NOT_WHOLE, View, clean_up, flaws, lake_view, settled, store_at

@@ -13,7 +13,7 @@ import pytest
 from quantlab_core.artifacts.artifact import ArtifactFilter, PublishRequest
 from quantlab_core.errors import QuantlabError
 from quantlab_resources.artifacts.artifact_store import ParquetArtifactStore
-from quantlab_resources.artifacts.verification import verify
+from quantlab_resources.artifacts.upkeep.verification import verify
 from quantlab_tests.faults.lake_view import flaws, lake_view, store_at
 from quantlab_tests.faults.store_paths import make_lake
 from quantlab_tests.resources.artifacts.lakes import WRITER, free_request

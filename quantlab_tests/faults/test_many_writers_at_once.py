@@ -16,8 +16,8 @@ import pytest
 from quantlab_core.artifacts.artifact import ArtifactStatus
 from quantlab_core.errors import ConflictError, StorageError
 from quantlab_core.experiments.experiment import ExperimentStatus, ExperimentTransition
-from quantlab_resources.artifacts.recovery import recover
-from quantlab_resources.artifacts.verification import verify
+from quantlab_resources.artifacts.upkeep.recovery import recover
+from quantlab_resources.artifacts.upkeep.verification import verify
 from quantlab_tests.faults.lake_view import clean_up, flaws, store_at
 from quantlab_tests.faults.store_paths import make_lake
 from quantlab_tests.resources.artifacts.lakes import free_request

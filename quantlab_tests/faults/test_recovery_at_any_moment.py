@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from quantlab_core.errors import IntegrityError, LakeNotFoundError, StorageError
-from quantlab_resources.artifacts import manifest, manifest_file
-from quantlab_resources.artifacts.recovery import clear_leftovers, recover
+from quantlab_resources.artifacts.manifest import manifest, manifest_file
+from quantlab_resources.artifacts.upkeep.recovery import clear_leftovers, recover
 from quantlab_tests.faults.lake_view import store_at
 from quantlab_tests.faults.store_paths import CREATE, STORE_PATHS
 from quantlab_tests.faults.traced_actor import TracedActor, fault_points

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import apsw
 
-from quantlab_resources.artifacts.garbage_collection import collect_garbage
-from quantlab_resources.artifacts.manifest_rebuild import rebuild
-from quantlab_resources.artifacts.quarantine import quarantine
-from quantlab_resources.artifacts.verification import verify
+from quantlab_resources.artifacts.upkeep.garbage_collection import collect_garbage
+from quantlab_resources.artifacts.upkeep.manifest_rebuild import rebuild
+from quantlab_resources.artifacts.upkeep.quarantine import quarantine
+from quantlab_resources.artifacts.upkeep.verification import verify
 from quantlab_tests.faults.lake_view import View, flaws, lake_view, store_at
 from quantlab_tests.faults.scenario import WritePath
 from quantlab_tests.faults.store_paths import (

@@ -14,7 +14,7 @@ from quantlab_core.artifacts.upcast import upcast
 from quantlab_core.candles.artifact_types import OHLCV_SLICE
 from quantlab_core.errors import ArtifactDamagedError
 from quantlab_resources.adoption.adopt_rows import adopt_pending
-from quantlab_resources.artifacts.manifest_rebuild import rebuild
+from quantlab_resources.artifacts.upkeep.manifest_rebuild import rebuild
 from quantlab_tests.resources.adoption.earlier_store import (
     FIRST_TOKEN,
     SECOND_TOKEN,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from quantlab_resources.artifacts.artifact_check import ProblemKind
-from quantlab_resources.artifacts.garbage_collection import collect_garbage
-from quantlab_resources.artifacts.quarantine import quarantine
-from quantlab_resources.artifacts.verification import verify
+from quantlab_resources.artifacts.upkeep.artifact_check import ProblemKind
+from quantlab_resources.artifacts.upkeep.garbage_collection import collect_garbage
+from quantlab_resources.artifacts.upkeep.quarantine import quarantine
+from quantlab_resources.artifacts.upkeep.verification import verify
 from quantlab_tests.resources.adoption.earlier_store import small_earlier_lake
 from quantlab_tests.resources.adoption.lakes_before_and_after import adopt, adopted, files_as_they_are, store_at
 

@@ -11,7 +11,7 @@ from quantlab_core.artifacts.artifact import PublishRequest
 from quantlab_core.artifacts.artifact_types import ARTIFACT_SET
 from quantlab_core.experiments.experiment import ExperimentStatus, ExperimentTransition
 from quantlab_resources.artifacts.artifact_store import ParquetArtifactStore
-from quantlab_resources.artifacts.collection import record_collection
+from quantlab_resources.artifacts.changes.collection import record_collection
 from quantlab_resources.artifacts.raw_files import archive_raw_file
 from quantlab_tests.resources.artifacts.lakes import WRITER, free_request, new_store, slice_request
 

@@ -17,9 +17,9 @@ import pyarrow.parquet  # noqa: F401 - loaded before the forks, so that no child
 from quantlab_core.errors import StorageError
 from quantlab_core.experiments.experiment import ExperimentStatus, ExperimentTransition
 from quantlab_resources.artifacts.artifact_store import ParquetArtifactStore
-from quantlab_resources.artifacts.manifest_transaction import NewArtifact, Publication
-from quantlab_resources.artifacts.parquet_files import sha256_of, to_parquet
-from quantlab_resources.artifacts.stored_tables import prepare
+from quantlab_resources.artifacts.files.parquet_files import sha256_of, to_parquet
+from quantlab_resources.artifacts.files.stored_tables import prepare
+from quantlab_resources.artifacts.manifest.manifest_transaction import NewArtifact, Publication
 from quantlab_resources.clock import SystemClock
 from quantlab_resources.lake_paths import LakePaths
 from quantlab_tests.resources.artifacts.lakes import WRITER, free_request

@@ -10,7 +10,7 @@ import pytest
 
 from quantlab_core.artifacts.artifact_files import QUARANTINE, STAGING, ArtifactFiles, StoredFile
 from quantlab_core.errors import ArtifactMissingError, StorageError
-from quantlab_resources.artifacts.local_artifact_files import LocalArtifactFiles
+from quantlab_resources.artifacts.files.local_artifact_files import LocalArtifactFiles
 from quantlab_resources.lake_paths import LakePaths
 from quantlab_tests.resources.artifacts.bucket_files import BucketFiles
 

@@ -11,10 +11,10 @@ import pytest
 from quantlab_core.artifacts.artifact_files import QUARANTINE, RAW_FILES, STAGING
 from quantlab_core.errors import ArtifactDamagedError, ArtifactMissingError, ConflictError
 from quantlab_resources.artifacts.artifact_store import ParquetArtifactStore
-from quantlab_resources.artifacts.lake_status import lake_status
 from quantlab_resources.artifacts.raw_files import archive_raw_file, check_raw_file, raw_file_path
-from quantlab_resources.artifacts.recovery import recover
-from quantlab_resources.artifacts.verification import ProblemKind, verify
+from quantlab_resources.artifacts.upkeep.lake_status import lake_status
+from quantlab_resources.artifacts.upkeep.recovery import recover
+from quantlab_resources.artifacts.upkeep.verification import ProblemKind, verify
 from quantlab_resources.lab import Lab
 from quantlab_resources.lake_paths import LakePaths
 from quantlab_tests.resources.artifacts.bucket_files import BucketFiles

@@ -18,8 +18,8 @@ import pytest
 
 from quantlab_core.experiments.experiment import ExperimentStatus, ExperimentTransition
 from quantlab_resources.artifacts.artifact_store import ParquetArtifactStore
-from quantlab_resources.artifacts.recovery import recover
-from quantlab_resources.artifacts.verification import verify
+from quantlab_resources.artifacts.upkeep.recovery import recover
+from quantlab_resources.artifacts.upkeep.verification import verify
 from quantlab_resources.lake_paths import LakePaths
 from quantlab_tests.resources.artifacts.lakes import HandClock, free_request, new_store
 from quantlab_tests.resources.artifacts.publisher_process import STORAGE_ERROR_STATUS, publish_carefully

@@ -14,7 +14,7 @@ from quantlab_core.errors import (
     IllegalTransitionError,
 )
 from quantlab_core.experiments.experiment import ExperimentStatus, ExperimentTransition
-from quantlab_resources.artifacts.event_files import event_numbers, read_event
+from quantlab_resources.artifacts.events.event_files import event_numbers, read_event
 from quantlab_tests.resources.artifacts.lakes import free_request, new_store
 
 PENDING, RUNNING, COMPLETED, FAILED = (ExperimentStatus(name) for name in ("pending", "running", "completed", "failed"))

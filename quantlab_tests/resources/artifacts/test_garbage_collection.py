@@ -17,15 +17,15 @@ from quantlab_core.artifacts.artifact import PublishRequest
 from quantlab_core.errors import ArtifactMissingError, StorageError
 from quantlab_core.experiments.artifact_types import EXPERIMENT_DEFINITION
 from quantlab_core.experiments.experiment import ExperimentStatus, ExperimentTransition
-from quantlab_resources.artifacts import garbage_collection
 from quantlab_resources.artifacts.artifact_store import ParquetArtifactStore
-from quantlab_resources.artifacts.collection import replay_collection
-from quantlab_resources.artifacts.event_files import read_event
-from quantlab_resources.artifacts.garbage_collection import CollectedType, collect_garbage, find_garbage
-from quantlab_resources.artifacts.local_artifact_files import LocalArtifactFiles
+from quantlab_resources.artifacts.changes.collection import replay_collection
+from quantlab_resources.artifacts.events.event_files import read_event
+from quantlab_resources.artifacts.files.local_artifact_files import LocalArtifactFiles
 from quantlab_resources.artifacts.raw_files import archive_raw_file
-from quantlab_resources.artifacts.recovery import recover
-from quantlab_resources.artifacts.verification import verify
+from quantlab_resources.artifacts.upkeep import garbage_collection
+from quantlab_resources.artifacts.upkeep.garbage_collection import CollectedType, collect_garbage, find_garbage
+from quantlab_resources.artifacts.upkeep.recovery import recover
+from quantlab_resources.artifacts.upkeep.verification import verify
 from quantlab_tests.resources.artifacts.lakes import WRITER, HandClock, files_under, free_request, new_store
 
 

@@ -12,7 +12,7 @@ from quantlab_core.artifacts.artifact import ArtifactStatus, PublishRequest
 from quantlab_core.artifacts.artifact_types import ARTIFACT_SET, RAW_FILE
 from quantlab_core.errors import ArtifactNotFoundError, ConflictError, InvalidInputError, SupersedeError
 from quantlab_resources.artifacts.artifact_store import ParquetArtifactStore
-from quantlab_resources.artifacts.heads_as_of import heads_as_of, last_sequence
+from quantlab_resources.artifacts.manifest.heads_as_of import heads_as_of, last_sequence
 from quantlab_tests.resources.artifacts.lakes import WRITER, free_request, new_store, slice_request
 
 SLICES = "ohlcv_slice_v2"

@@ -15,11 +15,11 @@ from quantlab_core.errors import IntegrityError
 from quantlab_core.experiments.experiment import ExperimentStatus, ExperimentTransition
 from quantlab_resources.artifacts.artifact_catalogue import ArtifactCatalogue
 from quantlab_resources.artifacts.artifact_store import ParquetArtifactStore
-from quantlab_resources.artifacts.event_files import event_path, read_event
-from quantlab_resources.artifacts.manifest import Manifest
-from quantlab_resources.artifacts.manifest_rebuild import rebuild
-from quantlab_resources.artifacts.recovery import recover
-from quantlab_resources.artifacts.verification import verify
+from quantlab_resources.artifacts.events.event_files import event_path, read_event
+from quantlab_resources.artifacts.manifest.manifest import Manifest
+from quantlab_resources.artifacts.upkeep.manifest_rebuild import rebuild
+from quantlab_resources.artifacts.upkeep.recovery import recover
+from quantlab_resources.artifacts.upkeep.verification import verify
 from quantlab_resources.lake_paths import LakePaths
 from quantlab_tests.resources.artifacts.eventful_lake import rows_of
 from quantlab_tests.resources.artifacts.lakes import files_under, free_request, new_store

@@ -9,7 +9,7 @@ import pytest
 
 from quantlab_core.errors import LakeNotFoundError
 from quantlab_resources.artifacts.artifact_store import ParquetArtifactStore
-from quantlab_resources.artifacts.lake_status import lake_status
+from quantlab_resources.artifacts.upkeep.lake_status import lake_status
 from quantlab_resources.clock import SystemClock
 from quantlab_resources.lake_paths import LakePaths
 from quantlab_tests.resources.artifacts.lakes import free_request, new_store, slice_request

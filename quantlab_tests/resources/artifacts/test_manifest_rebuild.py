@@ -18,10 +18,10 @@ from quantlab_core.artifacts.artifact import ArtifactFilter, ArtifactStatus
 from quantlab_core.errors import ConflictError, IntegrityError, InvalidInputError, LakeNotFoundError, StorageError
 from quantlab_core.experiments.experiment import ExperimentStatus, ExperimentTransition
 from quantlab_resources.artifacts.artifact_store import ParquetArtifactStore
-from quantlab_resources.artifacts.event_files import event_path, last_event_number
-from quantlab_resources.artifacts.manifest_rebuild import rebuild
-from quantlab_resources.artifacts.recovery import recover
-from quantlab_resources.artifacts.verification import verify
+from quantlab_resources.artifacts.events.event_files import event_path, last_event_number
+from quantlab_resources.artifacts.upkeep.manifest_rebuild import rebuild
+from quantlab_resources.artifacts.upkeep.recovery import recover
+from quantlab_resources.artifacts.upkeep.verification import verify
 from quantlab_resources.lake_paths import LakePaths
 from quantlab_tests.resources.adoption.earlier_store import small_earlier_lake
 from quantlab_tests.resources.artifacts.eventful_lake import eventful_lake, rows_of
@@ -79,7 +79,7 @@ EMPTY_HERE = {"adoptions"}
 def test_a_change_that_is_not_noted_makes_the_comparison_fail(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, forgetful: str
 ) -> None:
-    from quantlab_resources.artifacts.manifest_transaction import ManifestTransaction
+    from quantlab_resources.artifacts.manifest.manifest_transaction import ManifestTransaction
 
     noted = ManifestTransaction.note
 

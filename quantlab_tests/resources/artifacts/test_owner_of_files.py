@@ -9,9 +9,9 @@ import pytest
 
 from quantlab_core.errors import ConflictError
 from quantlab_resources.artifacts.artifact_store import ParquetArtifactStore
-from quantlab_resources.artifacts.garbage_collection import collect_garbage
-from quantlab_resources.artifacts.recovery import recover
-from quantlab_resources.artifacts.verification import verify
+from quantlab_resources.artifacts.upkeep.garbage_collection import collect_garbage
+from quantlab_resources.artifacts.upkeep.recovery import recover
+from quantlab_resources.artifacts.upkeep.verification import verify
 from quantlab_resources.lake_paths import LakePaths
 from quantlab_tests.resources.artifacts.lakes import HandClock, files_under, free_request, new_store
 

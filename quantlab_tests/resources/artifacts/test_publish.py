@@ -32,9 +32,9 @@ from quantlab_core.errors import (
     SchemaError,
 )
 from quantlab_resources.artifacts.artifact_store import ParquetArtifactStore
-from quantlab_resources.artifacts.parquet_files import to_parquet
-from quantlab_resources.artifacts.sidecar import MAX_PARAMS_DEPTH
-from quantlab_resources.artifacts.verification import verify
+from quantlab_resources.artifacts.files.parquet_files import to_parquet
+from quantlab_resources.artifacts.files.sidecar import MAX_PARAMS_DEPTH
+from quantlab_resources.artifacts.upkeep.verification import verify
 from quantlab_resources.lake_paths import LakePaths
 from quantlab_tests.resources.artifacts.lakes import (
     START,

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from quantlab_core.errors import ArtifactMissingError, ConflictError, StorageError
-from quantlab_resources.artifacts.artifact_check import ProblemKind
 from quantlab_resources.artifacts.artifact_store import ParquetArtifactStore
-from quantlab_resources.artifacts.last_verification import in_part
-from quantlab_resources.artifacts.quarantine import quarantine
 from quantlab_resources.artifacts.raw_files import archive_raw_file, raw_file_path
-from quantlab_resources.artifacts.verification import verify
+from quantlab_resources.artifacts.upkeep.artifact_check import ProblemKind
+from quantlab_resources.artifacts.upkeep.last_verification import in_part
+from quantlab_resources.artifacts.upkeep.quarantine import quarantine
+from quantlab_resources.artifacts.upkeep.verification import verify
 from quantlab_tests.resources.artifacts.lakes import WRITER, files_under, free_request, new_store
 
 MANY = 200

@@ -14,8 +14,8 @@ import apsw
 import pytest
 
 from quantlab_core.artifacts.artifact import ArtifactFilter, ArtifactStatus
-from quantlab_resources.artifacts import manifest_queries, publication_log
 from quantlab_resources.artifacts.artifact_store import ParquetArtifactStore
+from quantlab_resources.artifacts.manifest import manifest_queries, publication_log
 from quantlab_tests.resources.artifacts.lakes import free_request, new_store
 
 Question = Callable[[apsw.Connection], object]

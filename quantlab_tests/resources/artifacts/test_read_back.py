@@ -11,7 +11,7 @@ from quantlab_core.artifacts.artifact import ArtifactFilter
 from quantlab_core.artifacts.artifact_files import STAGING
 from quantlab_core.errors import StorageError
 from quantlab_resources.artifacts.artifact_store import ParquetArtifactStore
-from quantlab_resources.artifacts.local_artifact_files import LocalArtifactFiles
+from quantlab_resources.artifacts.files.local_artifact_files import LocalArtifactFiles
 from quantlab_resources.lake_paths import LakePaths
 from quantlab_tests.resources.artifacts.lakes import HandClock, free_request
 

@@ -10,10 +10,10 @@ import pytest
 
 from quantlab_core.errors import IntegrityError, InvalidInputError, LakeNotFoundError, StorageError
 from quantlab_resources.artifacts.artifact_store import ParquetArtifactStore
-from quantlab_resources.artifacts.manifest_schema import MIGRATIONS
+from quantlab_resources.artifacts.manifest.manifest_schema import MIGRATIONS
 from quantlab_resources.artifacts.raw_files import archive_raw_file
-from quantlab_resources.artifacts.recovery import recover
-from quantlab_resources.artifacts.verification import ProblemKind, verify
+from quantlab_resources.artifacts.upkeep.recovery import recover
+from quantlab_resources.artifacts.upkeep.verification import ProblemKind, verify
 from quantlab_resources.lake_paths import LakePaths
 from quantlab_tests.resources.artifacts.lakes import (
     WRITER,

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from quantlab_core.errors import ConflictError
-from quantlab_resources.artifacts.event_files import event_path, last_event_number
-from quantlab_resources.artifacts.garbage_collection import collect_garbage
-from quantlab_resources.artifacts.manifest_rebuild import rebuild
-from quantlab_resources.artifacts.recovery import MOST_ORPHANS, recover
-from quantlab_resources.artifacts.verification import verify
+from quantlab_resources.artifacts.events.event_files import event_path, last_event_number
+from quantlab_resources.artifacts.upkeep.garbage_collection import collect_garbage
+from quantlab_resources.artifacts.upkeep.manifest_rebuild import rebuild
+from quantlab_resources.artifacts.upkeep.recovery import MOST_ORPHANS, recover
+from quantlab_resources.artifacts.upkeep.verification import verify
 from quantlab_tests.resources.artifacts.eventful_lake import rows_of
 from quantlab_tests.resources.artifacts.lakes import free_request, new_store
 

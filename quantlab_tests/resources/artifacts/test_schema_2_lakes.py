@@ -14,11 +14,11 @@ import pytest
 
 from quantlab_core.errors import IntegrityError, LakeNotFoundError
 from quantlab_resources.artifacts.artifact_store import ParquetArtifactStore
-from quantlab_resources.artifacts.event_files import event_numbers, event_path
-from quantlab_resources.artifacts.manifest_queries import find_by_logical_key
-from quantlab_resources.artifacts.manifest_rebuild import rebuild
-from quantlab_resources.artifacts.manifest_schema import MIGRATIONS, migrate
-from quantlab_resources.artifacts.verification import verify
+from quantlab_resources.artifacts.events.event_files import event_numbers, event_path
+from quantlab_resources.artifacts.manifest.manifest_queries import find_by_logical_key
+from quantlab_resources.artifacts.manifest.manifest_schema import MIGRATIONS, migrate
+from quantlab_resources.artifacts.upkeep.manifest_rebuild import rebuild
+from quantlab_resources.artifacts.upkeep.verification import verify
 from quantlab_resources.lake_paths import LakePaths
 from quantlab_tests.resources.artifacts.eventful_lake import eventful_lake, rows_of
 from quantlab_tests.resources.artifacts.lakes import HandClock, free_request, new_store

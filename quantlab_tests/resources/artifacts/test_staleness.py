@@ -25,7 +25,7 @@ from quantlab_core.errors import QuantlabError
 from quantlab_core.experiments.artifact_types import EXPERIMENT_DEFINITION
 from quantlab_core.experiments.experiment import ExperimentStatus, ExperimentTransition
 from quantlab_resources.artifacts.artifact_store import ParquetArtifactStore
-from quantlab_resources.artifacts.staleness import impact, stale, stale_counts
+from quantlab_resources.artifacts.upkeep.staleness import impact, stale, stale_counts
 from quantlab_tests.resources.artifacts.lakes import WRITER, free_request, new_store
 
 

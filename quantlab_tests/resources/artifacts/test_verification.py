@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 
 from quantlab_core.errors import ArtifactDamagedError
-from quantlab_resources.artifacts.artifact_check import ProblemKind
 from quantlab_resources.artifacts.artifact_store import ParquetArtifactStore
-from quantlab_resources.artifacts.last_verification import last_verification
-from quantlab_resources.artifacts.manifest_rebuild import rebuild
 from quantlab_resources.artifacts.raw_files import archive_raw_file
-from quantlab_resources.artifacts.verification import VerificationReport, verify
+from quantlab_resources.artifacts.upkeep.artifact_check import ProblemKind
+from quantlab_resources.artifacts.upkeep.last_verification import last_verification
+from quantlab_resources.artifacts.upkeep.manifest_rebuild import rebuild
+from quantlab_resources.artifacts.upkeep.verification import VerificationReport, verify
 from quantlab_tests.resources.artifacts.lakes import WRITER, free_request, new_store, slice_request
 
 Verify = Callable[[], VerificationReport]

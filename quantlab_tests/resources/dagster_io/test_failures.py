@@ -18,8 +18,8 @@ from quantlab_assets.workflows.lake_runs import LakeRuns
 from quantlab_core.alerts.artifact_types import ALERTS
 from quantlab_core.alerts.daily_alerts import alerts_of_day
 from quantlab_core.errors import ArtifactDamagedError, ArtifactMissingError, ConflictError, QuantlabError, SchemaError
-from quantlab_resources.artifacts.recovery import recover
-from quantlab_resources.artifacts.verification import verify
+from quantlab_resources.artifacts.upkeep.recovery import recover
+from quantlab_resources.artifacts.upkeep.verification import verify
 from quantlab_resources.dagster_io.artifact_draft import ArtifactDraft
 from quantlab_resources.lab import Lab
 from quantlab_resources.progress import PublishedUnit, listening
