@@ -1,1 +1,1 @@
-"""Files of artifacts: bytes made durable under their names, Parquet and sidecars, and the local disk behind the port."""
+"""Files of artifacts: bytes made durable under their names, Parquet and sidecars, the local disk behind the port."""
