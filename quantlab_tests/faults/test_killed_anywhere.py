@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
+from itertools import count
 from pathlib import Path
 
 import pytest
 
-from quantlab_tests.faults.derived_paths import DERIVED_PATHS
-from quantlab_tests.faults.experiment_path import EXPERIMENT
 from quantlab_tests.faults.traced_actor import KILLED, TracedActor, fault_points
 from quantlab_tests.faults.undisturbed import Undisturbed
 from quantlab_tests.faults.write_paths import WRITE_PATHS
 
 CARELESS_CASES = 40
 MOST_BEYOND_THE_END = 2
-"""SQLite may write a page more or less than in the run that was counted."""
-WITH_DUCKDB = {path.name for path in (*DERIVED_PATHS, EXPERIMENT)}
-"""DuckDB writes from threads of its own, in other portions each time: a third of the faults may not be met."""
+"""SQLite and DuckDB may write a page more or less than in the run that was counted."""
 
 
 @pytest.mark.parametrize("name", WRITE_PATHS)
@@ -27,16 +25,21 @@ def test_killing_the_process_at_any_call_loses_nothing_and_leaves_nothing_half_d
     path = WRITE_PATHS[name]
     undisturbed = Undisturbed.prepared(path, tmp_path, actor)
     survived = 0
-    points = fault_points(undisturbed.calls(), "signal=KILL", path.cases)
-    for number, fault in enumerate(points):
+    waiting = fault_points(undisturbed.calls(), "signal=KILL", path.cases)
+    for number in count():
+        if not waiting:
+            break
+        fault = waiting.pop(0)
         home = undisturbed.copy(f"killed-{number}")
         outcome = actor.run(name, "careful", home, fault)
         assert outcome.status in (KILLED, 0), (fault, outcome.status, undisturbed.error_at(home))
-        survived += outcome.status == 0
         assert undisturbed.breaches(home) == [], fault
         assert undisturbed.is_healed(home) is None, fault
         shutil.rmtree(home)
-    assert survived <= (len(points) // 3 if name in WITH_DUCKDB else MOST_BEYOND_THE_END)
+        if outcome.status == 0 and fault.ordinal > 1:  # it did not come this time: an earlier one of its name
+            waiting.append(replace(fault, ordinal=fault.ordinal // 2))
+        survived += outcome.status == 0 and fault.ordinal == 1
+    assert survived <= MOST_BEYOND_THE_END
 
 
 @pytest.mark.parametrize("name", WRITE_PATHS)
