@@ -10,7 +10,7 @@ import click
 
 from quantlab_cli.lake_command import Invocation
 from quantlab_cli.lake_commands import lake
-from quantlab_cli.tables import Column, Format, format_option, show_facts, show_json, show_rows, shown
+from quantlab_cli.tables import Column, Format, format_option, show_facts, show_json, show_rows, show_some
 
 if TYPE_CHECKING:
     from quantlab_resources.adoption.adoption_report import AdoptionReport, TypeCounts
@@ -89,32 +89,26 @@ def _show(report: AdoptionReport) -> None:
             "manifest copied to": report.manifest_copy,
         }
     )
-    _show_some("refused", [f"row {row.number} {row.artifact_id}: {row.reason}" for row in report.refused])
-    _show_some(
+    _list("refused", [f"row {row.number} {row.artifact_id}: {row.reason}" for row in report.refused])
+    _list(
         "not confirmed",
         [
             f"{one.artifact_id} {one.artifact_type} {one.logical_key}: {', '.join(one.doubts)}"
             for one in report.doubtful
         ],
     )
-    _show_some("without a head, since no active artifact can be read", [" ".join(key) for key in report.without_head])
-    _show_some(
+    _list("without a head, since no active artifact can be read", [" ".join(key) for key in report.without_head])
+    _list(
         "several active, of which the newest is the head",
         [f"{key.artifact_type} {key.logical_key}: {key.artifacts}" for key in report.several_active],
     )
-    _show_some("unregistered", report.unregistered)
+    _list("unregistered", report.unregistered)
     if report.undo is not None:
         click.echo(f"\nto undo it, while no quantlab is running:\n  {report.undo}")
 
 
-def _show_some(title: str, lines: Sequence[str]) -> None:
-    if not lines:
-        return
-    click.echo(f"\n{title}:")
-    for line in lines[:MOST_LINES]:
-        click.echo(f"  {shown(line)}")
-    if len(lines) > MOST_LINES:
-        click.echo(f"  … and {len(lines) - MOST_LINES:,} more; --format json lists all")
+def _list(title: str, lines: Sequence[str]) -> None:
+    show_some(f"\n{title}", lines, most=MOST_LINES)
 
 
 def _rows(report: AdoptionReport) -> list[dict[str, Any]]:

@@ -10,7 +10,7 @@ import click
 
 from quantlab_cli.lake_command import Invocation
 from quantlab_cli.lake_commands import lake
-from quantlab_cli.tables import Column, Format, format_option, show_facts, show_json, show_rows, shown
+from quantlab_cli.tables import Column, Format, format_option, show_facts, show_json, show_rows, show_some, shown
 
 if TYPE_CHECKING:
     from quantlab_resources.adoption.adoption_report import AdoptionReport
@@ -121,7 +121,9 @@ def _show_rebuild(report: RebuildReport) -> None:
     if salvage is None:
         return
     if report.lost:
-        _show_list("lost for good: what these events held and no sidecar knows", list(map(str, report.lost)))
+        show_some(
+            "lost for good: what these events held and no sidecar knows", list(map(str, report.lost)), most=MOST_LINES
+        )
         click.echo(
             "  that is: publications of known content, tags added later, head changes, tombstones, experiment states"
         )
@@ -133,17 +135,7 @@ def _show_rebuild(report: RebuildReport) -> None:
             "sidecars of the earlier store, for `quantlab lake adopt`": salvage.of_earlier_store or None,
         }
     )
-    _show_list("not taken", salvage.refused)
-
-
-def _show_list(title: str, lines: tuple[str, ...] | list[str]) -> None:
-    if not lines:
-        return
-    click.echo(f"{title}:")
-    for line in lines[:MOST_LINES]:
-        click.echo(f"  {shown(line)}")
-    if len(lines) > MOST_LINES:
-        click.echo(f"  … and {len(lines) - MOST_LINES:,} more; --format json lists all")
+    show_some("not taken", salvage.refused, most=MOST_LINES)
 
 
 def _rebuild_json(report: RebuildReport) -> dict[str, Any]:

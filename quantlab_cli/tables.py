@@ -147,6 +147,17 @@ def number_of(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
+def show_some(title: str, lines: Sequence[str], *, most: int) -> None:
+    """The first ``most`` lines under a title, and how many more there are; nothing without lines."""
+    if not lines:
+        return
+    click.echo(f"{title}:")
+    for line in lines[:most]:
+        click.echo(f"  {shown(line)}")
+    if len(lines) > most:
+        click.echo(f"  … and {len(lines) - most:,} more; --format json lists all")
+
+
 def size_text(byte_size: int) -> str:
     """A number of bytes as people read it: ``1.5 KiB``."""
     size, unit = float(byte_size), "B"

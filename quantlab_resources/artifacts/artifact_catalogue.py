@@ -30,13 +30,13 @@ class ArtifactCatalogue:
     def get_artifact(self, artifact_id: str) -> Artifact:
         """The artifact with this id. Raises ArtifactNotFoundError."""
         with self.manifest.reading() as connection:
-            return self._located(manifest_queries.get(connection, artifact_id))
+            return self.located(manifest_queries.get(connection, artifact_id))
 
     def get_artifacts(self, artifact_ids: Sequence[str]) -> list[Artifact | None]:
         """The artifacts with these ids in the same order; None where an id is unknown."""
         with self.manifest.reading() as connection:
             found = manifest_queries.get_many(connection, artifact_ids)
-        return [None if artifact is None else self._located(artifact) for artifact in found]
+        return [None if artifact is None else self.located(artifact) for artifact in found]
 
     def list_artifacts(self, filter: ArtifactFilter) -> ArtifactList:
         """Matching artifacts, newest first, and whether ``filter.limit`` cut the list. Raises InvalidInputError."""
@@ -44,20 +44,20 @@ class ArtifactCatalogue:
             raise InvalidInputError(f"a limit of {filter.limit} makes no sense; leave it out to list all")
         with self.manifest.reading() as connection:
             found = manifest_queries.list_artifacts(connection, filter)
-        return replace(found, artifacts=tuple(map(self._located, found.artifacts)))
+        return replace(found, artifacts=tuple(map(self.located, found.artifacts)))
 
     def find_by_logical_key(self, artifact_type: str, logical_key: str) -> list[Artifact]:
         """Every artifact ever published under this key, newest first."""
         with self.manifest.reading() as connection:
             return [
-                self._located(a) for a in manifest_queries.find_by_logical_key(connection, artifact_type, logical_key)
+                self.located(a) for a in manifest_queries.find_by_logical_key(connection, artifact_type, logical_key)
             ]
 
     def heads(self, artifact_type: str, key_prefix: str = "") -> list[Artifact]:
         """The active head of every key of this type that starts with ``key_prefix``, sorted by key."""
         with self.manifest.reading() as connection:
             return [
-                self._located(artifact) for artifact in manifest_queries.heads(connection, artifact_type, key_prefix)
+                self.located(artifact) for artifact in manifest_queries.heads(connection, artifact_type, key_prefix)
             ]
 
     def adopted(self, artifact_type: str, key_prefix: str = "") -> list[Artifact]:
@@ -66,7 +66,7 @@ class ArtifactCatalogue:
         Superseded ones are among them, withdrawn ones are not: what was taken over must not be lost by later work.
         """
         with self.manifest.reading() as connection:
-            return [self._located(a) for a in manifest_queries.adopted(connection, artifact_type, key_prefix)]
+            return [self.located(a) for a in manifest_queries.adopted(connection, artifact_type, key_prefix)]
 
     def tags(self, artifact_id: str) -> list[tuple[str, str]]:
         """Names and values of the artifact's tags, sorted; a name may have several values."""
@@ -87,7 +87,7 @@ class ArtifactCatalogue:
         """The heads as they were at ``sequence``, plus what the run ``run_id`` has published since, sorted by key."""
         with self.manifest.reading() as connection:
             found = heads_as_of.heads_as_of(connection, artifact_type, key_prefix, sequence=sequence, run_id=run_id)
-            return [self._located(artifact) for artifact in found]
+            return [self.located(artifact) for artifact in found]
 
     def get_lineage(self, artifact_id: str, depth: int | None = 1) -> ArtifactLineage:
         """What the artifact was made from, up to ``depth`` edges away (None: to the raw files), nearest first.
@@ -101,7 +101,7 @@ class ArtifactCatalogue:
             inputs, edges = manifest_queries.lineage(connection, artifact_id, depth)
         return ArtifactLineage(
             artifact_id,
-            tuple(map(self._located, inputs)),
+            tuple(map(self.located, inputs)),
             max((edge.depth for edge in edges), default=0),
             tuple(edges),
         )
@@ -111,7 +111,7 @@ class ArtifactCatalogue:
         _check_depth(depth)
         with self.manifest.reading() as connection:
             manifest_queries.get(connection, artifact_id)
-            return [self._located(artifact) for artifact in manifest_queries.downstream(connection, artifact_id, depth)]
+            return [self.located(artifact) for artifact in manifest_queries.downstream(connection, artifact_id, depth)]
 
     def is_available(self) -> bool:
         """Whether the manifest can be opened and answers."""
@@ -126,8 +126,9 @@ class ArtifactCatalogue:
         """Let go of this thread's connection; the store can be used again afterwards."""
         self.manifest.close()
 
-    def _located(self, a: Artifact) -> Artifact:
-        """The artifact with the paths at which its files are. Not `replace`, which takes five times as long."""
+    def located(self, a: Artifact) -> Artifact:
+        """The artifact of a manifest's row with the paths at which its files are."""
+        # Not `replace`, which takes five times as long.
         parquet, sidecar = self.files.location(a.path_parquet), self.files.location(a.path_sidecar)
         return Artifact(
             *(a.artifact_id, a.artifact_type, a.schema_version, a.logical_key, a.status, parquet, sidecar),

@@ -116,7 +116,7 @@ class ParquetArtifactStore(ArtifactCatalogue):
                 artifacts = manifest_queries.get_many(transaction.connection, [o.artifact_id for o in outcomes])
         return [
             PublishResult(
-                self._located(artifact),
+                self.located(artifact),
                 outcome.deduped,
                 _mode(table, artifact, outcome.deduped),
                 outcome.superseded_artifact_id,

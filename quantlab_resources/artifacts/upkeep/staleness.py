@@ -33,7 +33,7 @@ Staleness is about inputs only; a newer version of the code makes nothing stale.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import apsw
@@ -235,12 +235,7 @@ class _Answer:
         return int(self._connection.execute("SELECT count(*) FROM temp.entrance").get)
 
     def located(self, artifact: Artifact) -> Artifact:
-        files = self._store.files
-        return replace(
-            artifact,
-            path_parquet=files.location(artifact.path_parquet),
-            path_sidecar=files.location(artifact.path_sidecar),
-        )
+        return self._store.located(artifact)
 
     def replacement(self, artifact: Artifact) -> Replacement:
         if artifact.status is ArtifactStatus.TOMBSTONED:
