@@ -74,6 +74,10 @@ class CandleFileError(InvalidInputError):
     """A candle file cannot be read without guessing; the message says what to declare."""
 
 
+class CandleSourceError(QuantlabError):
+    """A candle source could not be asked or did not answer in full; what it had answered by then was not stored."""
+
+
 class ConflictError(QuantlabError):
     """The request contradicts what is already recorded."""
 

@@ -14,13 +14,30 @@ from quantlab_core.candles.source_spans import SourceSpan
 
 @dataclass(frozen=True, slots=True)
 class CandleRequest:
-    """Candles of one token in [start, end), UTC."""
+    """Candles of one token in [start, end), UTC.
+
+    ``pool_address`` is the pool that a call named, where one is known: for sources whose candles are kept by pool.
+    """
 
     token_address: str
     chain: str
     resolution: str
     start: datetime
     end: datetime
+    pool_address: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RejectedCandle:
+    """A row of a source that is no candle: the rule of `validation` that it breaks, and the row itself as JSON."""
+
+    token_address: str
+    chain: str
+    ts: datetime | None
+    rule_id: str
+    rule_version: int
+    reason: str
+    payload: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +48,7 @@ class SourcedCandles:
     which part of the request the source was asked and answered: inside it silence is data, outside nothing is known.
     ``input_artifact_ids`` are the artifacts that the candles were read from. ``conflicting_candles`` counts candles
     that lost to another one of the same minute with other values. The units of an answer without spans are "unknown".
+    ``rejections`` are the rows that were no candles; files have theirs quarantined when they are imported.
     """
 
     candles: pa.Table
@@ -40,6 +58,7 @@ class SourcedCandles:
     volume_unit: str
     input_artifact_ids: tuple[str, ...] = ()
     conflicting_candles: int = 0
+    rejections: tuple[RejectedCandle, ...] = ()
 
 
 class CandleSource(Protocol):
@@ -49,6 +68,14 @@ class CandleSource(Protocol):
         """The candles of one token. A token that the source does not know gives no candles and no span."""
         ...
 
-    def fetch_many(self, requests: Sequence[CandleRequest]) -> list[SourcedCandles]:
-        """The same for many requests, in their order, with as few queries as the source allows."""
+    def fetch_many(self, requests: Sequence[CandleRequest], *, asked_by: str = "") -> list[SourcedCandles]:
+        """The same for many requests, in their order, with as few queries as the source allows.
+
+        ``asked_by`` says who asks (the id of a run), for sources that keep a log of queries. Raises CandleSourceError
+        when the source did not answer in full.
+        """
+        ...
+
+    def holds_any(self) -> bool:
+        """Whether there is anything to ask; where not, nothing need be materialized."""
         ...

@@ -86,7 +86,11 @@ class ImportedCandleSource:
         """The candles of one token, as `CandleSource.fetch`."""
         return self.fetch_many([request])[0]
 
-    def fetch_many(self, requests: Sequence[CandleRequest]) -> list[SourcedCandles]:
+    def holds_any(self) -> bool:
+        """Whether any file was imported."""
+        return bool(self._store.heads(IMPORTED_CANDLES.name))
+
+    def fetch_many(self, requests: Sequence[CandleRequest], *, asked_by: str = "") -> list[SourcedCandles]:
         """The answers in the order of the requests; each file is read at most once."""
         files = [self._file(artifact) for artifact in self._store.heads(IMPORTED_CANDLES.name)]
         files_of: dict[Token, list[_ImportedFile]] = defaultdict(list)
