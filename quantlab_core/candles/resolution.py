@@ -1,7 +1,12 @@
-"""Candle resolutions by name."""
+"""Candle resolutions by name, and which of them can be made of which.
+
+A candle of a resolution begins on a whole multiple of it from 1970-01-01 00:00 UTC. So a day begins at midnight UTC,
+and candles of four hours at 00, 04, 08, 12, 16 and 20 h UTC.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import timedelta
 
 RESOLUTIONS: dict[str, timedelta] = {
@@ -12,3 +17,10 @@ RESOLUTIONS: dict[str, timedelta] = {
     "4h": timedelta(hours=4),
     "1d": timedelta(days=1),
 }
+
+
+def finer_than(stored: Iterable[str], wanted: str) -> list[str]:
+    """Those of the ``stored`` resolutions that ``wanted`` can be made of, the finest first. Others are passed over."""
+    known = sorted({name for name in stored if name in RESOLUTIONS}, key=RESOLUTIONS.__getitem__)
+    step = RESOLUTIONS[wanted]
+    return [name for name in known if RESOLUTIONS[name] < step and not step % RESOLUTIONS[name]]

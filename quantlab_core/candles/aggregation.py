@@ -1,0 +1,146 @@
+"""Coarser candles from finer ones, exactly.
+
+A bucket is [k · step, (k + 1) · step) counted from 1970-01-01 00:00 UTC (see `resolution`). Its candle has the open of
+the earliest and the close of the latest candle in it, the highest high, the lowest low and the sum of all volumes:
+
+- The sum is `math.fsum`: the float nearest to the true sum, so it does not depend on the order of the rows. It is null
+  when one of its volumes is: a part of an unknown amount is unknown.
+- A bucket is given only when the source was asked for all of it, that is, when it lies wholly inside a span. What
+  begins or ends with a span is left out, so a candle never changes when more of the series becomes known.
+- A bucket without candles stays absent. Silence is no flat candle.
+
+Prices come out the same in one step or in several (1m → 1h, 1m → 15m → 1h). Volumes are rounded at each step, so that
+two ways may differ in the last bit where the sums are no whole numbers; take one step where that matters.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import pyarrow as pa
+
+from quantlab_core.artifacts.table_attributes import attributes_of, with_attributes
+from quantlab_core.candles.arrow_columns import Floats, Integers, Mask, floats, microseconds, rows_at
+from quantlab_core.candles.artifact_types import CANDLE_SCHEMA
+from quantlab_core.candles.epoch_time import duration_microseconds, epoch_microseconds, instant_of, iso_text
+from quantlab_core.candles.resolution import RESOLUTIONS, finer_than
+from quantlab_core.candles.source_spans import SourceSpan, decode_spans, encode_spans, merge_spans
+from quantlab_core.candles.token_codes import token_codes
+from quantlab_core.errors import InvalidInputError
+
+
+def aggregate_candles(candles: pa.Table, *, resolution: str, spans: Sequence[SourceSpan]) -> pa.Table:
+    """The candles of one token at a coarser resolution: candle schema, sorted by ``ts``, no attributes.
+
+    ``candles`` has the candle columns in any order of rows; its resolution divides ``resolution`` (`finer_than`).
+    ``spans`` say for which time its source was asked; touching ones are one. Raises InvalidInputError for an unknown
+    resolution, for candles of several tokens, for two candles of one time, and for a volume that no float64 can hold.
+    """
+    step = _step(resolution)
+    candles = _by_time(candles.select(CANDLE_SCHEMA.names).cast(CANDLE_SCHEMA))
+    buckets = microseconds(candles["ts"]) // step
+    within = _in_whole_buckets(buckets, spans, step)
+    if not within.all():
+        candles, buckets = candles.filter(pa.array(within)), buckets[within]
+    if not len(buckets):
+        return CANDLE_SCHEMA.empty_table()
+    firsts = np.flatnonzero(np.diff(buckets, prepend=buckets[0] - 1)).astype(np.int64)
+    lasts = np.append(firsts[1:], len(buckets)) - 1
+    columns = {
+        **{name: rows_at(candles, firsts)[name] for name in ("token_address", "chain", "open")},
+        "ts": pa.array(buckets[firsts] * step, pa.int64()).cast(CANDLE_SCHEMA.field("ts").type),
+        "high": pa.array(np.maximum.reduceat(floats(candles["high"]), firsts)),
+        "low": pa.array(np.minimum.reduceat(floats(candles["low"]), firsts)),
+        "close": pa.array(floats(candles["close"])[lasts]),
+        "volume": pa.array(_sums(floats(candles["volume"]), firsts, buckets * step), pa.float64()),
+    }
+    return pa.table([columns[name] for name in CANDLE_SCHEMA.names], schema=CANDLE_SCHEMA)
+
+
+def aggregate_series(series: pa.Table, resolution: str) -> pa.Table:
+    """A slice or token series at a coarser resolution, with the attributes of one.
+
+    Spans and units are read from its attributes; the result's spans are cut to whole buckets. Raises InvalidInputError
+    when ``resolution`` is no multiple of the series' own, and as `aggregate_candles`.
+    """
+    attributes = attributes_of(series)
+    own = attributes["resolution"]
+    _step(resolution)
+    if not finer_than([own], resolution):
+        raise InvalidInputError(f"candles of {resolution} cannot be made of candles of {own}; take a finer series")
+    spans = decode_spans(attributes["source_spans"])
+    return with_attributes(
+        aggregate_candles(series, resolution=resolution, spans=spans),
+        {
+            **attributes,
+            "resolution": resolution,
+            "source_spans": encode_spans(whole_bucket_spans(spans, resolution)),
+        },
+    )
+
+
+def whole_bucket_spans(spans: Iterable[SourceSpan], resolution: str) -> tuple[SourceSpan, ...]:
+    """The spans, united and each cut to the whole buckets inside it; one that holds no whole bucket is dropped."""
+    step = _step(resolution)
+    cut = ((first * step, end * step) for first, end in _bucket_ranges(spans, step))
+    return tuple(SourceSpan(instant_of(start), instant_of(end)) for start, end in cut)
+
+
+def coarser_than(stored: Iterable[str], wanted: str) -> str | None:
+    """The coarsest of the ``stored`` resolutions that ``wanted`` can be made of; None where there is none."""
+    return next(reversed(finer_than(stored, wanted)), None)
+
+
+def _step(resolution: str) -> int:
+    if resolution not in RESOLUTIONS:
+        raise InvalidInputError(f"{resolution!r} is no resolution; known are {', '.join(RESOLUTIONS)}")
+    return duration_microseconds(RESOLUTIONS[resolution])
+
+
+def _by_time(candles: pa.Table) -> pa.Table:
+    """The rows by ``ts``, checked to be one series."""
+    if len(tokens := token_codes(candles).tokens) > 1:
+        raise InvalidInputError(f"candles of {' and '.join(token.partition_key for token in tokens[:2])} are no series")
+    stamps = microseconds(candles["ts"])
+    order = np.argsort(stamps, kind="stable").astype(np.int64)
+    stamps = stamps[order]
+    repeated = np.flatnonzero(stamps[1:] == stamps[:-1])
+    if len(repeated):
+        twice = f"{tokens[0].partition_key} has two candles at {iso_text(stamps[repeated[0]])}"
+        raise InvalidInputError(f"{twice}; merge them before they are aggregated")
+    return rows_at(candles, order)
+
+
+def _bucket_ranges(spans: Iterable[SourceSpan], step: int) -> list[tuple[int, int]]:
+    """Numbers [first, end) of the buckets that lie wholly inside the union of the spans, in order."""
+    united = [(epoch_microseconds(span.start), epoch_microseconds(span.end)) for span in merge_spans(spans)]
+    ranges = [(-(-start // step), end // step) for start, end in united]
+    return [(first, end) for first, end in ranges if first < end]
+
+
+def _in_whole_buckets(buckets: Integers, spans: Iterable[SourceSpan], step: int) -> Mask:
+    """Per row whether its bucket is one of `_bucket_ranges`."""
+    # Ranges are disjoint and in order: a bucket lies in one exactly when it has passed a start without its end.
+    edges = np.asarray([edge for bounds in _bucket_ranges(spans, step) for edge in bounds], dtype=np.int64)
+    within: Mask = np.searchsorted(edges, buckets, side="right") % 2 == 1
+    return within
+
+
+def _sums(volumes: Floats, firsts: Integers, opened: Integers) -> list[float | None]:
+    """Per bucket the exact sum of its volumes; None where one is unknown."""
+    values = volumes.tolist()
+    bounds = [*firsts.tolist(), len(values)]
+    unknown = np.logical_or.reduceat(np.isnan(volumes), firsts).tolist()
+    sums: list[float | None] = []
+    for position, has_null in enumerate(unknown):
+        start, end = bounds[position], bounds[position + 1]
+        try:
+            sums.append(None if has_null else math.fsum(values[start:end]))
+        except OverflowError:
+            raise InvalidInputError(
+                f"the volumes from {iso_text(opened[start])} on add up to more than a float64 holds; "
+                "look at the volumes of that time"
+            ) from None
+    return sums
