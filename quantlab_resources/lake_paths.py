@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 from quantlab_core.artifacts.artifact_files import QUARANTINE, RAW_FILES, STAGING
@@ -12,7 +13,7 @@ from quantlab_core.artifacts.artifact_files import QUARANTINE, RAW_FILES, STAGIN
 DEFAULT_HOME = "lake"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class LakePaths:
     """Absolute paths of one lake. ``home`` holds everything that no variable moves elsewhere."""
 
@@ -64,32 +65,32 @@ class LakePaths:
             paths = replace(cls.from_environment(manifest.parent.parent, environment={}), manifest_db=manifest)
         return paths if artifacts_root is None else replace(paths, artifacts_root=_absolute(artifacts_root))
 
-    @property
+    @cached_property
     def staging(self) -> Path:
         """Files under way on the same file system as the artifacts; nothing here was published."""
         return self.artifacts_root / STAGING
 
-    @property
+    @cached_property
     def quarantine(self) -> Path:
         """Bytes that were taken out of use: damaged files and orphans."""
         return self.artifacts_root / QUARANTINE
 
-    @property
+    @cached_property
     def raw_files(self) -> Path:
         """Files as they came in, named by their SHA-256."""
         return self.artifacts_root / RAW_FILES
 
-    @property
+    @cached_property
     def events(self) -> Path:
         """One small file per manifest transaction, from which the manifest can be rebuilt."""
         return self.manifest_db.parent / "events"
 
-    @property
+    @cached_property
     def writers_lock(self) -> Path:
         """Held shared by whoever publishes, exclusively by whoever cleans up."""
         return self.manifest_db.parent / "writers.lock"
 
-    @property
+    @cached_property
     def reports(self) -> Path:
         """Pages for people, made from artifacts; disposable."""
         return self.home / "reports"

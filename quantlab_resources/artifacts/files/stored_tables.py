@@ -14,6 +14,7 @@ from quantlab_core.artifacts.artifact_files import ArtifactFiles
 from quantlab_core.artifacts.artifact_identity import artifact_id
 from quantlab_core.artifacts.artifact_type import ArtifactType
 from quantlab_core.artifacts.content_hash import hash_of_normal_form
+from quantlab_core.artifacts.equal_bits import has_bits_of
 from quantlab_core.artifacts.table_normal_form import to_normal_form
 from quantlab_core.artifacts.timestamp_text import format_timestamp, format_timestamp_us, parse_timestamp
 from quantlab_core.errors import ArtifactDamagedError, ArtifactMissingError, ConflictError, SchemaError, StorageError
@@ -175,13 +176,21 @@ def _instant(time: pa.TimestampScalar[Any, Any]) -> str | None:
 
 def _check_staged(files: ArtifactFiles, staged: str, prepared: PreparedTable, written: bytes) -> None:
     """Read back what was written: the same bytes, and they decode to the same content."""
-    origin = files.location(staged)
-    data = files.read(staged)
-    if data != written or hash_of_normal_form(decode_own(data, origin=origin), prepared.spec) != prepared.content_hash:
+    are_same = files.read(staged) == written
+    if not (are_same and _decodes_to(written, prepared)):
         raise StorageError(
-            f"{origin}: reading back {prepared.spec.label} {prepared.request.logical_key} gave other"
-            f" {'content' if data == written else 'bytes'}; nothing was published, check the disk and repeat"
+            f"{files.location(staged)}: reading back {prepared.spec.label} {prepared.request.logical_key} gave other"
+            f" {'content' if are_same else 'bytes'}; nothing was published, check the disk and repeat"
         )
+
+
+def _decodes_to(data: bytes, prepared: PreparedTable) -> bool:
+    """Whether Parquet bytes hold the content of the prepared table."""
+    decoded = decode_own(data, origin=f"{prepared.spec.label} {prepared.request.logical_key}")
+    return (
+        has_bits_of(decoded, prepared.table, prepared.spec.attributes)
+        or hash_of_normal_form(decoded, prepared.spec) == prepared.content_hash
+    )
 
 
 def _store_sidecar(files: ArtifactFiles, prepared: PreparedTable, artifact: Artifact, now: datetime) -> Artifact | None:
