@@ -41,14 +41,10 @@ def ohlcv() -> None:
 @click.option("--token", metavar="ADDRESS", help="Token of all rows, where the file has no such column.")
 @click.option("--chain", metavar="CHAIN", help="Chain of all rows, where the file has no such column.")
 @click.option(
-    "--resolution", type=click.Choice(RESOLUTION_NAMES), default="1m", show_default=True, help="Length of the candles."
+    "--resolution", type=click.Choice(RESOLUTION_NAMES), help="Length of the candles, where the file does not show it."
 )
-@click.option(
-    "--price-unit", type=click.Choice(PRICE_UNIT_NAMES), default="usd", show_default=True, help="Unit of the prices."
-)
-@click.option(
-    "--volume-unit", type=click.Choice(VOLUME_UNIT_NAMES), default="usd", show_default=True, help="Unit of the volume."
-)
+@click.option("--price-unit", type=click.Choice(PRICE_UNIT_NAMES), help="Unit of the prices.")
+@click.option("--volume-unit", type=click.Choice(VOLUME_UNIT_NAMES), help="Unit of the volume.")
 @click.option(
     "--from", "start", metavar="ISO", help="The file was asked for candles from then on: a date, or a time with zone."
 )
@@ -71,7 +67,7 @@ def import_files(
     from quantlab_cli.open_lake import running_on_new_or_existing
     from quantlab_core.experiments.alert_range import parse_alert_range
     from quantlab_core.experiments.experiment import DateRange
-    from quantlab_resources.candles.candle_file import CandleFileDeclaration
+    from quantlab_resources.candles.candle_declaration import CandleFileDeclaration
 
     span = parse_alert_range(DateRange(start, end))
     declaration = CandleFileDeclaration(span_from=span.start, span_to=span.end, **declared)

@@ -16,7 +16,8 @@ from quantlab_core.candles.artifact_types import CANDLES_QUARANTINE, IMPORTED_CA
 from quantlab_core.candles.slices import HOURS_AFTER, HOURS_BEFORE
 from quantlab_core.candles.source_spans import SourceSpan, decode_spans, merge_spans
 from quantlab_core.errors import CandleFileError
-from quantlab_resources.candles.candle_file import CandleFileDeclaration, read_candle_file
+from quantlab_resources.candles.candle_declaration import CandleFileDeclaration
+from quantlab_resources.candles.candle_file import read_candle_file
 from quantlab_resources.candles.declaration_config import declaration_to_config
 
 

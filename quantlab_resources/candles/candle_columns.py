@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from quantlab_core.errors import CandleFileError
 
@@ -46,6 +46,6 @@ def recognise_columns(names: Sequence[str], *, subject: str) -> dict[str, str]:
     return found
 
 
-def missing_columns(columns: dict[str, str]) -> list[str]:
+def missing_columns(columns: Mapping[str, str]) -> list[str]:
     """Required fields that the file does not have."""
     return [name for name in REQUIRED if name not in columns]

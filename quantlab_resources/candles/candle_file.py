@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import pyarrow as pa
@@ -26,37 +26,15 @@ from quantlab_core.candles.time_units import ParsedTimes, parse_times
 from quantlab_core.candles.token_codes import token_codes
 from quantlab_core.candles.validation import RULES, Rejection, ValidatedCandles, validate_candles
 from quantlab_core.errors import CandleFileError
-from quantlab_resources.candles.candle_columns import missing_columns, recognise_columns
+from quantlab_resources.candles.candle_columns import missing_columns
+from quantlab_resources.candles.candle_declaration import PRICE_UNITS, VOLUME_UNITS, CandleFileDeclaration
+from quantlab_resources.candles.candle_facts import HOUSE_RESOLUTION, CandleFacts, settled_facts
+from quantlab_resources.candles.formats.candle_formats import format_of
 from quantlab_resources.candles.number_columns import parse_numbers
-from quantlab_resources.candles.raw_rows import RawRows, read_raw_rows
+from quantlab_resources.candles.raw_rows import RawRows
 from quantlab_resources.candles.row_tokens import RowTokens, tokens_of_rows
 
-PriceUnit = Literal["usd", "sol"]
-VolumeUnit = Literal["usd", "sol", "token", "unknown"]
-PRICE_UNITS = ("usd", "sol")
-VOLUME_UNITS = ("usd", "sol", "token", "unknown")
 _VALUES = ("open", "high", "low", "close", "volume")
-
-
-@dataclass(frozen=True, slots=True)
-class CandleFileDeclaration:
-    """What the user says about a file.
-
-    ``token`` and ``chain`` are needed where the file has no such columns. ``span_from`` and ``span_to`` (both or none)
-    state for which time [from, to) the source was asked; without them the span of a token runs from its first to its
-    last candle. ``time_zone`` is the IANA zone of times that carry none. ``accept_regular_gaps`` admits a token that
-    trades by the clock, which otherwise looks like candles of a coarser interval.
-    """
-
-    token: str | None = None
-    chain: str | None = None
-    resolution: str = "1m"
-    price_unit: PriceUnit = "usd"
-    volume_unit: VolumeUnit = "usd"
-    span_from: datetime | None = None
-    span_to: datetime | None = None
-    time_zone: str | None = None
-    accept_regular_gaps: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,14 +70,15 @@ def read_candle_file(path: Path, declaration: CandleFileDeclaration, *, as_of: d
     CandleFileError, naming rows, when the file cannot be read without guessing; NotFoundError; StorageError.
     """
     _check_declaration(path, declaration, as_of)
-    raw = read_raw_rows(path)
-    subject = str(path)
-    columns = recognise_columns(raw.table.column_names, subject=subject)
+    kind = format_of(path, declaration.source)
+    found = kind.read(path, declaration)
+    facts = settled_facts(path, kind, found, declaration)
+    raw, columns, subject = found.rows, found.columns, str(path)
     times = _times(raw, columns, declaration, subject)
     tokens = tokens_of_rows(raw.table, columns, token=declaration.token, chain=declaration.chain, subject=subject)
     numbers = {name: parse_numbers(raw.table, columns.get(name)) for name in _VALUES}
 
-    rejections = [Rejection(row.row_number, "row_malformed", row.reason) for row in raw.malformed]
+    rejections = [Rejection(row.row_number, row.rule_id, row.reason) for row in raw.malformed]
     rejections += _unreadable(raw, columns, times, tokens, {name: bad for name, (_, bad) in numbers.items()})
     all_rows = pa.table(
         {
@@ -112,16 +91,17 @@ def read_candle_file(path: Path, declaration: CandleFileDeclaration, *, as_of: d
     )
     is_rejected = np.isin(raw.row_numbers, [rejection.row_number for rejection in rejections])
     rows = rows_at(all_rows, row_positions(~is_rejected))
+    resolution = facts.resolution or HOUSE_RESOLUTION
     refuse_mixed_intervals(
         rows,
-        resolution=declaration.resolution,
+        resolution=resolution,
         subject=subject,
         accept_regular_gaps=declaration.accept_regular_gaps,
     )
-    validated = validate_candles(rows, resolution=RESOLUTIONS[declaration.resolution], as_of=as_of)
-    _check_span(validated.candles, declaration, subject)
+    validated = validate_candles(rows, resolution=RESOLUTIONS[resolution], as_of=as_of)
+    _check_span(validated.candles, facts.span, resolution, subject)
     rejections = sorted([*rejections, *validated.rejections], key=lambda rejection: rejection.row_number)
-    candles = with_attributes(validated.candles, _attributes(declaration))
+    candles = with_attributes(validated.candles, _attributes(facts, resolution))
     return CandleFile(candles, _quarantine(raw, all_rows, rejections), _report(raw, validated, rejections, times))
 
 
@@ -131,7 +111,7 @@ def _check_declaration(path: Path, declaration: CandleFileDeclaration, as_of: da
         ("--price-unit", declaration.price_unit, PRICE_UNITS),
         ("--volume-unit", declaration.volume_unit, VOLUME_UNITS),
     ):
-        if value not in known:
+        if value is not None and value not in known:
             raise CandleFileError(f"{path}: {flag} {value!r} is not known; use {', '.join(known)}")
     start, end = declaration.span_from, declaration.span_to
     if (start is None) != (end is None):
@@ -146,7 +126,7 @@ def _check_declaration(path: Path, declaration: CandleFileDeclaration, as_of: da
             )
 
 
-def _times(raw: RawRows, columns: dict[str, str], declaration: CandleFileDeclaration, subject: str) -> ParsedTimes:
+def _times(raw: RawRows, columns: Mapping[str, str], declaration: CandleFileDeclaration, subject: str) -> ParsedTimes:
     """The rows' times; a file that lacks price columns too is refused with both reasons in one message."""
     missing = missing_columns(columns)
     lacks = f"it has no column for {', '.join(missing)}" if missing else ""
@@ -167,7 +147,7 @@ def _times(raw: RawRows, columns: dict[str, str], declaration: CandleFileDeclara
 
 
 def _unreadable(
-    raw: RawRows, columns: dict[str, str], times: ParsedTimes, tokens: RowTokens, no_numbers: dict[str, Mask]
+    raw: RawRows, columns: Mapping[str, str], times: ParsedTimes, tokens: RowTokens, no_numbers: dict[str, Mask]
 ) -> list[Rejection]:
     """Rows whose token, time or numbers cannot be read: one rejection each, in this order of rules."""
     found = {row: ("token_invalid", reason) for row, reason in tokens.reasons.items()}
@@ -181,30 +161,27 @@ def _unreadable(
     return [Rejection(int(raw.row_numbers[row]), rule_id, reason) for row, (rule_id, reason) in sorted(found.items())]
 
 
-def _check_span(candles: pa.Table, declaration: CandleFileDeclaration, subject: str) -> None:
-    """A declared span must hold every candle, else what was declared is not what the file is."""
-    if declaration.span_from is None or declaration.span_to is None or candles.num_rows == 0:
+def _check_span(candles: pa.Table, span: SourceSpan | None, resolution: str, subject: str) -> None:
+    """A span that is declared or stated must hold every candle, else it is not what the file is."""
+    if span is None or candles.num_rows == 0:
         return
     stamps = microseconds(candles["ts"])
     first, last = int(stamps.min()), int(stamps.max())
-    end = last + duration_microseconds(RESOLUTIONS[declaration.resolution])
-    if first < epoch_microseconds(declaration.span_from) or end > epoch_microseconds(declaration.span_to):
+    end = last + duration_microseconds(RESOLUTIONS[resolution])
+    if first < epoch_microseconds(span.start) or end > epoch_microseconds(span.end):
         raise CandleFileError(
             f"{subject}: its candles run from {iso_text(first)} to {iso_text(end)}, beyond the declared span; "
             "widen --from and --to"
         )
 
 
-def _attributes(declaration: CandleFileDeclaration) -> dict[str, str]:
-    spans = []
-    if declaration.span_from is not None and declaration.span_to is not None:
-        spans.append(SourceSpan(declaration.span_from, declaration.span_to))
+def _attributes(facts: CandleFacts, resolution: str) -> dict[str, str]:
     return {
-        "resolution": declaration.resolution,
+        "resolution": resolution,
         "source": "file",
-        "source_spans": encode_spans(spans),
-        "price_unit": declaration.price_unit,
-        "volume_unit": declaration.volume_unit,
+        "source_spans": encode_spans([facts.span] if facts.span else []),
+        "price_unit": facts.price_unit,
+        "volume_unit": facts.volume_unit,
     }
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from quantlab_core.artifacts.timestamp_text import format_timestamp, parse_timestamp
 from quantlab_core.errors import CandleFileError
-from quantlab_resources.candles.candle_file import CandleFileDeclaration
+from quantlab_resources.candles.candle_declaration import CandleFileDeclaration
 
 
 def declaration_to_config(declaration: CandleFileDeclaration) -> dict[str, Any]:

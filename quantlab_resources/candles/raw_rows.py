@@ -30,11 +30,16 @@ _PARQUET_MAGIC = b"PAR1"
 
 @dataclass(frozen=True, slots=True)
 class MalformedRow:
-    """A line with the wrong number of fields. ``row_number`` counts from 1, without header and blank lines."""
+    """A row that is beyond use, such as a line with the wrong number of fields.
+
+    ``row_number`` counts from 1, without header and blank lines; ``text`` is the row as it stands in the file;
+    ``rule_id`` is one of `validation.RULES`.
+    """
 
     row_number: int
     text: str
     reason: str
+    rule_id: str = "row_malformed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,20 +56,41 @@ class RawRows:
         return self.table.num_rows + len(self.malformed)
 
 
+@dataclass(frozen=True, slots=True)
+class FileStart:
+    """The first bytes of a file, for telling its format. ``head`` is all of it when the file is short."""
+
+    path: Path
+    head: bytes
+    size: int
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether ``head`` is the whole file."""
+        return len(self.head) >= self.size
+
+
+def file_start(path: Path) -> FileStart:
+    """The first 64 KiB of a file. Raises NotFoundError, StorageError."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(_HEADER_BYTES)
+        return FileStart(path, head, path.stat().st_size)
+    except FileNotFoundError as error:
+        raise NotFoundError(f"{path}: candle file not found; check the path") from error
+    except OSError as error:
+        raise StorageError(f"{path}: cannot be read ({error.strerror or error}); check its permissions") from error
+
+
 def read_raw_rows(path: Path) -> RawRows:
     """The rows of a Parquet or CSV file; the format is told by content.
 
     Raises NotFoundError, StorageError, and CandleFileError for other formats, damaged files and files beyond limits.
     """
-    try:
-        with path.open("rb") as file:
-            start = file.read(_HEADER_BYTES)
-        size = path.stat().st_size
-    except FileNotFoundError as error:
-        raise NotFoundError(f"{path}: candle file not found; check the path") from error
-    except OSError as error:
-        raise StorageError(f"{path}: cannot be read ({error.strerror or error}); check its permissions") from error
-    return _read_parquet(path) if start.startswith(_PARQUET_MAGIC) else _read_csv(path, start, size)
+    start = file_start(path)
+    if start.head.startswith(_PARQUET_MAGIC):
+        return _read_parquet(path)
+    return _read_csv(path, start.head, start.size)
 
 
 def _read_parquet(path: Path) -> RawRows:

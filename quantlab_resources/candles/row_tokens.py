@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,7 +24,7 @@ class RowTokens:
 
 
 def tokens_of_rows(
-    table: pa.Table, columns: dict[str, str], *, token: str | None, chain: str | None, subject: str
+    table: pa.Table, columns: Mapping[str, str], *, token: str | None, chain: str | None, subject: str
 ) -> RowTokens:
     """The token of every row.
 
@@ -62,7 +63,7 @@ def _named_by_columns(chains: pa.Array[Any], addresses: pa.Array[Any]) -> RowTok
     )
 
 
-def _chains(table: pa.Table, columns: dict[str, str], declared: str | None, subject: str) -> pa.Array[Any]:
+def _chains(table: pa.Table, columns: Mapping[str, str], declared: str | None, subject: str) -> pa.Array[Any]:
     """The chain of every row, which a declared one must not contradict."""
     if "chain" not in columns:
         return pa.repeat(declared or "", table.num_rows)
@@ -78,7 +79,7 @@ def _chains(table: pa.Table, columns: dict[str, str], declared: str | None, subj
 
 
 def _declared_token(
-    table: pa.Table, columns: dict[str, str], chains: pa.Array[Any], declared: str, subject: str
+    table: pa.Table, columns: Mapping[str, str], chains: pa.Array[Any], declared: str, subject: str
 ) -> Token:
     """The declared token, which the file's own column must not contradict; a ticker in that column says nothing."""
     names = sorted({normalise_chain(name) for name in _distinct(chains)})

@@ -18,7 +18,8 @@ from quantlab_core.artifacts.table_attributes import attributes_of
 from quantlab_core.candles.artifact_types import CANDLE_SCHEMA, CANDLES_QUARANTINE
 from quantlab_core.errors import CandleFileError, NotFoundError
 from quantlab_resources.candles import raw_rows
-from quantlab_resources.candles.candle_file import CandleFile, CandleFileDeclaration, read_candle_file
+from quantlab_resources.candles.candle_declaration import CandleFileDeclaration
+from quantlab_resources.candles.candle_file import CandleFile, read_candle_file
 
 SAMPLES = Path(__file__).parents[4] / "shared" / "data" / "ohlcv"
 AS_OF = datetime(2026, 1, 1, tzinfo=UTC)
