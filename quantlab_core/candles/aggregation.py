@@ -15,16 +15,16 @@ two ways may differ in the last bit where the sums are no whole numbers; take on
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
 
 import numpy as np
 import pyarrow as pa
 
 from quantlab_core.artifacts.table_attributes import attributes_of, with_attributes
-from quantlab_core.candles.arrow_columns import Floats, Integers, Mask, floats, microseconds, rows_at
+from quantlab_core.candles.arrow_columns import Integers, Mask, floats, microseconds, rows_at
 from quantlab_core.candles.artifact_types import CANDLE_SCHEMA
 from quantlab_core.candles.epoch_time import duration_microseconds, epoch_microseconds, instant_of, iso_text
+from quantlab_core.candles.exact_sums import exact_sums
 from quantlab_core.candles.resolution import RESOLUTIONS, finer_than
 from quantlab_core.candles.source_spans import SourceSpan, decode_spans, encode_spans, merge_spans
 from quantlab_core.candles.token_codes import token_codes
@@ -54,7 +54,7 @@ def aggregate_candles(candles: pa.Table, *, resolution: str, spans: Sequence[Sou
         "high": pa.array(np.maximum.reduceat(floats(candles["high"]), firsts)),
         "low": pa.array(np.minimum.reduceat(floats(candles["low"]), firsts)),
         "close": pa.array(floats(candles["close"])[lasts]),
-        "volume": pa.array(_sums(floats(candles["volume"]), firsts, buckets * step), pa.float64()),
+        "volume": pa.array(_volumes(candles, firsts), pa.float64()),
     }
     return pa.table([columns[name] for name in CANDLE_SCHEMA.names], schema=CANDLE_SCHEMA)
 
@@ -128,19 +128,11 @@ def _in_whole_buckets(buckets: Integers, spans: Iterable[SourceSpan], step: int)
     return within
 
 
-def _sums(volumes: Floats, firsts: Integers, opened: Integers) -> list[float | None]:
-    """Per bucket the exact sum of its volumes; None where one is unknown."""
-    values = volumes.tolist()
-    bounds = [*firsts.tolist(), len(values)]
-    unknown = np.logical_or.reduceat(np.isnan(volumes), firsts).tolist()
-    sums: list[float | None] = []
-    for position, has_null in enumerate(unknown):
-        start, end = bounds[position], bounds[position + 1]
-        try:
-            sums.append(None if has_null else math.fsum(values[start:end]))
-        except OverflowError:
-            raise InvalidInputError(
-                f"the volumes from {iso_text(opened[start])} on add up to more than a float64 holds; "
-                "look at the volumes of that time"
-            ) from None
-    return sums
+def _volumes(candles: pa.Table, firsts: Integers) -> list[float | None]:
+    try:
+        return exact_sums(floats(candles["volume"]), firsts)
+    except OverflowError:
+        start, end = (iso_text(microseconds(candles["ts"])[row]) for row in (0, -1))
+        raise InvalidInputError(
+            f"volumes between {start} and {end} add up to more than a float64 holds; look at the volumes of that time"
+        ) from None
