@@ -108,8 +108,26 @@ def adopt_in_place(home: Path) -> None:
     adopt(home)
 
 
+def make_earlier_lake_beside(home: Path) -> None:
+    small_earlier_lake(home / "earlier", minutes=30)
+
+
+def adopt_into_another_home(home: Path) -> None:
+    adopt(home / "earlier", into=home)
+
+
 def adopt_and_choose_heads_later(home: Path) -> None:
     adopt(home)
+    choose_heads_now(home)
+
+
+def adopt_elsewhere_and_choose_heads_later(home: Path) -> None:
+    adopt_into_another_home(home)
+    choose_heads_now(home)
+
+
+def choose_heads_now(home: Path) -> None:
+    """Take the heads away, and put them back one by one."""
     connection = apsw.Connection(str(home / "manifest" / "manifest.sqlite"))
     rows = list(connection.execute("SELECT * FROM artifact_heads"))
     connection.execute("DELETE FROM artifact_heads")
@@ -131,4 +149,16 @@ ADOPT = replace(
     settled=lambda view: view,
 )
 
-UPKEEP_PATHS: tuple[WritePath, ...] = (COLLECT, QUARANTINE, REBUILD, ADOPT)
+ADOPT_ELSEWHERE = replace(
+    store_path(
+        "adopt_elsewhere",
+        make_earlier_lake_beside,
+        (adopt_into_another_home,),
+        adopt_elsewhere_and_choose_heads_later,
+        cases=24,
+    ),
+    view=what_was_adopted,
+    settled=lambda view: view,
+)
+
+UPKEEP_PATHS: tuple[WritePath, ...] = (COLLECT, QUARANTINE, REBUILD, ADOPT, ADOPT_ELSEWHERE)
