@@ -40,8 +40,13 @@ RULES: dict[str, int] = {
     "open_close_outside_range": 1,
     "volume_negative": 1,
     "conflicting_duplicate": 1,
+    "swap_side_unknown": 1,
+    "swap_amount_not_positive": 1,
+    "swap_price_mismatch": 1,
+    "swap_price_far": 1,
 }
-"""Version of every rule by its id, in the order in which they are applied. The first four are found while reading."""
+"""Version of every rule by its id, in the order in which they are applied. The first four are found while reading; the
+last four are of swaps (`swap_candles`), before there are candles."""
 
 PRICES = ("open", "high", "low", "close")
 
