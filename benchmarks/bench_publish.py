@@ -55,6 +55,7 @@ def figures(size: Size, folder: Path) -> Iterator[Figure]:
         ),
         "per s",
     )
+    yield _in_one_call(size, folder / "many")
     yield _together(size, folder / "shared")
     known = itertools.cycle(requests[: size.batch])
     with apsw.Connection(str(store.paths.manifest_db), flags=apsw.SQLITE_OPEN_READONLY) as connection:
@@ -73,6 +74,29 @@ def figures(size: Size, folder: Path) -> Iterator[Figure]:
         )
     store.close()
     disk.close()
+
+
+def _in_one_call(size: Size, home: Path) -> Figure:
+    """Slices of one `publish_many`, as an asset publishes those of a day, beside one publish for each."""
+    store = new_lake(home)
+    fresh = (slice_request(number, size.slice_rows) for number in itertools.count())
+    found = figure(
+        interleaved(
+            {
+                f"slice in a publish of {size.batch} at once": lambda: store.publish_many(
+                    list(itertools.islice(fresh, size.batch))
+                ),
+                "by a publish each": lambda: [
+                    store.publish(request) for request in itertools.islice(fresh, size.batch)
+                ],
+            },
+            rounds=size.rounds,
+            operations=size.batch,
+        ),
+        "per s",
+    )
+    store.close()
+    return found
 
 
 def _together(size: Size, home: Path) -> Figure:

@@ -7,9 +7,13 @@ publication. Whoever reads sees either all of it or nothing.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from datetime import datetime
+from itertools import repeat
 from typing import Self
 
+import apsw
 import pyarrow as pa
 
 from quantlab_core.artifacts.artifact import (
@@ -50,6 +54,9 @@ from quantlab_resources.artifacts.manifest.manifest_transaction import NewArtifa
 from quantlab_resources.artifacts.upkeep.recovery import clear_leftovers
 from quantlab_resources.artifacts.writers_lock import publishing
 from quantlab_resources.lake_paths import LakePaths
+
+WORTH_THREADS, THREADS = 8, 2
+"""From so many tables on they are stored by so many threads."""
 
 
 class ParquetArtifactStore(ArtifactCatalogue):
@@ -100,7 +107,7 @@ class ParquetArtifactStore(ArtifactCatalogue):
         _check_one_content_per_key(prepared)
         with self.publishing():
             self._check_inputs(prepared)
-            stored = [self._store(table) for table in prepared]
+            stored = self._store_all(prepared)
             self.files.make_durable(name for files in stored if files.byte_size for name in files.names)
             with self.manifest.writing() as transaction:
                 outcomes = transaction.publish_all(
@@ -166,18 +173,22 @@ class ParquetArtifactStore(ArtifactCatalogue):
         with publishing(self.paths):
             yield
 
-    def _store(self, prepared: PreparedTable) -> StoredFiles:
-        """The files of a prepared table: those already there, checked and repaired, or new ones (``byte_size`` > 0)."""
+    def _store_all(self, prepared: Sequence[PreparedTable]) -> list[StoredFiles]:
+        """The files of the prepared tables: those already there, checked and repaired, or new ones (``byte_size`` > 0).
+
+        Many are stored by several threads: codec, hash and disk let go of the interpreter.
+        """
         with self.manifest.reading() as connection:
-            known = manifest_queries.find_content(
-                connection,
-                prepared.spec.name,
-                prepared.spec.version,
-                prepared.request.logical_key,
-                prepared.content_hash,
-            )
+            known = [_known(connection, table) for table in prepared]
+        work = (self._store, prepared, known, repeat(self.clock.now()))
+        if len(prepared) < WORTH_THREADS:
+            return list(map(*work))
+        with ThreadPoolExecutor(THREADS) as pool:
+            return list(pool.map(*work))
+
+    def _store(self, prepared: PreparedTable, known: Artifact | None, now: datetime) -> StoredFiles:
         if known is None:
-            return store_files(self.files, prepared, self.clock.now())
+            return store_files(self.files, prepared, now)
         may_answer = known.status is not ArtifactStatus.TOMBSTONED or prepared.request.revive
         if may_answer and not is_whole(self.files, known):
             repair(self.files, prepared, known)
@@ -195,6 +206,12 @@ class ParquetArtifactStore(ArtifactCatalogue):
             raise ArtifactNotFoundError(
                 f"artifact not found: input {unknown[0]!r} was never published; nothing was published"
             )
+
+
+def _known(connection: apsw.Connection, table: PreparedTable) -> Artifact | None:
+    """The artifact that has this content under this key already."""
+    spec, key = table.spec, table.request.logical_key
+    return manifest_queries.find_content(connection, spec.name, spec.version, key, table.content_hash)
 
 
 def _in_its_schema(table: pa.Table, spec: ArtifactType | None) -> pa.Table:

@@ -32,6 +32,7 @@ from quantlab_core.errors import (
     SchemaError,
 )
 from quantlab_resources.artifacts.artifact_store import ParquetArtifactStore
+from quantlab_resources.artifacts.files.file_names import SUFFIX_LENGTHS
 from quantlab_resources.artifacts.files.parquet_files import to_parquet
 from quantlab_resources.artifacts.files.sidecar import MAX_PARAMS_DEPTH
 from quantlab_resources.artifacts.upkeep.verification import verify
@@ -259,6 +260,43 @@ def test_several_outputs_are_published_together_or_not_at_all(tmp_path: Path) ->
         store.publish_many([slice_request([1.0]), slice_request([2.0])])
     results = store.publish_many([slice_request([1.0], key="1"), slice_request([5.0], key="2")])
     assert [head.artifact_id for head in store.heads("ohlcv_slice_v2")] == [r.artifact_id for r in results]
+
+
+def test_very_many_are_published_in_their_order_whatever_is_known_repeated_or_damaged(tmp_path: Path) -> None:
+    store = new_store(tmp_path)
+    known = store.publish(free_request([3], key="of=3")).artifact
+    damaged = Path(store.publish(free_request([4], key="of=4")).artifact.path_parquet)
+    damaged.chmod(0o644)
+    damaged.write_bytes(b"rotten")
+    requests = [free_request([number], key=f"of={number}") for number in [*range(40), 7]]
+
+    results = store.publish_many(requests)
+
+    assert [store.read(result.artifact_id).to_pylist() for result in results] == [
+        [{"n": number}] for number in [*range(40), 7]
+    ]
+    assert {number for number, result in enumerate(results) if result.deduped} == {3, 4, 40}
+    assert results[3].artifact_id == known.artifact_id
+    assert results[40].artifact_id == results[7].artifact_id
+    assert verify(store, deep=True).is_whole
+
+
+def test_where_one_of_very_many_cannot_be_stored_none_is_published(tmp_path: Path) -> None:
+    store = new_store(tmp_path)
+    requests = [free_request([number], key=f"of={number}") for number in range(20)]
+    taken = new_store(tmp_path / "other").publish(requests[13]).artifact
+    for length in SUFFIX_LENGTHS:
+        digest = taken.content_hash.partition(":")[2]
+        path = tmp_path / "artifacts" / Path(taken.path_parquet).relative_to(tmp_path / "other" / "artifacts")
+        path = path.with_name(path.name.replace(digest[: min(SUFFIX_LENGTHS)], digest[:length]))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"of somebody else")
+
+    with pytest.raises(ConflictError, match="taken by other bytes"):
+        store.publish_many(requests)
+
+    assert store.heads("outside") == []
+    assert not any((tmp_path / "artifacts" / "_tmp").iterdir())
 
 
 def test_an_output_can_be_the_input_of_another_of_the_same_call(tmp_path: Path) -> None:
