@@ -1,36 +1,83 @@
-"""Assets of the group ``coverage``: how well the time after each alert is covered by candles."""
+"""Assets of the group ``coverage``: how well the time after each alert is covered by candles, and where it is not."""
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterator
+from typing import Any
+
+import dagster as dg
+import pyarrow as pa
 
 from quantlab_assets.artifact_asset import Step, Upstream, artifact_asset
 from quantlab_assets.frozen_sets import SeriesByToken, alerts_of, current_set
 from quantlab_core.artifacts.frozen_set import CURRENT
 from quantlab_core.artifacts.timestamp_text import parse_timestamp
-from quantlab_core.coverage.artifact_types import ALERT_FORWARD_COVERAGE
-from quantlab_core.coverage.forward_coverage import forward_coverage
+from quantlab_core.coverage.artifact_types import ALERT_FORWARD_COVERAGE, COVERAGE_GAPS, COVERAGE_SUMMARY
+from quantlab_core.coverage.measured_coverage import measure_coverage
+from quantlab_resources.coverage.configured_thresholds import configured_thresholds
 from quantlab_resources.dagster_io.artifact_draft import ArtifactDraft
+
+MEASURED = (ALERT_FORWARD_COVERAGE, COVERAGE_GAPS, COVERAGE_SUMMARY)
+COVERAGE_NAMES = tuple(str(spec.asset) for spec in MEASURED)
 
 
 @artifact_asset(
-    name="alert_forward_coverage",
-    specs=[ALERT_FORWARD_COVERAGE],
+    name="coverage",
+    specs=MEASURED,
     group="coverage",
-    code_version="1",
+    code_version="2",
     inputs={"alert_set": Upstream("alert_set"), "candle_set": Upstream("candle_set")},
+    config_schema={
+        "good": dg.Field(
+            float,
+            is_required=False,
+            description="least span ratio of the verdict good; default QUANTLAB_COVERAGE_GOOD, else 0.95",
+        ),
+        "partial": dg.Field(
+            float,
+            is_required=False,
+            description="least span ratio of the verdict partial; default QUANTLAB_COVERAGE_PARTIAL, else 0.80",
+        ),
+    },
 )
-def alert_forward_coverage(step: Step) -> Iterator[ArtifactDraft]:
-    """Measured on the frozen sets of alerts and candles, as of when they were frozen."""
+def coverage(step: Step) -> Iterator[ArtifactDraft]:
+    """Measured on the frozen sets of alerts and candles, as of when they were frozen; the three tables together."""
     alert_set, candle_set = current_set(step["alert_set"]), current_set(step["candle_set"])
-    table = forward_coverage(
+    thresholds = configured_thresholds(step.config.get("good"), step.config.get("partial"))
+    measured = measure_coverage(
         alerts_of(step["alert_set"].read_member, step["alert_set"].members(alert_set)),
         SeriesByToken(step["candle_set"].read_member, step["candle_set"].members(candle_set)),
-        # Frozen data end when they were frozen, so that the same sets give the same table at any time.
+        # Frozen data end when they were frozen, so that the same sets give the same tables at any time.
         as_of=max(parse_timestamp(frozen.created_at) for frozen in (alert_set, candle_set)),
+        thresholds=thresholds,
     )
     inputs = [alert_set.artifact_id, candle_set.artifact_id]
-    yield ArtifactDraft(ALERT_FORWARD_COVERAGE, {"selection": CURRENT}, table, inputs)
+    judged_by = {"good": thresholds.good, "partial": thresholds.partial}
+    for spec, table, preview in (
+        (ALERT_FORWARD_COVERAGE, measured.forward, {}),
+        (COVERAGE_GAPS, measured.gaps, _gaps_preview(measured.gaps)),
+        (COVERAGE_SUMMARY, measured.summary, _summary_preview(measured.summary)),
+    ):
+        yield ArtifactDraft(spec, {"selection": CURRENT}, table, inputs, params=judged_by, preview=preview)
 
 
-COVERAGE_ASSETS = (alert_forward_coverage,)
+def _gaps_preview(gaps: pa.Table) -> dict[str, Any]:
+    """How much is missing, as a number that the UI can plot over time."""
+    missing = int(gaps["missing_minutes"].to_numpy().sum())
+    return {"missing_minutes": dg.MetadataValue.int(missing)}
+
+
+def _summary_preview(summary: pa.Table) -> dict[str, Any]:
+    """The heat map as a picture; nothing when there was no alert."""
+    # Matplotlib takes a second to import, and definitions must load without it.
+    from quantlab_resources.reports.coverage_heatmap import coverage_heatmap_png
+
+    picture = coverage_heatmap_png(summary)
+    if not picture:
+        return {}
+    encoded = base64.b64encode(picture).decode()
+    return {"heat_map": dg.MetadataValue.md(f"![Share of alerts covered well](data:image/png;base64,{encoded})")}
+
+
+COVERAGE_ASSETS = (coverage,)

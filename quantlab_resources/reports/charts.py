@@ -1,42 +1,15 @@
-"""Charts of results, the same bytes for the same table: SVG for the page, PNG for Dagster's metadata.
-
-matplotlib is imported when a chart is drawn, and used through its figure objects: no global state, no display.
-"""
+"""Charts of results, the same bytes for the same table: SVG for the page, PNG for Dagster's metadata."""
 
 from __future__ import annotations
 
-import io
-import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
+from quantlab_resources.reports.figure_output import DPI, LIGHT, Palette, png_of, svg_of
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-_RESOLUTION_DPI = 110
-
-
-@dataclass(frozen=True, slots=True)
-class _Palette:
-    ink: str
-    muted: str
-    grid: str
-    line: str
-    loss: str
-
-
-_LIGHT = _Palette(ink="#1c2430", muted="#66707f", grid="#e3e6eb", line="#1f6feb", loss="#c93c37")
-# Colours that occur nowhere else stand for the page's own, so that one drawing fits its light and dark dress.
-_PLACEHOLDERS = _Palette(ink="#010203", muted="#010204", grid="#010205", line="#010206", loss="#010207")
-_PAGE_COLOURS = {
-    _PLACEHOLDERS.ink: "var(--ink)",
-    _PLACEHOLDERS.muted: "var(--muted)",
-    _PLACEHOLDERS.grid: "var(--line)",
-    _PLACEHOLDERS.line: "var(--accent)",
-    _PLACEHOLDERS.loss: "var(--loss)",
-}
 
 
 def equity_curve_svg(curves: pa.Table, *, is_narrow: bool = False) -> str:
@@ -47,37 +20,18 @@ def equity_curve_svg(curves: pa.Table, *, is_narrow: bool = False) -> str:
     """
     if not curves.num_rows:
         return ""
-    from matplotlib import rc_context
-    from matplotlib.backends.backend_svg import FigureCanvasSVG
-
     size = (4.2, 3.9) if is_narrow else (8.6, 4.2)
-    with rc_context({"svg.hashsalt": f"quantlab equity {size}", "svg.fonttype": "none"}):
-        figure = _equity_figure(curves, _PLACEHOLDERS, size)
-        sink = io.StringIO()
-        nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
-        FigureCanvasSVG(figure).print_svg(sink, metadata=nothing)  # type: ignore[no-untyped-call]
-    svg = sink.getvalue()
-    for placeholder, colour in _PAGE_COLOURS.items():
-        svg = svg.replace(placeholder, colour)
-    element, rest = svg[svg.index("<svg") :].strip().split(">", 1)
-    # Without a fixed size the drawing fills its column.
-    return re.sub(r' (width|height)="[^"]*"', "", element) + ">" + rest
+    return svg_of(lambda palette: _equity_figure(curves, palette, size), name=f"equity {size}")
 
 
 def equity_curve_png(curves: pa.Table) -> bytes:
     """The same chart as a PNG on white; empty bytes for an empty table."""
     if not curves.num_rows:
         return b""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-
-    figure = _equity_figure(curves, _LIGHT, (8.6, 4.2))
-    figure.set_facecolor("white")
-    sink = io.BytesIO()
-    FigureCanvasAgg(figure).print_png(sink, metadata={"Software": None})  # type: ignore[no-untyped-call]
-    return sink.getvalue()
+    return png_of(_equity_figure(curves, LIGHT, (8.6, 4.2)))
 
 
-def _equity_figure(curves: pa.Table, palette: _Palette, size: tuple[float, float]) -> Figure:
+def _equity_figure(curves: pa.Table, palette: Palette, size: tuple[float, float]) -> Figure:
     from matplotlib.dates import HOURLY, MINUTELY, SECONDLY, AutoDateLocator, ConciseDateFormatter, date2num
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator, PercentFormatter, StrMethodFormatter
@@ -87,7 +41,7 @@ def _equity_figure(curves: pa.Table, palette: _Palette, size: tuple[float, float
     equity = ordered["equity"].to_numpy()
     drawdown = ordered["drawdown"].to_numpy()
 
-    figure = Figure(figsize=size, dpi=_RESOLUTION_DPI, layout="constrained")
+    figure = Figure(figsize=size, dpi=DPI, layout="constrained")
     figure.patch.set_alpha(0)
     top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
     top.step(times, equity, where="post", color=palette.line, linewidth=1.6, zorder=3)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -15,7 +16,8 @@ from quantlab_core.artifacts.artifact_type import UTC_TIMESTAMP
 from quantlab_core.artifacts.table_attributes import attributes_of
 from quantlab_core.candles.source_spans import decode_spans
 from quantlab_core.coverage.artifact_types import ALERT_FORWARD_COVERAGE
-from quantlab_core.coverage.forward_coverage import HORIZONS_H, forward_coverage
+from quantlab_core.coverage.alert_windows import HORIZONS_H
+from quantlab_core.coverage.measured_coverage import measure_coverage
 from quantlab_core.errors import InvalidInputError
 from quantlab_core.token import Token
 from quantlab_tests.core.candles.candle_tables import MINUTE, TOKEN, candle, minute, series
@@ -24,6 +26,10 @@ LATER = minute(10_000)
 ALERT_SCHEMA = pa.schema(
     [("alert_ts_utc", UTC_TIMESTAMP), ("alert_id", pa.string()), ("chain", pa.string()), ("mint", pa.string())]
 )
+
+
+def forward_coverage(called: pa.Table, candles: Mapping[Token, pa.Table], *, as_of: datetime) -> pa.Table:
+    return measure_coverage(called, candles, as_of=as_of).forward
 
 
 def alerts(*calls: tuple[str, datetime] | tuple[str, datetime, Token]) -> pa.Table:

@@ -1,0 +1,92 @@
+"""Coverage of many alerts in few numbers: per group and horizon counts, shares and medians.
+
+Over the alerts of a group whose horizon is over (the *judged* ones): the share of a verdict = its alerts / judged; the
+medians of span ratio over all judged, of activity ratio and largest silence over those with a span, for without one
+nothing is known of the token's trading. The median of an even number of values is the mean of the middle two.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from quantlab_core.artifacts.table_attributes import attributes_of, with_attributes
+from quantlab_core.candles.arrow_columns import (
+    Floats,
+    Integers,
+    Mask,
+    compute,
+    floats,
+    is_valid,
+    microseconds,
+    one_array,
+)
+from quantlab_core.candles.epoch_time import MINUTE_US
+from quantlab_core.coverage.artifact_types import COVERAGE_SUMMARY
+from quantlab_core.coverage.thresholds import PENDING, VERDICTS
+
+DAY_US = 1_440 * MINUTE_US
+
+
+def summarize(coverage: pa.Table, as_of_text: str) -> pa.Table:
+    """``coverage_summary_v1`` of an ``alert_forward_coverage_v1``: its schema, order and attributes."""
+    days, chains, horizons, group = _groups(coverage)
+    number = len(days)
+    verdict = np.asarray(one_array(coverage["verdict"]).to_numpy(zero_copy_only=False), dtype=np.str_)
+    counts = {name: _counted(group, verdict == name, number) for name in (*VERDICTS, PENDING)}
+    judged = sum((counts[name] for name in VERDICTS), np.zeros(number, dtype=np.int64))
+    is_judged = verdict != PENDING
+    is_spanned = is_judged & is_valid(coverage["activity_ratio"])
+    columns: list[pa.Array[Any]] = [
+        pa.array(days.astype(np.int32)).cast(pa.date32()),
+        pa.array(chains, pa.string()),
+        _int32(horizons),
+        *(_int32(values) for values in (judged + counts[PENDING], *counts.values())),
+        *(
+            pa.array(np.divide(counts[name], judged, out=np.zeros(len(judged)), where=judged > 0), mask=judged == 0)
+            for name in VERDICTS
+        ),
+        _medians(group, floats(coverage["span_ratio"]), is_judged, number),
+        _medians(group, floats(coverage["activity_ratio"]), is_spanned, number),
+        _medians(group, floats(coverage["largest_silence_minutes"]), is_spanned, number),
+    ]
+    attributes = attributes_of(coverage)
+    return with_attributes(
+        pa.table(columns, schema=COVERAGE_SUMMARY.schema),
+        {"good": attributes["good"], "partial": attributes["partial"], "as_of": as_of_text},
+    )
+
+
+def _groups(coverage: pa.Table) -> tuple[Integers, list[str], Integers, Integers]:
+    """Day (since 1970), chain and horizon of each group in order, and per row the position of its group."""
+    day = microseconds(coverage["alert_ts_utc"]) // DAY_US
+    horizon = np.asarray(coverage["horizon_h"].to_numpy(), dtype=np.int64)
+    encoded = compute.dictionary_encode(one_array(coverage["chain"]))
+    names = sorted(encoded.dictionary.to_pylist())
+    rank = np.array([names.index(name) for name in encoded.dictionary.to_pylist()], dtype=np.int64)
+    chain = rank[np.asarray(encoded.indices.to_numpy(), dtype=np.int64)]
+    found, group = np.unique(np.stack((day, chain, horizon)), axis=1, return_inverse=True)
+    return found[0], [names[position] for position in found[1]], found[2], group.ravel().astype(np.int64)
+
+
+def _counted(group: Integers, mask: Mask, groups: int) -> Integers:
+    return np.bincount(group[mask], minlength=groups).astype(np.int64)
+
+
+def _medians(group: Integers, values: Floats, mask: Mask, groups: int) -> pa.Array[Any]:
+    """Per group the median of the values where ``mask`` holds; null for a group without one."""
+    chosen_group, chosen = group[mask], values[mask]
+    ordered = chosen[np.lexsort((chosen, chosen_group))]
+    count = np.bincount(chosen_group, minlength=groups)
+    first = np.concatenate((np.zeros(1, dtype=np.int64), np.cumsum(count)[:-1]))
+    has_any = count > 0
+    medians = np.zeros(groups)
+    low, high = (first + (count - 1) // 2)[has_any], (first + count // 2)[has_any]
+    medians[has_any] = (ordered[low] + ordered[high]) / 2
+    return pa.array(medians, mask=~has_any)
+
+
+def _int32(values: Integers) -> pa.Array[Any]:
+    return pa.array(values.astype(np.int32))
