@@ -13,8 +13,10 @@ from quantlab_core.artifacts.any_version import key_parts_of, read_newest
 from quantlab_core.artifacts.artifact import Artifact
 from quantlab_core.artifacts.artifact_store import ArtifactStore
 from quantlab_core.artifacts.timestamp_text import parse_day_or_timestamp
+from quantlab_core.candles.aggregation import aggregate_series
 from quantlab_core.candles.artifact_types import CANDLE_SCHEMA, OHLCV_SLICE, TOKEN_CANDLES
-from quantlab_core.candles.resolution import RESOLUTIONS
+from quantlab_core.candles.epoch_time import EPOCH
+from quantlab_core.candles.resolution import RESOLUTIONS, finer_than
 from quantlab_core.candles.token_series import merge_slices
 from quantlab_core.errors import InvalidInputError
 from quantlab_core.token import Token
@@ -24,6 +26,9 @@ if TYPE_CHECKING:
 
 Instant = date | datetime | str
 """A day, a time with its zone, or the ISO 8601 text of either."""
+
+_Stored = tuple[Artifact, dict[str, str]]
+"""An artifact and the parts of its key."""
 
 
 def current_alerts(store: ArtifactStore, first: Instant, last: Instant, chain: str | None = None) -> pa.Table:
@@ -57,8 +62,11 @@ def current_candles(
     """The current candles of a token with ``start <= ts < end`` (UTC), sorted by time.
 
     They are the token's merged series where it was materialized, else its slices that reach into the range, merged as
-    the series would be. ``token`` is an address or ``<chain>:<address>``; ``chain`` is only needed for an address that
-    the lake holds on several. Raises InvalidInputError (limits, resolution, chain), and what reading raises.
+    the series would be. Where neither has the resolution, they are made of the finest that is stored by `aggregation`:
+    from whole intervals, so that a candle does not depend on where the range begins and ends, and only from such that
+    a source was asked for as a whole. ``token`` is an address or ``<chain>:<address>``; ``chain`` is only needed for
+    an address that the lake holds on several. Raises InvalidInputError (limits, resolution, chain), and what reading
+    raises.
     """
     since, until = _instant("start", start), _instant("end", end)
     if since >= until:
@@ -68,31 +76,55 @@ def current_candles(
     if resolution not in RESOLUTIONS:
         raise InvalidInputError(f"{resolution!r} is no resolution; known are {', '.join(RESOLUTIONS)}")
     address, chain = _named_token(token, chain)
-    found = _of_token(store, TOKEN_CANDLES.name, address, resolution, chain)
-    if not found:
-        slices = _of_token(store, OHLCV_SLICE.name, address, resolution, chain)
-        found = [(head, parts) for head, parts in slices if _may_reach(parts, since, until)]
+    # The last candle that opens in the range ends here.
+    wanted = (since, until + (EPOCH - until) % RESOLUTIONS[resolution])
+    stored = _stored_candles(store, address, chain, resolution, wanted)
+    found = next((stored[name] for name in (resolution, *finer_than(stored, resolution)) if name in stored), [])
     chains = sorted({Token.from_key_parts(parts).chain for _, parts in found})
     if len(chains) > 1:
         raise InvalidInputError(f"{address} has candles on {' and '.join(chains)}; name one as chain")
     tables = [read_newest(store, head) for head, _ in found]
     candles = merge_slices(tables) if len(tables) > 1 else (tables or [CANDLE_SCHEMA.empty_table()])[0]
-    stamps = candles["ts"]
-    within = pc.and_(
-        pc.greater_equal(stamps, pa.scalar(since, stamps.type)), pc.less(stamps, pa.scalar(until, stamps.type))
-    )
-    return _plain(candles.filter(within), CANDLE_SCHEMA).sort_by("ts")
+    if found and found[0][1]["res"] != resolution:
+        candles = aggregate_series(_between(candles, *wanted), resolution)
+    return _plain(_between(candles, since, until), CANDLE_SCHEMA).sort_by("ts")
 
 
-def _of_token(
-    store: ArtifactStore, artifact_type: str, address: str, resolution: str, chain: str | None
-) -> list[tuple[Artifact, dict[str, str]]]:
+def _stored_candles(
+    store: ArtifactStore, address: str, chain: str | None, resolution: str, wanted: tuple[datetime, datetime]
+) -> dict[str, list[_Stored]]:
+    """What is stored of a token, by resolution: its merged series, else the slices that may hold what is wanted.
+
+    Slices are not looked for where there is a series of the resolution itself.
+    """
+    series = _by_resolution(_of_token(store, TOKEN_CANDLES.name, address, chain))
+    if resolution in series:
+        return series
+    slices = _of_token(store, OHLCV_SLICE.name, address, chain)
+    return _by_resolution([(head, parts) for head, parts in slices if _may_reach(parts, *wanted)]) | series
+
+
+def _by_resolution(found: list[_Stored]) -> dict[str, list[_Stored]]:
+    grouped: dict[str, list[_Stored]] = {}
+    for head, parts in found:
+        grouped.setdefault(parts["res"], []).append((head, parts))
+    return grouped
+
+
+def _of_token(store: ArtifactStore, artifact_type: str, address: str, chain: str | None) -> list[_Stored]:
     heads = [(head, key_parts_of(head)) for head in store.heads(artifact_type, f"token={address}/")]
     return [
         (head, parts)
         for head, parts in heads
-        if parts is not None and parts["res"] == resolution and chain in (None, Token.from_key_parts(parts).chain)
+        if parts is not None and chain in (None, Token.from_key_parts(parts).chain)
     ]
+
+
+def _between(candles: pa.Table, since: datetime, until: datetime) -> pa.Table:
+    stamps = candles["ts"]
+    return candles.filter(
+        pc.and_(pc.greater_equal(stamps, pa.scalar(since, stamps.type)), pc.less(stamps, pa.scalar(until, stamps.type)))
+    )
 
 
 def _may_reach(parts: dict[str, str], since: datetime, until: datetime) -> bool:

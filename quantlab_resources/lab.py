@@ -145,9 +145,10 @@ class Lab:
     ) -> pl.DataFrame:
         """The current candles of ``token`` (an address or ``<chain>:<address>``) with start <= ts < end, in UTC.
 
-        From the token's merged series, else from its slices; none are invented: a minute that no source gave has no
-        row. A limit is a date (its midnight), a datetime with a zone, or the text of either. ``chain`` is only needed
-        for an address with candles on several. Raises as `alerts`.
+        From the token's merged series, else from its slices. A resolution that is not stored is made of the finest that
+        is, exactly and from whole intervals only. None are invented: an interval that no source gave has no row. A
+        limit is a date (its midnight), a datetime with a zone, or the text of either. ``chain`` is only needed for an
+        address with candles on several. Raises as `alerts`.
         """
         from quantlab_resources.current_rows import as_polars, current_candles
 
