@@ -22,6 +22,7 @@ NAMES = (
     "telegram",
     "simulation",
     "projection",
+    "alert_candles",
     "manifest",
     "startup",
 )
