@@ -141,10 +141,10 @@ def test_every_bad_row_is_quarantined_as_it_stands_and_the_others_go_on(tmp_path
         (12, "swap_price_far"),
         (13, "row_malformed"),
     ]
-    reasons = file.quarantine["reason"].to_pylist()
+    reasons = [str(reason) for reason in file.quarantine["reason"]]
     assert reasons[8] == "0.0 paid for 0.5 tokens make no price"
     assert "nested too deeply" in reasons[11]
-    assert "gift" in file.quarantine["payload"].to_pylist()[0]
+    assert "gift" in str(file.quarantine["payload"][0])
     assert (file.report.valid, file.report.rejected) == (1, 12)
     assert file.candles["close"].to_pylist() == [3.0]
 
