@@ -14,11 +14,12 @@ from quantlab_core.artifacts.artifact import Artifact, PublishRequest, Writer
 from quantlab_core.artifacts.artifact_type import ArtifactType
 from quantlab_core.artifacts.frozen_set import frozen_set_table
 from quantlab_core.artifacts.table_attributes import with_attributes
-from quantlab_core.candles.artifact_types import CANDLE_ATTRIBUTES, CANDLE_SCHEMA, TOKEN_CANDLES
+from quantlab_core.candles.artifact_types import CANDLE_ATTRIBUTES, CANDLE_SCHEMA, OHLCV_SLICE
 from quantlab_resources.artifacts.artifact_store import ParquetArtifactStore
 from quantlab_resources.projections.projection_builder import DuckDBProjectionBuilder
 
 DAY = datetime(2025, 5, 1, tzinfo=UTC)
+WINDOW = "from=2025-04-30T20:00:00Z/to=2025-05-03T00:00:00Z"
 WRITER = Writer("test", "1", "0" * 40, False)
 
 
@@ -32,6 +33,10 @@ class SmallLake:
         request = PublishRequest(type_name, version, key, table, WRITER, input_artifact_ids=inputs)
         return self.store.publish(request).artifact
 
+    def record(self, projection_id: str) -> Path:
+        """Where the projection's record lies."""
+        return self.store.paths.projection_records / f"{projection_id}.json"
+
     def candles(self, token: str, closes: Sequence[float]) -> Artifact:
         """One token's candles, a minute apart from `DAY`, all prices of a candle equal."""
         n = len(closes)
@@ -41,7 +46,7 @@ class SmallLake:
             [pa.array(v, f.type) for v, f in zip(columns, CANDLE_SCHEMA, strict=True)], schema=CANDLE_SCHEMA
         )
         table = with_attributes(table, dict.fromkeys(CANDLE_ATTRIBUTES, "unknown"))
-        return self._publish(TOKEN_CANDLES, f"token={token}/chain=solana/res=1m", table)
+        return self._publish(OHLCV_SLICE, f"token={token}/chain=solana/res=1m/{WINDOW}", table)
 
     def alerts(self, day: str, calls: Sequence[tuple[str, str, datetime]]) -> Artifact:
         """Alerts (alert id, token, time) of one day."""

@@ -59,7 +59,7 @@ def test_any_column_name_goes_through_as_a_name_and_never_as_sql(lake: SmallLake
     built = lake.builder.build(ProjectionRequest("p", {"t": [artifact.artifact_id]}, (index,)))
     with open_projection(built.duckdb_path) as connection:
         assert [column[0] for column in connection.execute("DESCRIBE t").fetchall()] == list(built.tables[0].columns)
-    assert built.tables[0].columns == (name, f"{name}; DROP TABLE t")
+    assert built.tables[0].columns == (name, f"{name}; DROP TABLE t", "_source_id")
 
 
 def test_columns_that_differ_in_case_only_are_refused(lake: SmallLake) -> None:
@@ -137,7 +137,7 @@ def test_a_build_that_is_killed_leaves_the_old_projection_and_the_next_one_clean
 def test_a_new_file_without_its_new_record_tells_the_truth_about_itself(lake: SmallLake) -> None:
     """The state after a crash between the two renames."""
     lake.builder.build(ProjectionRequest("p", {"ohlcv": [lake.candles("TokenA", [1.0]).artifact_id]}))
-    record = lake.cache / "p.json"
+    record = lake.record("p")
     old_record = record.read_bytes()
     newer = lake.builder.build(ProjectionRequest("p", {"ohlcv": [lake.candles("TokenB", [2.0, 3.0]).artifact_id]}))
     record.chmod(0o644)
