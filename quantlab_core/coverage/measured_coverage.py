@@ -30,6 +30,14 @@ class MeasuredCoverage:
     summary: pa.Table
 
 
+@dataclass(frozen=True, slots=True)
+class AlertCoverage:
+    """``alert_forward_coverage_v1`` of some alerts, and when what it was measured on was frozen (UTC text)."""
+
+    forward: pa.Table
+    as_of: str
+
+
 def measure_coverage(
     alerts: pa.Table,
     candles: Mapping[Token, pa.Table],

@@ -1,0 +1,52 @@
+"""How well an experiment's candles cover its alerts: a function of the sets that it pins, and of nothing else."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+from quantlab_assets.frozen_sets import SeriesByToken, alerts_of
+from quantlab_core.artifacts.any_version import read_newest
+from quantlab_core.artifacts.artifact import Artifact
+from quantlab_core.artifacts.artifact_store import ArtifactStore
+from quantlab_core.artifacts.frozen_set import set_members
+from quantlab_core.artifacts.timestamp_text import parse_timestamp
+from quantlab_core.coverage.artifact_types import ALERT_FORWARD_COVERAGE
+from quantlab_core.coverage.forward_coverage import judged
+from quantlab_core.coverage.measured_coverage import AlertCoverage, measure_coverage
+from quantlab_core.coverage.selection import CoverageSelection
+from quantlab_core.coverage.thresholds import DEFAULT_THRESHOLDS
+from quantlab_core.experiments.alert_range import parse_alert_range
+from quantlab_core.experiments.experiment import ExperimentDefinition
+
+
+def experiment_coverage(store: ArtifactStore, definition: ExperimentDefinition) -> AlertCoverage:
+    """The coverage of the alerts in the experiment's range, as of when its sets were frozen.
+
+    By the default thresholds, so that all reports can be compared. Where the graph has measured these two sets already,
+    its table is read instead of all candles: it is the same. Raises IntegrityError for damaged inputs.
+    """
+    sets = [store.get_artifact(set_id) for set_id in (definition.alert_set_id, definition.candle_set_id)]
+    as_of = max(frozen.created_at for frozen in sets)
+    recorded = _recorded(store, sets)
+    forward = _measured(store, sets, as_of) if recorded is None else judged(recorded, DEFAULT_THRESHOLDS)
+    range_ = parse_alert_range(definition.config.date_range)
+    return AlertCoverage(CoverageSelection(range_.start, range_.end).of(forward), as_of)
+
+
+def _recorded(store: ArtifactStore, sets: list[Artifact]) -> pa.Table | None:
+    wanted = {frozen.artifact_id for frozen in sets}
+    for artifact in store.get_downstream(sets[0].artifact_id):
+        if artifact.artifact_type == ALERT_FORWARD_COVERAGE.name:
+            inputs = store.get_lineage(artifact.artifact_id).inputs
+            if {made_from.artifact_id for made_from in inputs} == wanted:
+                return read_newest(store, artifact)
+    return None
+
+
+def _measured(store: ArtifactStore, sets: list[Artifact], as_of: str) -> pa.Table:
+    def read(member: Artifact) -> pa.Table:
+        return read_newest(store, member)
+
+    alerts, candles = (set_members(store, frozen) for frozen in sets)
+    measured = measure_coverage(alerts_of(read, alerts), SeriesByToken(read, candles), as_of=parse_timestamp(as_of))
+    return measured.forward
