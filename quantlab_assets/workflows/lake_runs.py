@@ -15,6 +15,7 @@ from quantlab_assets.partitions import add_partitions, day_ranges, first_day, in
 from quantlab_core.errors import HeadChangedError, InvalidInputError
 from quantlab_resources.lab import Lab
 from quantlab_resources.progress import ProgressListener, PublishedUnit, listening
+from quantlab_resources.refusals import Refusal, gathering
 
 RANGE_START_TAG = "dagster/asset_partition_range_start"
 RANGE_END_TAG = "dagster/asset_partition_range_end"
@@ -54,6 +55,8 @@ class LakeRuns:
         self.instance = instance
         self.stages: StageListener = stages or SilentStages()
         self.counts = ArtifactCounts()
+        self.refusals: list[Refusal] = []
+        """What runs left out because its input cannot be used."""
         self._job = build_defs(home=str(lab.paths.home)).resolve_implicit_global_asset_job_def()
 
     def materialize(self, title: str, assets: Sequence[str], *, config: Mapping[str, Any] | None = None) -> None:
@@ -161,5 +164,5 @@ class LakeRuns:
                 self.counts.new += unit.new
                 show(unit)
 
-            with listening(count_and_show):
+            with listening(count_and_show), gathering(self.refusals):
                 yield

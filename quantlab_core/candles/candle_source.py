@@ -11,6 +11,9 @@ import pyarrow as pa
 
 from quantlab_core.candles.source_spans import SourceSpan
 
+UNITS_CONTRADICT = "units_contradict"
+"""Rule (version 1) by which a source does not answer for a token: what it holds is stated in different units."""
+
 
 @dataclass(frozen=True, slots=True)
 class CandleRequest:
@@ -48,7 +51,8 @@ class SourcedCandles:
     which part of the request the source was asked and answered: inside it silence is data, outside nothing is known.
     ``input_artifact_ids`` are the artifacts that the candles were read from. ``conflicting_candles`` counts candles
     that lost to another one of the same minute with other values. The units of an answer without spans are "unknown".
-    ``rejections`` are the rows that were no candles; files have theirs quarantined when they are imported.
+    ``rejections`` are the rows that were no candles; files have theirs quarantined when they are imported. A token for
+    which the source cannot answer has neither candles nor spans, and a rejection that says why (`UNITS_CONTRADICT`).
     """
 
     candles: pa.Table
@@ -59,6 +63,16 @@ class SourcedCandles:
     input_artifact_ids: tuple[str, ...] = ()
     conflicting_candles: int = 0
     rejections: tuple[RejectedCandle, ...] = ()
+
+    @property
+    def is_unknown(self) -> bool:
+        """Whether the source knows nothing of the token."""
+        return not (self.candles.num_rows or self.spans or self.rejections)
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether the source holds something of the token and could not answer: what was known before stays."""
+        return bool(self.rejections) and not (self.candles.num_rows or self.spans)
 
 
 class CandleSource(Protocol):
