@@ -102,11 +102,13 @@ class RecordedProjections:
         """Raise ConflictError when something lies at ``path`` that is not this projection, whole or damaged."""
         if not os.path.lexists(path):
             return
+        outside, stamp = self._outside(projection_id)
+        is_recorded = outside is not None and self.path_of(outside) == path
+        if is_recorded and stamp == _stamp(path):
+            return
         inside = _inside(path)
         if inside is not None and inside.projection_id == projection_id:
             return
-        outside, _ = self._outside(projection_id)
-        is_recorded = outside is not None and self.path_of(outside) == path
         if not is_recorded or _is_whole(path):
             raise ConflictError(f"{path} was not built by quantlab and is left alone; choose another projection id")
 
