@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from quantlab_core.candles.candle_source import CandleSource
     from quantlab_core.clock import Clock
     from quantlab_core.code_provenance import CodeProvenance
-    from quantlab_core.projections.projection_builder import ProjectionBuilder
     from quantlab_resources.artifacts.artifact_catalogue import ArtifactCatalogue
     from quantlab_resources.artifacts.artifact_store import ParquetArtifactStore
     from quantlab_resources.current_rows import Instant
     from quantlab_resources.experiments.experiment_index import ExperimentIndex
     from quantlab_resources.experiments.experiment_tracker import ArtifactExperimentTracker
+    from quantlab_resources.projections.projection_builder import DuckDBProjectionBuilder
 
 
 class Lab:
@@ -109,8 +109,8 @@ class Lab:
         return ImportedCandleSource(self.artifacts)
 
     @cached_property
-    def projections(self) -> ProjectionBuilder:
-        """The DuckDB projection builder."""
+    def projections(self) -> DuckDBProjectionBuilder:
+        """The projection builder; ``open`` gives read-only connections to what it built."""
         from quantlab_resources.projections.projection_builder import DuckDBProjectionBuilder
 
         return DuckDBProjectionBuilder(self.artifacts, self.paths.projection_cache)
