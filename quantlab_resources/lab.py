@@ -103,10 +103,10 @@ class Lab:
 
     @cached_property
     def candle_source(self) -> CandleSource:
-        """Where candles come from: the files that were imported, each read once; what is current is asked each time."""
-        from quantlab_resources.candles.imported_candle_source import ImportedCandleSource
+        """Where candles come from, as ``QUANTLAB_CANDLES`` says: by default the files that were imported."""
+        from quantlab_resources.candles.configured_candle_source import configured_candle_source
 
-        return ImportedCandleSource(self.artifacts)
+        return configured_candle_source(self.artifacts, clock=self.clock)
 
     @cached_property
     def projections(self) -> DuckDBProjectionBuilder:
