@@ -123,7 +123,7 @@ def _write_shares(grid: Axes, shares: np.ndarray[tuple[int, int], np.dtype[np.fl
 
 
 def _label_stretches(grid: Axes, drawn: HeatMap, form: str, palette: Palette) -> None:
-    most = 5 if form == "narrow" else 9
+    most = 3 if form == "narrow" else 9
     step = -(-len(drawn.stretches) // most)
     positions = range(0, len(drawn.stretches), step)
     labels = [_label(drawn.stretches[position].first, drawn.unit) for position in positions]

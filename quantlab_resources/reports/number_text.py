@@ -20,9 +20,10 @@ def share(value: float | None) -> str:
     """A share in whole percent: ``97%``. Only all is ``100%``, and only nothing is ``0%``."""
     if value is None or not math.isfinite(value):
         return MISSING
-    if 0 < value < 0.005:
+    text = f"{value:.0%}"
+    if text == "0%" and value > 0:
         return "<1%"
-    return ">99%" if 0.995 <= value < 1 else f"{value:.0%}"
+    return ">99%" if text == "100%" and value < 1 else text
 
 
 def money(value: float | None) -> str:
