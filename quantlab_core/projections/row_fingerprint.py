@@ -6,8 +6,9 @@ has a seed and an odd factor, both from its name and type. With m = mix(word xor
 (sum of m, sum of m * factor) over its columns; the hash of many rows is the pair of the sums of mix over both. All
 arithmetic is modulo 2**64; ``mix`` is the finaliser of SplitMix64 (Steele, Lea and Flood, 2014), a bijection.
 
-Two different sets of rows agree with probability 2**-128, unless somebody searches for a pair: it is no cryptographic
-hash. Equal rows count as often as they occur. NaN is one value; -0.0 and 0.0 are two.
+Different rows agree by chance with probability 2**-128, two texts in one place with 2**-64; somebody who searches can
+find a pair, for it is no cryptographic hash. Equal rows count as often as they occur. NaN is one value; -0.0 and 0.0 are
+two.
 """
 
 from __future__ import annotations

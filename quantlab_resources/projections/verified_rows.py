@@ -49,8 +49,8 @@ def verified_rows(
 ) -> Iterator[VerifiedRows]:
     """The rows of the plan's artifacts; sources are numbered from ``first_source_id``. Use them within the block.
 
-    The block ends with an error when a file was changed meanwhile. Raises what the store raises, SchemaError for an
-    artifact without its type's columns or with text that is no time.
+    The block ends with an error when a file was changed meanwhile; after an error the connection is of no more use.
+    Raises what the store raises, SchemaError for an artifact without its type's columns or with text that is no time.
     """
     direct = [(entry, entry.file) for entry in plan.inputs if entry.file is not None]
     decoded = [entry for entry in plan.inputs if entry.file is None]
@@ -69,12 +69,10 @@ def verified_rows(
         tokens |= _distinct_tokens(connection, plan.shape)
     query = _with_time(" UNION ALL ".join(queries), plan.shape)
     parameters = {"files": [file.path for _, file in direct]} if direct else {}
-    try:
-        with _reading_errors(plan.shape, [file for _, file in direct]):
-            yield VerifiedRows(query, parameters, sources, frozenset(tokens))
-        check_unchanged(file for _, file in direct)
-    finally:
-        connection.execute(f"DROP TABLE IF EXISTS {_DECODED}")
+    with _reading_errors(plan.shape, [file for _, file in direct]):
+        yield VerifiedRows(query, parameters, sources, frozenset(tokens))
+    check_unchanged(file for _, file in direct)
+    connection.execute(f"DROP TABLE IF EXISTS {_DECODED}")
 
 
 def _with_time(query: str, shape: TableShape) -> str:

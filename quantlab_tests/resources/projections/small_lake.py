@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -15,6 +16,7 @@ from quantlab_core.artifacts.artifact_type import ArtifactType
 from quantlab_core.artifacts.frozen_set import frozen_set_table
 from quantlab_core.artifacts.table_attributes import with_attributes
 from quantlab_core.candles.artifact_types import CANDLE_ATTRIBUTES, CANDLE_SCHEMA, OHLCV_SLICE
+from quantlab_core.candles.earlier_types import EARLIER_SLICE
 from quantlab_resources.artifacts.artifact_store import ParquetArtifactStore
 from quantlab_resources.projections.projection_builder import DuckDBProjectionBuilder
 
@@ -47,6 +49,21 @@ class SmallLake:
         )
         table = with_attributes(table, dict.fromkeys(CANDLE_ATTRIBUTES, "unknown"))
         return self._publish(OHLCV_SLICE, f"token={token}/chain=solana/res=1m/{WINDOW}", table)
+
+    def earlier_candles(self, token: str, closes: Sequence[float]) -> Artifact:
+        """The same as the earlier store kept them: another schema version, without chain, times without a zone."""
+        n = len(closes)
+        times = [(DAY + timedelta(minutes=i)).replace(tzinfo=None) for i in range(n)]
+        columns = [[token] * n, times, *([list(closes)] * 4), [1.0] * n]
+        schema = EARLIER_SLICE.schema
+        table = pa.table([pa.array(v, f.type) for v, f in zip(columns, schema, strict=True)], schema=schema)
+        key = f"token={token}/chain=solana/res=1m/{WINDOW}"
+        return self.publish(EARLIER_SLICE.name, EARLIER_SLICE.version, key, table)
+
+    def appended_rows(self, projection_id: str) -> list[int]:
+        """Rows of each table that a refresh moved since all were sorted: 0 after a build."""
+        tables = json.loads(self.record(projection_id).read_text(encoding="utf-8"))["tables"]
+        return [table["appendedRows"] for table in tables]
 
     def alerts(self, day: str, calls: Sequence[tuple[str, str, datetime]]) -> Artifact:
         """Alerts (alert id, token, time) of one day."""

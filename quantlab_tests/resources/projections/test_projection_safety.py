@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from quantlab_core.errors import ArtifactDamagedError, ConflictError, InvalidInputError, SchemaError, StorageError
 from quantlab_core.projections.projection_builder import ProjectionIndex, ProjectionRequest
 from quantlab_resources.projections.duckdb_file import open_projection, writing_duckdb_file
+from quantlab_tests.resources.projections.damaged_files import damage
 from quantlab_tests.resources.projections.small_lake import SmallLake
 
 HOSTILE_IDS = ["", ".", "..", "../p", "a/b", "/etc/p", ".hidden", "a\0b", "a b", "p\n", "x" * 300, "é", "a'b", "-p"]
@@ -185,14 +186,6 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path: Path)
         connection.execute("CREATE TABLE t AS SELECT * FROM nowhere")
     assert target.read_bytes() == b"old"
     assert [path.name for path in tmp_path.iterdir()] == ["p.duckdb"]
-
-
-def damage(path: Path) -> None:
-    """Flip one bit in the middle of a stored file."""
-    path.chmod(0o644)
-    content = bytearray(path.read_bytes())
-    content[len(content) // 2] ^= 1
-    path.write_bytes(content)
 
 
 def leftovers(lake: SmallLake) -> list[str]:
