@@ -67,7 +67,9 @@ def last_import(lab: Lab, file: str) -> Mapping[str, Any]:
 
 def _replaced(step: Step, successor: str) -> Iterator[ArtifactDraft]:
     """No candles in place of the file's, because of its successor; its rejected rows stay on record."""
-    raw = step.raw_file("candle_file")
+    inputs = [step.raw_file("candle_file").artifact.artifact_id]
+    inputs.append(_head(step.lab, IMPORTED_CANDLES.name, successor).artifact_id)
+    step.note_read(inputs[-1])
     for spec in (IMPORTED_CANDLES, CANDLES_QUARANTINE):
         before = _head(step.lab, spec.name, step.key)
         table = step.lab.artifacts.read(before.artifact_id)
@@ -75,7 +77,7 @@ def _replaced(step: Step, successor: str) -> Iterator[ArtifactDraft]:
             spec,
             {"file": step.key},
             table.slice(0, 0) if spec is IMPORTED_CANDLES else table,
-            inputs=[raw.artifact.artifact_id, _head(step.lab, IMPORTED_CANDLES.name, successor).artifact_id],
+            inputs=inputs,
             params={REPLACED_BY: successor},
         )
 

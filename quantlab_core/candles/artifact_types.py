@@ -24,8 +24,8 @@ CANDLE_ATTRIBUTES = {
     "resolution": "length of a candle: 1m, 5m, 15m, 1h, 4h or 1d",
     "source": "what answered: file, or adopted for candles of the earlier store",
     "source_spans": "JSON list of [from, to) UTC instants for which the source was asked and answered",
-    "price_unit": "usd or sol; unknown where nothing was found",
-    "volume_unit": "usd, sol, token or unknown",
+    "price_unit": "usd, sol, eth, bnb or btc; unknown where nothing was found",
+    "volume_unit": "a price unit, token (the traded coin) or unknown",
 }
 
 IMPORTED_CANDLES = ArtifactType(

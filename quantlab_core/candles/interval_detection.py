@@ -44,12 +44,16 @@ _BY_NAME = {spelling: name for name, others in _SPELLINGS.items() for spelling i
 
 @dataclass(frozen=True, slots=True)
 class DetectedInterval:
-    """``resolution`` is None where the steps prove none; ``reason`` says what was or was not seen, without a verb's
-    subject: "11 of 14 steps are 1m"."""
+    """``resolution`` is None where the steps prove none; ``reason`` says what was seen.
+
+    ``rows`` are different times, ``steps`` those between two of one token; ``coarsest_grid`` is the interval that was
+    looked at, None where the times are on no grid.
+    """
 
     resolution: str | None
     reason: str
     rows: int
+    steps: int
     coarsest_grid: str | None
 
 
@@ -64,8 +68,8 @@ def detect_interval(rows: pa.Table) -> DetectedInterval:
         exact = int(np.count_nonzero(steps == step))
         seen = f"{len(stamps):,} times are on the grid of {name}, {exact:,} of {len(steps):,} steps are {name}"
         proven = len(stamps) >= MIN_ROWS and exact >= MIN_STEPS
-        return DetectedInterval(name if proven else None, seen, len(stamps), name)
-    return DetectedInterval(None, "no known interval has all times on its grid", len(stamps), None)
+        return DetectedInterval(name if proven else None, seen, len(stamps), len(steps), name)
+    return DetectedInterval(None, "no known interval has all times on its grid", len(stamps), len(steps), None)
 
 
 def stated_resolution(names: Column, *, row_numbers: Integers, subject: str) -> str | None:
@@ -98,7 +102,8 @@ def stated_resolution(names: Column, *, row_numbers: Integers, subject: str) -> 
 def resolution_named(name: str) -> str | None:
     """The resolution of this name: ours, a common spelling, or its length in seconds. ``1M``, a month, is none."""
     plain = re.sub(r"\.0+$", "", name.strip())
-    return _SECONDS.get(plain) or _BY_NAME.get(plain) or _BY_NAME.get(re.sub(r"s$", "", plain))
+    singular = plain.removesuffix("s")
+    return _SECONDS.get(singular) or _BY_NAME.get(plain) or _BY_NAME.get(singular)
 
 
 def _distinct_times(rows: pa.Table) -> tuple[Integers, Integers]:

@@ -24,6 +24,7 @@ class CandleFacts:
     """What holds for every row of a file. ``resolution`` is None where it has yet to be found in the steps."""
 
     resolution: str | None
+    resolution_is_stated: bool
     price_unit: str
     volume_unit: str
     span: SourceSpan | None
@@ -53,7 +54,8 @@ def settled_facts(path: Path, kind: CandleFormat, stated: FormatRows, declared: 
             raise CandleFileError(
                 f"{path}: its {what} {value!r} is none that can be stored ({', '.join(known)}); fetch it in one of them"
             )
-    return CandleFacts(resolution, price_unit, volume_unit, _span(path, kind, stated.span, declared))
+    span = _span(path, kind, stated.span, declared)
+    return CandleFacts(resolution, stated.resolution is not None, price_unit, volume_unit, span)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,13 +73,14 @@ def settled_interval(rows: pa.Table, kind: CandleFormat, facts: CandleFacts, sub
     CandleFileError where the resolution has to be declared.
     """
     if facts.resolution is not None:
-        return SettledInterval(facts.resolution, "stated or declared")
+        return SettledInterval(facts.resolution, "stated" if facts.resolution_is_stated else "declared")
     found = detect_interval(rows)
     if found.resolution is not None:
         return SettledInterval(found.resolution, found.reason)
     if found.coarsest_grid is None:  # rows of another interval, or two: named as such, they are easier to find
         refuse_mixed_intervals(rows, resolution=HOUSE_RESOLUTION, subject=subject)
-    is_plausible = found.rows <= 1 or (found.rows < MIN_ROWS and found.coarsest_grid in {None, HOUSE_RESOLUTION})
+    speaks_against = found.steps > 0 and found.coarsest_grid not in {None, HOUSE_RESOLUTION}
+    is_plausible = found.rows < MIN_ROWS and not speaks_against
     if kind.assumes_house_units and is_plausible:
         return SettledInterval(HOUSE_RESOLUTION, "taken for granted")
     raise CandleFileError(

@@ -127,8 +127,10 @@ def _times(raw: RawRows, columns: Mapping[str, str], declaration: CandleFileDecl
     """The rows' times; a file that lacks price columns too is refused with both reasons in one message."""
     missing = missing_columns(columns)
     lacks = f"it has no column for {', '.join(missing)}" if missing else ""
-    if raw.table.num_rows == 0 and not missing:
+    if raw.table.num_rows == 0:
         raise CandleFileError(f"{subject}: the file has no readable rows; there is nothing to import")
+    if "ts" not in columns:
+        raise CandleFileError(f"{subject}: its rows have no time; candles need ts, open, high, low and close")
     try:
         times = parse_times(
             raw.table[columns["ts"]],

@@ -21,7 +21,7 @@ from quantlab_resources.candles.collected_rows import CollectedRows
 from quantlab_resources.candles.delimited_rows import first_fields, is_number, read_delimited
 from quantlab_resources.candles.formats.exchange_volume import counts_the_coin
 from quantlab_resources.candles.formats.format_rows import FormatRows
-from quantlab_resources.candles.formats.json_shapes import begins_with_arrays, first_inner_array
+from quantlab_resources.candles.formats.json_shapes import begins_with_array, first_inner_array
 from quantlab_resources.candles.json_stream import json_parts
 from quantlab_resources.candles.number_columns import parse_numbers
 from quantlab_resources.candles.raw_rows import FileStart, RawRows, file_start
@@ -37,7 +37,7 @@ _MILLISECONDS_BELOW = 10**14
 
 def recognises(start: FileStart) -> bool:
     """Twelve values of which the seventh is a close time a moment before a whole interval, or Binance's own header."""
-    if begins_with_arrays(start):
+    if begins_with_array(start):
         return _is_kline(first_inner_array(start))
     lines = first_fields(start, lines=2)
     if not lines or len(lines[0]) != len(_NAMES):
@@ -48,7 +48,7 @@ def recognises(start: FileStart) -> bool:
 def read(path: Path, declaration: CandleFileDeclaration) -> FormatRows:
     """The klines of the file. Raises NotFoundError, StorageError, CandleFileError."""
     start = file_start(path)
-    rows = _from_json(start) if begins_with_arrays(start) else _from_csv(start)
+    rows = _from_json(start) if begins_with_array(start) else _from_csv(start)
     return FormatRows(
         rows,
         _COLUMNS,

@@ -17,7 +17,7 @@ from quantlab_resources.candles.formats import (
     swaps,
 )
 from quantlab_resources.candles.formats.format_rows import CandleFormat
-from quantlab_resources.candles.formats.json_shapes import begins_with_arrays, begins_with_object
+from quantlab_resources.candles.formats.json_shapes import begins_with_array, begins_with_object
 from quantlab_resources.candles.raw_rows import FileStart, file_start
 
 _ALL = (
@@ -65,12 +65,12 @@ def format_of(path: Path, source: str) -> CandleFormat:
     found = next((kind for kind in _ALL if kind.recognises(start)), None)
     if found is not None:
         return found
-    if begins_with_arrays(start) or begins_with_object(start):
+    if begins_with_array(start) or begins_with_object(start):
         raise CandleFileError(f"{path}: looks like JSON, but not certainly of one format; {_candidates(start)}")
     return FORMATS["flat"]
 
 
 def _candidates(start: FileStart) -> str:
-    if begins_with_arrays(start):
+    if begins_with_array(start):
         return "bare arrays name no columns: declare --source ccxt, freqtrade, geckoterminal or binance"
     return f"declare --source ({', '.join(FORMATS)})"

@@ -15,7 +15,7 @@ from quantlab_resources.candles.candle_declaration import CandleFileDeclaration
 from quantlab_resources.candles.collected_rows import CollectedRows
 from quantlab_resources.candles.columnar_rows import ARROW_MAGIC, column_names, read_arrow
 from quantlab_resources.candles.formats.format_rows import FormatRows, rows_under_names
-from quantlab_resources.candles.formats.json_shapes import begins_with_arrays
+from quantlab_resources.candles.formats.json_shapes import begins_with_array
 from quantlab_resources.candles.json_stream import json_parts
 from quantlab_resources.candles.raw_rows import FileStart, file_start
 
@@ -33,8 +33,8 @@ def read(path: Path, declaration: CandleFileDeclaration) -> FormatRows:
     start = file_start(path)
     if start.head.startswith(ARROW_MAGIC):
         return rows_under_names(start, read_arrow(start))
-    if start.head.strip() and not begins_with_arrays(start):
-        raise CandleFileError(f"{path}: neither an array of arrays nor a feather file; name what it is with --source")
+    if start.head.strip() and not begins_with_array(start):
+        raise CandleFileError(f"{path}: neither a JSON array nor a feather file; name what it is with --source")
     candles = CollectedRows(start)
     for keys, part in json_parts(start):
         if keys == ():

@@ -23,7 +23,7 @@ from quantlab_resources.candles.candle_declaration import CandleFileDeclaration
 from quantlab_resources.candles.collected_rows import CollectedRows, as_text
 from quantlab_resources.candles.formats.flat import read_named_rows
 from quantlab_resources.candles.formats.format_rows import FormatRows, rows_under_names
-from quantlab_resources.candles.formats.json_shapes import begins_with_arrays, begins_with_object, head_has
+from quantlab_resources.candles.formats.json_shapes import begins_with_array, begins_with_object, head_has
 from quantlab_resources.candles.json_stream import JsonPart, Keys, json_parts
 from quantlab_resources.candles.raw_rows import FileStart, RawRows, file_start
 
@@ -42,7 +42,7 @@ def recognises(start: FileStart) -> bool:
 def read(path: Path, declaration: CandleFileDeclaration) -> FormatRows:
     """The candles of all lists in the file. Raises NotFoundError, StorageError, CandleFileError."""
     start = file_start(path)
-    if not begins_with_object(start) and not begins_with_arrays(start):
+    if not begins_with_object(start) and not begins_with_array(start):
         return rows_under_names(start, read_named_rows(start))
     candles = CollectedRows(start)
     about: dict[Keys, JsonPart] = {}

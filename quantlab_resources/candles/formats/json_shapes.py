@@ -13,9 +13,9 @@ def begins_with_object(start: FileStart) -> bool:
     return (start_text(start) or "").lstrip().startswith("{")
 
 
-def begins_with_arrays(start: FileStart) -> bool:
-    """Whether the file is a JSON array of arrays."""
-    return re.match(r"\s*\[\s*\[", start_text(start) or "") is not None
+def begins_with_array(start: FileStart) -> bool:
+    """Whether the file is a JSON array, of whatever."""
+    return (start_text(start) or "").lstrip().startswith("[")
 
 
 def head_has(start: FileStart, *keys: str) -> bool:
