@@ -126,10 +126,10 @@ def _account(file: ImportedFile) -> list[str]:
     report = file.report
     counts = (
         (report.equal_duplicates, "equal duplicates"),
-        (report.open_candles, "open candles"),
+        (report.open_candles, "still open when fetched"),
         (report.empty_minutes, "minutes without a trade"),
     )
-    dropped = [f"{count:,} {what}" for count, what in counts if count]
+    dropped = [f"{count:,} as {what}" for count, what in counts if count]
     lines = [f"read as {report.source}, {report.resolution} ({report.resolution_reason})", *map(shown, report.notes)]
     if dropped:
         lines.append(f"dropped {', '.join(dropped)}")
