@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from quantlab_cli.lake_command import Invocation, LakeGroup
+from quantlab_cli.refresh_news import show_refresh
 from quantlab_cli.refused_files import name_refused, refuse_if_nothing_came_in
 from quantlab_cli.tables import Column, show_rows, shown
 
@@ -92,8 +93,9 @@ def import_files(
     with running_on_new_or_existing(invocation) as runs:
         intake = import_candle_files(runs, files, declaration, replaces=replaces)
         refuse_if_nothing_came_in(intake)
-        refresh_research(runs, {day for file in intake.accepted for day in file.cohort_days()})
+        refresh = refresh_research(runs, {day for file in intake.accepted for day in file.cohort_days()})
         show_imported(runs.lab, intake.accepted)
+        show_refresh(runs, refresh)
         click.echo(f"{runs.counts.new:,} new artifacts; {runs.counts.published - runs.counts.new:,} were there already")
         name_refused(intake)
 
