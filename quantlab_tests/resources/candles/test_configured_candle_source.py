@@ -10,6 +10,7 @@ import pytest
 from quantlab_core.candles.source_spans import SourceSpan
 from quantlab_core.errors import CandleSourceError, InvalidInputError, NotFoundError
 from quantlab_resources.candles.clickhouse.clickhouse_candle_source import ClickHouseCandleSource
+from quantlab_resources.candles.clickhouse.clickhouse_config import ClickHouseConfig, read_config
 from quantlab_resources.candles.imported_candle_source import ImportedCandleSource
 from quantlab_resources.lab import Lab
 from quantlab_tests.core.candles.candle_tables import TOKEN, minute
@@ -105,6 +106,20 @@ def test_a_configuration_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPa
     named = {"QUANTLAB_CANDLES": "clickhouse://h/db", "QUANTLAB_CLICKHOUSE_CONFIG": str(tmp_path / "gone.yaml")}
     with pytest.raises(NotFoundError, match=r"gone\.yaml"):
         _ = lab_with(monkeypatch, tmp_path, **named).candle_source
+
+
+def test_the_configuration_in_the_docs_is_one(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[3] / "docs" / "candles.md").read_text()
+    (shown,) = [block for block in page.split("```") if block.startswith("yaml\ntable: my_candles")]
+    path = tmp_path / "clickhouse.yaml"
+    path.write_text(shown.removeprefix("yaml"))
+    config = read_config(path)
+    told = ("pair_address", "token", "/etc/ssl/own-ca.pem")
+    assert (config.columns.pool, config.volume_unit, config.ca_file) == told
+    default = ClickHouseConfig()
+    for name in ("price_unit", "settle_seconds", "connect_timeout_seconds", "read_timeout_seconds", "attempts"):
+        assert getattr(config, name) == getattr(default, name), name
+    assert config.max_answer_mib == default.max_answer_mib
 
 
 def test_a_folder_answers_from_every_file_in_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
