@@ -46,12 +46,23 @@ def test_an_interval_that_is_unknown_here_is_not_taken_for_a_finer_one(minutes: 
     assert "0 of 39 steps" in found.reason
 
 
-def test_times_of_several_tokens_count_together_but_no_step_leads_from_one_to_another() -> None:
-    alternating = [timedelta(minutes=2 * number) for number in range(8)]
-    odd = [timedelta(minutes=2 * number + 1) for number in range(8)]
-    assert detect_interval(numbered([*at(alternating), *at(odd, OTHER)])).resolution is None
+def test_times_of_several_tokens_count_together() -> None:
     dense = [timedelta(minutes=number) for number in range(6)]
     assert detect_interval(numbered([*at(dense), *at(dense, OTHER)])).resolution == "1m"
+
+
+def test_no_step_leads_from_one_token_to_another() -> None:
+    """Each token trades every second minute and begins a minute after the one before has ended."""
+    rows = [
+        row
+        for number in range(4)
+        for row in at(
+            [timedelta(minutes=5 * number + minute) for minute in (0, 2, 4)],
+            Token("base", f"{OTHER.address[:-1]}{number}"),
+        )
+    ]
+    found = detect_interval(numbered(rows))
+    assert (found.rows, found.steps, found.resolution) == (12, 8, None)
 
 
 def test_a_time_that_is_given_often_counts_once() -> None:
