@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import pyarrow as pa
 
 from quantlab_assets.frozen_sets import SeriesByToken, alerts_of
@@ -15,6 +17,7 @@ from quantlab_core.coverage.forward_coverage import judged
 from quantlab_core.coverage.measured_coverage import AlertCoverage, measure_coverage
 from quantlab_core.coverage.selection import CoverageSelection
 from quantlab_core.coverage.thresholds import DEFAULT_THRESHOLDS
+from quantlab_core.errors import IntegrityError
 from quantlab_core.experiments.alert_range import parse_alert_range
 from quantlab_core.experiments.experiment import ExperimentDefinition
 
@@ -34,12 +37,14 @@ def experiment_coverage(store: ArtifactStore, definition: ExperimentDefinition) 
 
 
 def _recorded(store: ArtifactStore, sets: list[Artifact]) -> pa.Table | None:
+    """What the graph measured on just these sets; None where it did not, or its bytes are damaged or were collected."""
     wanted = {frozen.artifact_id for frozen in sets}
     for artifact in store.get_downstream(sets[0].artifact_id):
         if artifact.artifact_type == ALERT_FORWARD_COVERAGE.name:
             inputs = store.get_lineage(artifact.artifact_id).inputs
             if {made_from.artifact_id for made_from in inputs} == wanted:
-                return read_newest(store, artifact)
+                with suppress(IntegrityError):
+                    return read_newest(store, artifact)
     return None
 
 
