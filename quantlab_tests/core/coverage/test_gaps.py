@@ -59,6 +59,12 @@ def test_calls_far_apart_have_windows_of_their_own() -> None:
     assert [(gap["kind"], gap["missing_minutes"]) for gap in found] == [("start", 4), ("end", HOURS_48 - 2)]
 
 
+def test_a_gap_that_begins_where_the_hours_of_an_alert_end_is_none_of_its() -> None:
+    calls = alerts(("a", minute(0)), ("b", minute(1_000)))
+    ends_before, reaches_in = (gaps(calls, {TOKEN: series([], [(0, end)])}) for end in (HOURS_48 + 1, HOURS_48))
+    assert ([gap["alerts"] for gap in ends_before], [gap["alerts"] for gap in reaches_in]) == ([1], [2])
+
+
 def test_what_is_not_over_is_not_missing() -> None:
     called = alerts(("a", minute(0)))
     assert gaps(called, {}, as_of=minute(0)) == []

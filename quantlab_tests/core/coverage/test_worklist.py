@@ -104,6 +104,12 @@ def test_only_questions_that_could_be_answered_are_attempts() -> None:
     assert only(listed([("a", minute(0))], [(5, 1_900)], *early)).attempts == 0
 
 
+def test_a_question_counts_from_the_end_of_what_is_missing_on() -> None:
+    end = minute(HOURS_48 + 1) + ANSWERED
+    counts = [only(listed([("a", minute(0))], None, asked)).attempts for asked in (end - timedelta(minutes=1), end)]
+    assert counts == [0, 1]
+
+
 def test_a_call_whose_hours_are_running_waits_when_nothing_else_is_missing() -> None:
     asked = minute(100) + ANSWERED
     running = listed([("a", minute(0))], [(0, 100)], asked, as_of=minute(100), now=minute(500))
