@@ -101,10 +101,11 @@ class AnswerRows:
             return []
         positions, groups = self._rows_of(asked)
         found = self._unusable(positions)
+        names = pa.array([f"{group:09d}" for group in range(len(asked))])
         rows: Any = pa.table(
             {
                 "row_number": pa.array(np.arange(len(positions), dtype=np.int64)),
-                "token_address": pa.array([f"{group:09d}" for group in range(len(asked))]).take(pa.array(groups, pa.int64())),
+                "token_address": names.take(pa.array(groups, pa.int64())),
                 "chain": pa.repeat("asked", len(positions)),
                 "ts": pa.array(self._stamps[positions] // _NANOSECONDS).cast(UTC_TIMESTAMP),
                 **{name: _at(self._numbers[name], positions) for name in (*PRICES, "volume")},
