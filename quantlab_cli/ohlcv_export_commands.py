@@ -66,7 +66,7 @@ def export(
         show_refusals(runs)
     if output is not None:
         write_copy(exported.table, output)
-        click.echo(f"copy written to {output}")
+        click.echo(f"also written: {output}")
 
 
 def show_exported(exported: ExportedSlice) -> None:

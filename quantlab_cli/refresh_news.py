@@ -19,9 +19,10 @@ def show_refresh(runs: LakeRuns, report: RefreshReport) -> None:
     """How many candles are other ones now, and what was left out; nothing where there is nothing to tell."""
     if report.revised_slices:
         candles = report.candles
+        added = number_of(candles.added, "candle")
         click.echo(
             f"{number_of(report.revised_slices, 'slice')} changed since they were fetched before: "
-            f"{candles.added:,} candles added, {candles.removed:,} removed, {candles.changed:,} with other values"
+            f"{added} added, {candles.removed:,} removed, {candles.changed:,} with other values"
         )
     show_refusals(runs)
 

@@ -31,6 +31,7 @@ _SHORTEST_SHARE = 1 / 300
 """A silence is shaded from this share of the shown time on: shorter ones would be thinner than a pixel or two."""
 _LOG_FROM = 8.0
 """Highest over lowest price from which a logarithmic scale shows more."""
+_MINOR_UP_TO = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +117,7 @@ def _without(whole: Iterable[tuple[int, int]], taken: list[tuple[int, int]]) -> 
 def _figure(drawn: _Drawn, attributes: Mapping[str, str], series: pa.Table) -> Figure:
     from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
     from matplotlib.figure import Figure
-    from matplotlib.ticker import EngFormatter, FuncFormatter, MaxNLocator
+    from matplotlib.ticker import EngFormatter, FuncFormatter, MaxNLocator, NullFormatter
 
     figure = Figure(figsize=(9.2, 4.8), dpi=DPI, layout="constrained", facecolor="white")
     price, volume = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
@@ -125,7 +126,11 @@ def _figure(drawn: _Drawn, attributes: Mapping[str, str], series: pa.Table) -> F
     if series.num_rows:
         _draw_price(price, drawn)
         volume.stairs(drawn.volume, _days(drawn.edges), fill=True, color=_VOLUME, linewidth=0, zorder=2)
-    price.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.4g}"))
+    written = FuncFormatter(lambda value, _: f"{value:.4g}")
+    lowest, highest = price.get_ylim()
+    price.yaxis.set_major_formatter(written)
+    # Between the powers of ten of a logarithmic scale there is room for numbers only where there are few powers.
+    price.yaxis.set_minor_formatter(written if 0 < highest < lowest * _MINOR_UP_TO else NullFormatter())
     volume.yaxis.set_major_formatter(EngFormatter(sep=""))
     volume.yaxis.set_major_locator(MaxNLocator(3))
     volume.set_ylim(bottom=0)

@@ -1,4 +1,4 @@
-"""docs/cli.md: the lines of `quantlab artifacts`, `coverage`, `lake` and `ohlcv gaps` work as they stand there."""
+"""docs/cli.md: `quantlab artifacts`, `coverage`, `lake`, `ohlcv export`, `ohlcv gaps` work as they stand there."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from quantlab_tests.cli.small_lake import FIRST_TOKEN, SmallLake, call_quantlab
 from quantlab_tests.resources.adoption.earlier_store import small_earlier_lake
 
 PAGE = Path(__file__).parents[2] / "docs" / "cli.md"
-COMMAND = re.compile(r"^ {4}quantlab (?:artifacts|coverage|lake|ohlcv gaps) .+", re.MULTILINE)
+COMMAND = re.compile(r"^ {4}quantlab (?:artifacts|coverage|lake|ohlcv export|ohlcv gaps) .+", re.MULTILINE)
 
 
 def commands(page: str) -> list[list[str]]:
@@ -67,7 +67,7 @@ def words(lake: Path, tmp_path: Path) -> dict[str, Callable[[], str]]:
 
 
 def test_every_command_of_these_groups_is_on_the_page() -> None:
-    documented = {tuple(arguments[:2]) for arguments in COMMANDS} - {("ohlcv", "gaps")}
+    documented = {tuple(arguments[:2]) for arguments in COMMANDS} - {("ohlcv", "export"), ("ohlcv", "gaps")}
     groups = {name: cli.commands[name] for name in ("artifacts", "coverage", "lake")}
     existing = {(name, command) for name, group in groups.items() for command in group.commands}  # type: ignore[attr-defined]
     assert documented == existing
