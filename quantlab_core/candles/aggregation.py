@@ -89,11 +89,6 @@ def whole_bucket_spans(spans: Iterable[SourceSpan], resolution: str) -> tuple[So
     return tuple(SourceSpan(instant_of(start), instant_of(end)) for start, end in cut)
 
 
-def coarser_than(stored: Iterable[str], wanted: str) -> str | None:
-    """The coarsest of the ``stored`` resolutions that ``wanted`` can be made of; None where there is none."""
-    return next(reversed(finer_than(stored, wanted)), None)
-
-
 def _step(resolution: str) -> int:
     if resolution not in RESOLUTIONS:
         raise InvalidInputError(f"{resolution!r} is no resolution; known are {', '.join(RESOLUTIONS)}")
