@@ -7,8 +7,8 @@ has a seed and an odd factor, both from its name and type. With m = mix(word xor
 arithmetic is modulo 2**64; ``mix`` is the finaliser of SplitMix64 (Steele, Lea and Flood, 2014), a bijection.
 
 Different rows agree by chance with probability 2**-128, two texts in one place with 2**-64; somebody who searches can
-find a pair, for it is no cryptographic hash. Equal rows count as often as they occur. NaN is one value; -0.0 and 0.0 are
-two.
+find a pair, for it is no cryptographic hash. Equal rows count as often as they occur. NaN is one value; -0.0 and 0.0
+are two.
 """
 
 from __future__ import annotations
