@@ -40,7 +40,7 @@ def slice_revision(old: pa.Table, new: pa.Table, *, old_id: str, new_id: str) ->
     stamps = np.union1d(microseconds(old["ts"]), microseconds(new["ts"])).astype(np.int64)
     before, since = _places(stamps, old), _places(stamps, new)
     was, is_ = before >= 0, since >= 0
-    differs = was != is_
+    differs = np.zeros(len(stamps), dtype=np.bool_)
     columns = {}
     for name in _VALUES:
         old_values, new_values = _at(old, name, before), _at(new, name, since)

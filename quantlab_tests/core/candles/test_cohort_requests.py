@@ -149,9 +149,10 @@ def test_resolutions_that_do_not_exist_are_refused(names: list[str], said: str) 
 
 
 def test_the_coverage_of_a_slice_counts_whole_intervals_asked_for_present_and_traded() -> None:
-    """Of 60 minutes the source was asked for [5, 25) and [30, 90): 20 + 30. Minute 27 lies in no span."""
+    """Of 60 minutes the source was asked for [5, 25) and [30, 90): 20 + 30. Minutes 25 and 27 lie in no span."""
     table = series(
-        [candle(6), candle(27), candle(31, volume=0.0), candle(40, volume=None), candle(75)], [(5, 25), (30, 90)]
+        [candle(5), candle(25), candle(27), candle(31, volume=0.0), candle(40, volume=None), candle(75)],
+        [(5, 25), (30, 90)],
     )
     assert slice_coverage(table, minute(0), minute(60)) == SliceCoverage(60, 50, 3, 1)
     assert slice_coverage(series([]), minute(0), minute(60)) == SliceCoverage(60, 0, 0, 0)
