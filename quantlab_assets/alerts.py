@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from quantlab_assets.adopted_calls import DROP_ADOPTED, adopted_calls, adopted_chains, keeps_adopted_calls
 from quantlab_assets.artifact_asset import OWNER, Step, Upstream, artifact_asset
 from quantlab_assets.frozen_sets import alerts_of, current_set, current_set_draft
-from quantlab_assets.partitions import DAYS, EXPORTS, day_of, first_day
+from quantlab_assets.partitions import DAYS, EXPORTS, day_of
 from quantlab_core.alerts.adopted_calls import with_adopted
 from quantlab_core.alerts.alert_events import REPLY_WINDOW, events_of_day
 from quantlab_core.alerts.artifact_types import (
@@ -32,6 +32,7 @@ from quantlab_core.artifacts.logical_key import parse_key
 from quantlab_core.artifacts.timestamp_text import parse_timestamp
 from quantlab_resources.alerts.alert_sources import read_messages
 from quantlab_resources.dagster_io.artifact_draft import ArtifactDraft
+from quantlab_resources.first_day import first_day
 
 GROUP = "alerts"
 DROPPING = {

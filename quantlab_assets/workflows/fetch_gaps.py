@@ -6,12 +6,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 
-from quantlab_assets.partitions import first_day
 from quantlab_assets.workflows.lake_runs import LakeRuns
 from quantlab_assets.workflows.refresh_research import refresh_research
 from quantlab_core.coverage.worklist import MOST_ATTEMPTS, Missing
 from quantlab_core.errors import InvalidInputError
 from quantlab_resources.coverage.current_coverage import current_worklist
+from quantlab_resources.first_day import first_day
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,9 @@ from typing import Any, Protocol
 import dagster as dg
 
 from quantlab_assets.definitions import build_defs
-from quantlab_assets.partitions import add_partitions, day_ranges, first_day, index_ranges
+from quantlab_assets.partitions import add_partitions, day_ranges, index_ranges
 from quantlab_core.errors import HeadChangedError, InvalidInputError
+from quantlab_resources.first_day import first_day
 from quantlab_resources.lab import Lab
 from quantlab_resources.progress import ProgressListener, PublishedUnit, listening
 from quantlab_resources.refusals import Refusal, gathering

@@ -13,8 +13,8 @@ import pytest
 
 from quantlab_assets.artifact_asset import OWNER
 from quantlab_assets.definitions import build_defs
-from quantlab_assets.partitions import first_day
 from quantlab_core.artifacts.registry import ARTIFACT_TYPES
+from quantlab_resources.first_day import first_day
 
 ROOT = Path(__file__).parents[2]
 HEAVY = ("polars", "pandas", "duckdb", "matplotlib", "numba", "chdb")
