@@ -93,3 +93,10 @@ class CandleSource(Protocol):
     def holds_any(self) -> bool:
         """Whether there is anything to ask; where not, nothing need be materialized."""
         ...
+
+    def fingerprint(self) -> str:
+        """What would answer now: another source has another one, and so have files of which there are others now.
+
+        What was asked for in vain counts for one fingerprint only. A database whose rows change keeps its own.
+        """
+        ...

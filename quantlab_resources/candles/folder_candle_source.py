@@ -50,6 +50,10 @@ class FolderCandleSource:
         """Whether there is any file."""
         return bool(self._files.paths())
 
+    def fingerprint(self) -> str:
+        """Of the files as they are: their names, sizes and times. Raises CandleSourceError for a missing folder."""
+        return f"{SOURCE_NAME} {self._source.fingerprint().partition(' ')[2]}"
+
 
 @dataclass(slots=True)
 class _FilesAsArtifacts:

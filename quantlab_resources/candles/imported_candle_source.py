@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections import OrderedDict, defaultdict
 from collections.abc import Iterable, Sequence
@@ -89,6 +90,11 @@ class ImportedCandleSource:
     def holds_any(self) -> bool:
         """Whether any file was imported."""
         return bool(self._store.heads(IMPORTED_CANDLES.name))
+
+    def fingerprint(self) -> str:
+        """Of the files that are current: another import, and no repetition, can bring another answer."""
+        ids = "".join(sorted(artifact.artifact_id for artifact in self._store.heads(IMPORTED_CANDLES.name)))
+        return f"{SOURCE_NAME} {hashlib.sha256(ids.encode()).hexdigest()}"
 
     def fetch_many(self, requests: Sequence[CandleRequest], *, asked_by: str = "") -> list[SourcedCandles]:
         """The answers in the order of the requests; each file is read at most once."""

@@ -22,6 +22,7 @@ class HeldCandles:
     candles: dict[tuple[str, str], list[dict[str, object]]] = field(default_factory=dict)
     rejections: dict[str, tuple[RejectedCandle, ...]] = field(default_factory=dict)
     fails: bool = False
+    name: str = "test"
     asked: list[CandleRequest] = field(default_factory=list)
     asked_by: set[str] = field(default_factory=set)
 
@@ -38,10 +39,13 @@ class HeldCandles:
     def holds_any(self) -> bool:
         return bool(self.candles)
 
+    def fingerprint(self) -> str:
+        return self.name
+
     def _answer(self, request: CandleRequest) -> SourcedCandles:
         held = self.candles.get((request.token_address, request.resolution))
         if held is None:
-            return SourcedCandles(CANDLE_SCHEMA.empty_table(), (), "test", "unknown", "unknown")
+            return SourcedCandles(CANDLE_SCHEMA.empty_table(), (), self.name, "unknown", "unknown")
         table = pa.Table.from_pylist(held, schema=CANDLE_SCHEMA).sort_by("ts")
         within = pc.and_(
             pc.greater_equal(table["ts"], pa.scalar(request.start, table["ts"].type)),
@@ -49,4 +53,4 @@ class HeldCandles:
         )
         spans = clip_spans([self.span], request.start, request.end)
         rejections = self.rejections.get(request.token_address, ())
-        return SourcedCandles(table.filter(within), spans, "test", "usd", "usd", rejections=rejections)
+        return SourcedCandles(table.filter(within), spans, self.name, "usd", "usd", rejections=rejections)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
@@ -83,6 +84,12 @@ class ClickHouseCandleSource:
         """Whether the table has any row. Raises CandleSourceError when it cannot be asked."""
         with self._connection:
             return self._ask(holds_any_query(self._found_table("")), "").num_rows > 0
+
+    def fingerprint(self) -> str:
+        """Of the address and the table's name, hashed, since an address is nobody's business but its owner's."""
+        address = self._connection.address
+        where = f"{address.shown}\n{address.database}\n{self._config.table or ''}"
+        return f"{SOURCE_NAME} {hashlib.sha256(where.encode()).hexdigest()}"
 
     def resolutions(self) -> tuple[str, ...]:
         """Resolutions of which the table holds candles, the finest first."""

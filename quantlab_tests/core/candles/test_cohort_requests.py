@@ -90,6 +90,9 @@ class Source:
     def holds_any(self) -> bool:
         return bool(self.holds)
 
+    def fingerprint(self) -> str:
+        return "test"
+
     def answer(self, request: CandleRequest) -> SourcedCandles:
         none = SourcedCandles(CANDLE_SCHEMA.empty_table(), (), "test", "unknown", "unknown")
         if request.token_address in self.refuses:
