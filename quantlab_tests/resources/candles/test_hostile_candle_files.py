@@ -8,6 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.feather
+import pyarrow.parquet
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 from quantlab_core.errors import CandleFileError, NotFoundError
 from quantlab_resources.candles import collected_rows, columnar_rows, delimited_rows, json_stream
 from quantlab_resources.candles.formats.candle_formats import FORMATS
+from quantlab_resources.candles.raw_rows import file_start
 from quantlab_tests.resources.candles.candle_files import MINT, OF_TOKEN, START, UNITS, put, read
 
 ROW = [START * 1000, 2, 4, 1, 3, 5]
@@ -72,9 +74,69 @@ def test_text_and_feather_beyond_their_limits_are_refused(tmp_path: Path, monkey
     path = tmp_path / "candles.feather"
     pyarrow.feather.write_feather(pa.table({name: [1] * 9 for name in ("date", "open")}), path, chunksize=3)
     monkeypatch.setattr(columnar_rows, "MAX_CELLS", 17)
-    assert "more than 17 cells" in refusal(path, "freqtrade")
+    assert refusal(path, "freqtrade").startswith("18 cells or")
     monkeypatch.setattr(columnar_rows, "MAX_ARROW_BYTES", 10)
     assert "more than one Arrow import takes" in refusal(path, "freqtrade")
+
+
+LONG = "x" * 1_000_000
+REPEATED = pa.array([LONG] * 20)
+
+
+@pytest.mark.parametrize(
+    ("column", "options"),
+    [
+        (REPEATED, {}),
+        (REPEATED.cast(pa.large_binary()), {}),
+        (REPEATED.cast(pa.string_view()), {}),
+        (REPEATED.dictionary_encode(), {}),
+        ([LONG + str(n) for n in range(20)], {"use_dictionary": False, "column_encoding": "DELTA_BYTE_ARRAY"}),
+        (pa.array([LONG.encode()] * 20, pa.binary(len(LONG))), {}),
+    ],
+    ids=["dictionary", "large", "view", "category", "delta", "fixed"],
+)
+def test_parquet_that_unfolds_beyond_the_limit_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, column: Any, options: dict[str, Any]
+) -> None:
+    path = tmp_path / "bomb.parquet"
+    pyarrow.parquet.write_table(pa.table({"pad": column}), path, **options)
+    assert path.stat().st_size < 1_000_000
+    monkeypatch.setattr(columnar_rows, "MAX_UNPACKED_BYTES", 10_000_000)
+    assert "bytes unpacked are more than one import takes" in refusal(path, "flat")
+
+
+@pytest.mark.parametrize(
+    "column",
+    [REPEATED.dictionary_encode(), pa.array([LONG], pa.string_view()).dictionary_encode().take(pa.array([0] * 20))],
+    ids=["category", "category of views"],
+)
+def test_feather_that_unfolds_beyond_the_limit_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, column: Any
+) -> None:
+    path = tmp_path / "bomb.feather"
+    pyarrow.feather.write_feather(pa.table({"pad": column}), path)
+    monkeypatch.setattr(columnar_rows, "MAX_UNPACKED_BYTES", 10_000_000)
+    assert "bytes unpacked are more than one import takes" in refusal(path, "freqtrade")
+
+
+@pytest.mark.parametrize("column", [[[1]], [{"a": 1}]])
+def test_columns_that_hold_lists_or_structures_are_refused(tmp_path: Path, column: Any) -> None:
+    path, table = tmp_path / "nested", pa.table({"ts": [1], "pad": column})
+    pyarrow.parquet.write_table(table, path)
+    assert refusal(path, "flat").startswith("its column 'pad' holds lists or structures")
+    pyarrow.feather.write_feather(table, path)
+    assert refusal(path, "freqtrade").startswith("its column 'pad' holds lists or structures")
+
+
+@pytest.mark.parametrize("encoding", ["PLAIN", "RLE_DICTIONARY", "DELTA_BYTE_ARRAY", "DELTA_LENGTH_BYTE_ARRAY"])
+def test_text_in_parquet_is_read_as_it_is_whatever_its_encoding(tmp_path: Path, encoding: str) -> None:
+    values = [None if n % 7 == 0 else f"value {n % 5}" for n in range(70_000)]
+    table = pa.table({"a": pa.array(values), "b": pa.array(values, pa.binary()), "n": range(70_000)})
+    path = tmp_path / "text.parquet"
+    is_packed = encoding == "RLE_DICTIONARY"
+    encodings = None if is_packed else {"a": encoding, "b": encoding}
+    pyarrow.parquet.write_table(table, path, use_dictionary=is_packed, column_encoding=encodings, row_group_size=50_000)
+    assert columnar_rows.read_parquet(file_start(path)).table.equals(table)
 
 
 def test_rows_under_ever_new_names_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
