@@ -6,7 +6,6 @@ equal content have equal bytes. ``<id>`` is a link to the folder that was built 
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -34,6 +33,7 @@ from quantlab_resources.projections.duckdb_file import sorting_connection
 from quantlab_resources.projections.projection_names import quoted
 from quantlab_resources.projections.table_plan import SOURCE_ID, TIME, TablePlan
 from quantlab_resources.projections.table_writing import batches_of
+from quantlab_resources.projections.unfinished_builds import building_path, link_path, new_dataset_path
 from quantlab_resources.projections.verified_rows import ROW, VerifiedRows, check_row_count, verified_rows
 
 MARKER = "_quantlab.json"
@@ -74,7 +74,7 @@ def write_dataset(
     ``record_text`` gives the record that is put inside. Rows lie by token and time in each file.
     Raises what `verified_rows` raises, SchemaError for a row without token or time, StorageError.
     """
-    building = target.with_name(f".{target.name}.{os.getpid()}.building")
+    building = building_path(target.parent, target.name)
     make_directory(building)
     try:
         with (
@@ -100,17 +100,6 @@ def remove_dataset(target: Path) -> None:
         target.unlink()
         sync_directory(target.parent)
     shutil.rmtree(folder, ignore_errors=True)
-
-
-def remove_leftovers(target: Path) -> None:
-    """Delete what builds that died left behind. Whoever calls this holds the lock of the projection."""
-    used = target.resolve().name if target.is_symlink() else ""
-    for path in target.parent.glob(f".{target.name}.*"):
-        if path.name != used and path.name.endswith((".building", ".dataset", ".link")):
-            if path.is_symlink():
-                path.unlink(missing_ok=True)
-            elif path.is_dir():
-                shutil.rmtree(path, ignore_errors=True)
 
 
 def _write_parts(
@@ -187,8 +176,8 @@ def _put(path: Path, data: bytes) -> None:
 
 def _swap(building: Path, target: Path) -> None:
     old = target.resolve() if target.is_symlink() else None
-    folder = target.with_name(f".{target.name}.{os.urandom(8).hex()}.dataset")
-    link = target.with_name(f".{target.name}.{os.getpid()}.link")
+    folder = new_dataset_path(target.parent, target.name)
+    link = link_path(target.parent, target.name)
     with storage_errors(target):
         building.rename(folder)
         link.unlink(missing_ok=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from quantlab_core.projections.projection_builder import Eviction, ProjectionState
-from quantlab_resources.advisory_lock import locked_unless_held
 from quantlab_resources.projections.recorded_projections import RecordedProjections
 
 
@@ -30,7 +29,7 @@ def evict(
     for state in oldest_first:
         if remaining <= max_bytes:
             break
-        with locked_unless_held(recorded.lock_path(state.projection.projection_id)) as is_free:
+        with recorded.locked_unless_held(state.projection.projection_id) as is_free:
             if is_free and (not apply or _removed(recorded, state)):
                 evicted.append(state)
                 remaining -= state.byte_size

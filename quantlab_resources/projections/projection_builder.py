@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,13 +17,11 @@ from quantlab_core.projections.projection_builder import (
     ProjectionState,
     ProjectionTable,
 )
-from quantlab_resources.advisory_lock import locked
 from quantlab_resources.artifacts.artifact_store import ParquetArtifactStore
 from quantlab_resources.artifacts.files.durable_files import make_directory
 from quantlab_resources.projections.bucketed_dataset import (
     WrittenRows,
     check_dataset_plan,
-    remove_leftovers,
     write_dataset,
 )
 from quantlab_resources.projections.build_tables import build_tables, record_of
@@ -34,7 +30,6 @@ from quantlab_resources.projections.current_inputs import current_ids, current_m
 from quantlab_resources.projections.duckdb_file import (
     embed_text,
     open_read_only,
-    remove_duckdb_file,
     writing_duckdb_file,
 )
 from quantlab_resources.projections.eviction import evict
@@ -50,6 +45,7 @@ from quantlab_resources.projections.recorded_projections import RecordedProjecti
 from quantlab_resources.projections.stored_inputs import verified_inputs
 from quantlab_resources.projections.table_plan import TablePlan, existing, expand_sets, plan_table
 from quantlab_resources.projections.table_writing import check_index_requests, fingerprint_of_table
+from quantlab_resources.projections.unfinished_builds import building_path, remove_unfinished_builds
 from quantlab_resources.projections.verified_rows import VerifiedRows
 
 Inputs = Mapping[str, Sequence[Artifact]]
@@ -59,26 +55,26 @@ class DuckDBProjectionBuilder:
     """Builds ``<cache_dir>/<id>.duckdb`` or the dataset ``<cache_dir>/<id>/`` (see docs/projections.md).
 
     Implements `ProjectionBuilder`. One build of an id runs at a time, also across processes; others wait. A file of
-    that name that quantlab did not build is never replaced or deleted (ConflictError). Records lie in the folder
-    ``projections`` of the lake, so the whole cache can be deleted.
+    that name that quantlab did not build, or built from another lake, is never replaced, read or deleted
+    (ConflictError). Records lie in the folder ``projections`` of the lake, so the whole cache can be deleted.
     """
 
     def __init__(self, store: ParquetArtifactStore, cache_dir: Path) -> None:
         self._store = store
-        self._recorded = RecordedProjections(store.paths.projection_records, cache_dir)
+        self._recorded = RecordedProjections(store.paths.projection_records, cache_dir, store.paths.manifest_db)
 
     def build(self, request: ProjectionRequest, *, incremental: bool = False) -> ProjectionResult:
         """Build or replace the projection. After an error the previous file is as it was.
 
         A table whose sets have no member is recorded with no rows and left out of the file: it has no columns.
         Raises InvalidInputError (names, nothing to build), SchemaError, ArtifactNotFoundError, ArtifactDamagedError,
-        ArtifactMissingError, ConflictError (a file that quantlab did not build), StorageError.
+        ArtifactMissingError, ConflictError (a file of another maker or lake), StorageError.
         """
         check_projection_id(request.projection_id)
         check_table_names([*request.tables, *(index.table for index in request.indexes)])
         request = replace(request, cache_dir=self._recorded.cache_dir(request.cache_dir))
         inputs = {name: expand_sets(self._store, ids) for name, ids in request.tables.items()}
-        with self._locked(request.projection_id):
+        with self._recorded.locked(request.projection_id, request):
             return self._make(request, inputs, incremental=incremental)
 
     def refresh(self, projection_id: str) -> ProjectionResult:
@@ -88,7 +84,8 @@ class DuckDBProjectionBuilder:
         withdrawn leaves the projection. Nothing is written when nothing changed and the file is there; a DuckDB file is
         changed on a copy where that is quicker than building it anew. Raises as `build`, and ProjectionNotFoundError.
         """
-        with self._locked(projection_id):
+        check_projection_id(projection_id)
+        with self._recorded.locked(projection_id):
             record = self._recorded.get(projection_id)
             tables = {name: current_ids(self._store, ids) for name, ids in record.request.tables.items()}
             inputs = {name: current_members(self._store, ids) for name, ids in tables.items()}
@@ -97,7 +94,8 @@ class DuckDBProjectionBuilder:
     def rebuild(self, projection_id: str) -> ProjectionResult:
         """Build again from exactly the artifacts of the record; the file may be gone. Raises as `build`, and
         ProjectionNotFoundError."""
-        with self._locked(projection_id):
+        check_projection_id(projection_id)
+        with self._recorded.locked(projection_id):
             record = self._recorded.get(projection_id)
             inputs = {
                 table.built.name: existing(self._store, [entry.artifact_id for entry in table.sources])
@@ -107,7 +105,8 @@ class DuckDBProjectionBuilder:
 
     def dispose(self, projection_id: str) -> None:
         """Delete the file; readers that have it open keep it. The record stays. Raises ConflictError, StorageError."""
-        with self._locked(projection_id):
+        check_projection_id(projection_id)
+        with self._recorded.locked(projection_id):
             record = self._recorded.find(projection_id)
             if record is None:
                 self._recorded.check_ours(projection_id, self._recorded.path(projection_id, "duckdb", None))
@@ -145,12 +144,13 @@ class DuckDBProjectionBuilder:
         """A read-only connection to the projection's file as it is now; counts as a use of it.
 
         Close it, or use it in a ``with`` block. It keeps this file when the projection is built again; writes are
-        refused by DuckDB. Raises ProjectionNotFoundError, StorageError (disposed: `rebuild` brings it back), and
-        InvalidInputError for a dataset, whose files are read where they are.
+        refused by DuckDB. Raises ProjectionNotFoundError, ConflictError (a file of another maker or lake), StorageError
+        (disposed: `rebuild` brings it back), and InvalidInputError for a dataset, whose files are read where they are.
         """
         check_projection_id(projection_id)
         record = self._recorded.get(projection_id)
         path = self._recorded.path_of(record)
+        self._recorded.check_ours(projection_id, path)
         if record.form != "duckdb":
             raise InvalidInputError(f"projection {projection_id} is a dataset; read the Parquet files below {path}")
         if not path.is_file():
@@ -169,13 +169,12 @@ class DuckDBProjectionBuilder:
                 " nothing was built"
             )
         make_directory(path.parent)
-        remove_leftovers(path)
-        self._remove_half_built(path)
+        remove_unfinished_builds(path.parent, request.projection_id)
         record = self._changed(request, inputs, before, path) if incremental and before is not None else None
         if record is None:
             record = self._built(request, inputs, path)
         self._recorded.save(record)
-        if before is not None and self._recorded.path_of(before) != path:
+        if before is not None and self._recorded.path_of(before) != path and self._recorded.is_there(before):
             self._recorded.remove(before)
         return record.result(path)
 
@@ -186,13 +185,14 @@ class DuckDBProjectionBuilder:
         if self._recorded.path_of(before) != path or not self._recorded.is_there(before):
             return None
         if _holds(before, request, inputs):
-            return record_of(
-                request, [replace(t, requested=tuple(request.tables[t.built.name])) for t in before.tables]
-            )
+            tables = [replace(t, requested=tuple(request.tables[t.built.name])) for t in before.tables]
+            return self._recorded.of_this_lake(record_of(request, tables))
         try:
             changes = plan_changes(self._store, before, request, inputs)
-            with writing_duckdb_file(path, self._temporary(path), copy_of=path) as connection:
-                record = change_tables(connection, self._store, request, changes)
+            with writing_duckdb_file(
+                path, building_path(path.parent, request.projection_id), copy_of=path
+            ) as connection:
+                record = self._recorded.of_this_lake(change_tables(connection, self._store, request, changes))
                 embed_text(connection, encode_record(record))
         except (NeedsFullBuild, StorageError, duckdb.Error):
             return None  # whatever is wrong with the old file, a new one does without it
@@ -213,8 +213,8 @@ class DuckDBProjectionBuilder:
             check_index_requests(plan.shape, [index for index in request.indexes if index.table == name])
         if request.form == "dataset":
             return self._built_dataset(request, plans, path)
-        with writing_duckdb_file(path, self._temporary(path)) as connection:
-            record = build_tables(connection, self._store, request, plans)
+        with writing_duckdb_file(path, building_path(path.parent, request.projection_id)) as connection:
+            record = self._recorded.of_this_lake(build_tables(connection, self._store, request, plans))
             embed_text(connection, encode_record(record))
         return record
 
@@ -241,7 +241,7 @@ class DuckDBProjectionBuilder:
                 rows_hash=written.rows_hash,
                 fingerprint=fingerprint_of_table(plan.shape, written.row_count, written.rows_hash),
             )
-            records.append(record_of(request, [table]))
+            records.append(self._recorded.of_this_lake(record_of(request, [table])))
             return encode_record(records[0])
 
         write_dataset(self._store, plan, path, record_text)
@@ -249,19 +249,6 @@ class DuckDBProjectionBuilder:
 
     def _result(self, record: ProjectionRecord) -> ProjectionResult:
         return record.result(self._recorded.path_of(record))
-
-    def _remove_half_built(self, path: Path) -> None:
-        """Files of builds that died: the lock is held, so nobody is writing them."""
-        for leftover in path.parent.glob(f".{path.stem}.*.building"):
-            if leftover.is_file():
-                remove_duckdb_file(leftover)
-
-    def _temporary(self, path: Path) -> Path:
-        return path.with_name(f".{path.stem}.{os.getpid()}.building")
-
-    def _locked(self, projection_id: str) -> AbstractContextManager[None]:
-        check_projection_id(projection_id)
-        return locked(self._recorded.lock_path(projection_id))
 
 
 def _holds(before: ProjectionRecord, request: ProjectionRequest, inputs: Inputs) -> bool:

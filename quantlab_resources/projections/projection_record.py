@@ -61,8 +61,11 @@ class RecordedTable:
 
 @dataclass(frozen=True, slots=True)
 class ProjectionRecord:
-    """All that is known of a projection. ``fingerprint`` covers the tables by name; ``cache_dir`` is None for the
-    lake's own."""
+    """All that is known of a projection.
+
+    ``fingerprint`` covers the tables by name; ``cache_dir`` is None for the lake's own. ``lake`` is the path of the
+    manifest from the folder of the projection, so that both can be moved together; None where it was not recorded.
+    """
 
     projection_id: str
     form: ProjectionForm
@@ -70,6 +73,7 @@ class ProjectionRecord:
     tables: tuple[RecordedTable, ...]
     indexes: tuple[ProjectionIndex, ...]
     fingerprint: str
+    lake: str | None = None
 
     @property
     def request(self) -> ProjectionRequest:
@@ -111,6 +115,7 @@ def encode_record(record: ProjectionRecord) -> str:
         "projectionId": record.projection_id,
         "form": record.form,
         **({} if record.cache_dir is None else {"cacheDir": record.cache_dir}),
+        **({} if record.lake is None else {"lake": record.lake}),
         "fingerprint": record.fingerprint,
         "indexes": [{"table": index.table, "columns": list(index.columns)} for index in record.indexes],
         "tables": [
@@ -155,6 +160,7 @@ def _record_of(value: dict[str, Any]) -> ProjectionRecord:
         projection_id=value["projectionId"],
         form=value["form"],
         cache_dir=value.get("cacheDir"),
+        lake=value.get("lake"),
         fingerprint=value["fingerprint"],
         indexes=tuple(ProjectionIndex(index["table"], tuple(index["columns"])) for index in value["indexes"]),
         tables=tuple(

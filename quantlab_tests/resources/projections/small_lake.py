@@ -18,6 +18,8 @@ from quantlab_core.artifacts.table_attributes import with_attributes
 from quantlab_core.candles.artifact_types import CANDLE_ATTRIBUTES, CANDLE_SCHEMA, OHLCV_SLICE
 from quantlab_core.candles.earlier_types import EARLIER_SLICE
 from quantlab_resources.artifacts.artifact_store import ParquetArtifactStore
+from quantlab_resources.clock import SystemClock
+from quantlab_resources.lake_paths import LakePaths
 from quantlab_resources.projections.projection_builder import DuckDBProjectionBuilder
 
 DAY = datetime(2025, 5, 1, tzinfo=UTC)
@@ -34,6 +36,10 @@ class SmallLake:
     def publish(self, type_name: str, version: int, key: str, table: pa.Table, inputs: Sequence[str] = ()) -> Artifact:
         request = PublishRequest(type_name, version, key, table, WRITER, input_artifact_ids=inputs)
         return self.store.publish(request).artifact
+
+    def cached(self) -> list[str]:
+        """Names in the cache folder, locks aside."""
+        return sorted(path.name for path in self.cache.iterdir() if not path.name.endswith("-lock"))
 
     def record(self, projection_id: str) -> Path:
         """Where the projection's record lies."""
@@ -80,6 +86,14 @@ class SmallLake:
 
     def _publish(self, spec: ArtifactType, key: str, table: pa.Table) -> Artifact:
         return self.publish(spec.name, spec.version, key, table)
+
+
+def lake_at(home: Path, *, cache: Path | None = None) -> SmallLake:
+    """The lake at ``home``, made if it is not there; its cache is in it unless another folder is given."""
+    paths = LakePaths.from_environment(home, {})
+    store = ParquetArtifactStore.create(paths, clock=SystemClock())
+    folder = cache or paths.projection_cache
+    return SmallLake(store, DuckDBProjectionBuilder(store, folder), folder)
 
 
 def _filler(field: pa.Field) -> object:

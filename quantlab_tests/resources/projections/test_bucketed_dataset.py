@@ -95,7 +95,7 @@ def test_it_is_recorded_refreshed_disposed_and_rebuilt_like_a_file(lake: SmallLa
     before = files(built.duckdb_path)
     assert lake.builder.get("ohlcv_v2_dataset") == built
     lake.builder.dispose("ohlcv_v2_dataset")
-    assert [path.name for path in lake.cache.iterdir()] == []
+    assert lake.cached() == []
     assert not lake.builder.exists("ohlcv_v2_dataset")
     assert lake.builder.rebuild("ohlcv_v2_dataset") == built
     assert files(built.duckdb_path) == before
@@ -176,4 +176,4 @@ def test_a_projection_may_change_its_form(lake: SmallLake) -> None:
     as_file = lake.builder.build(ProjectionRequest("p", {"ohlcv": [candles]}))
     assert not Path(as_dataset.duckdb_path).exists()
     assert Path(as_file.duckdb_path).is_file()
-    assert sorted(path.name for path in lake.cache.iterdir()) == ["p.duckdb"]
+    assert lake.cached() == ["p.duckdb"]

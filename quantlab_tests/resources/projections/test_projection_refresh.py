@@ -162,7 +162,7 @@ def test_a_damaged_newcomer_is_named_and_the_old_projection_stays(lake: SmallLak
         lake.builder.refresh("p")
     assert lake.builder.get("p") == before
     assert content(lake) == rows
-    assert [path.name for path in lake.cache.iterdir()] == ["p.duckdb"]
+    assert lake.cached() == ["p.duckdb"]
 
 
 def test_a_newcomer_of_other_columns_is_refused_by_name(lake: SmallLake) -> None:
