@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import dagster as dg
 import pyarrow as pa
@@ -18,9 +18,10 @@ from quantlab_core.artifacts.artifact import Artifact
 from quantlab_core.artifacts.logical_key import format_key
 from quantlab_core.artifacts.table_attributes import attributes_of
 from quantlab_core.candles.artifact_types import OHLCV_SLICE, SLICE_QUARANTINE, SLICE_REVISIONS
-from quantlab_core.candles.candle_source import CandleRequest
+from quantlab_core.candles.candle_source import ASKED_OF, CandleRequest
 from quantlab_core.candles.cohort_requests import cohort_requests
 from quantlab_core.candles.finest_candles import AnsweredRequest, fetch_finest
+from quantlab_core.candles.kept_slices import may_stay, stays
 from quantlab_core.candles.resolution import RESOLUTIONS
 from quantlab_core.candles.slice_revision import RevisionCounts, revision_counts, slice_revision
 from quantlab_core.candles.slices import quarantine_table, slice_key_parts, slice_table
@@ -43,6 +44,12 @@ class _Day:
 
     asked: int
     answers: list[AnsweredRequest] = field(default_factory=list)
+    left_because: list[str] = field(default_factory=list)
+    """Of each answer why it gives no slice; empty for one that does."""
+
+    def cut(self) -> list[AnsweredRequest]:
+        """The answers that become slices."""
+        return [answer for answer, why in zip(self.answers, self.left_because, strict=True) if not why]
 
     def preview(self) -> dict[str, Any]:
         """The counts that the UI shows beside the slices."""
@@ -51,7 +58,8 @@ class _Day:
             "tokens_called": self.asked,
             "tokens_unknown_to_source": self.asked - len(answered),
             "tokens_refused": sum(a.sourced.is_refused for a in self.answers),
-            "slices_without_candles": sum(not a.sourced.candles.num_rows for a in self.answers if a.sourced.spans),
+            "slices_kept": sum(bool(why) for why in self.left_because),
+            "slices_without_candles": sum(not a.sourced.candles.num_rows for a in self.cut() if a.sourced.spans),
             "conflicting_candles": sum(a.sourced.conflicting_candles for a in self.answers),
             "rejected_rows": sum(len(a.sourced.rejections) for a in self.answers),
         }
@@ -62,7 +70,7 @@ class _Day:
     name="ohlcv_slices",
     specs=[OHLCV_SLICE, SLICE_QUARANTINE],
     group=GROUP,
-    code_version="2",
+    code_version="3",
     inputs={"alerts": Upstream("alerts")},
     deps=[dg.AssetDep("imported_candles", partition_mapping=dg.AllPartitionMapping())],
     partitions_def=DAYS,
@@ -79,13 +87,14 @@ class _Day:
 def ohlcv_slices(step: Step) -> Iterator[ArtifactDraft]:
     """Asks the candle source for every token called on this day, in the finest resolution that it has of the token.
 
-    A token unknown to the source gives no slice. One that it knew before, and no longer does, gets an empty successor:
-    a file that was imported again with another token or zone must leave nothing behind. Rows that are no candles, and
-    tokens for which the source cannot answer, are quarantined with the reason; the other tokens go on.
+    A token unknown to the source gives no slice. Where imported files gave one and no longer do, it gets an empty
+    successor: a file that was imported again with another token or zone must leave nothing behind. From any other
+    source, candles stay where an answer has none, and are told of. Rows that are no candles, and tokens for which the
+    source cannot answer, are quarantined with the reason; the other tokens go on.
     """
     alerts = {head.artifact_id: step["alerts"].read(head) for head in step["alerts"].with_key(day=step.key)}
     requests = cohort_requests(day_of(step.key), alerts.values())
-    day = _Day(len(requests))
+    day, source = _Day(len(requests)), step.lab.candle_source.fingerprint()
     # The source is asked before anything is published: a failure leaves nothing of the day.
     day.answers += fetch_finest(
         step.lab.candle_source,
@@ -95,13 +104,14 @@ def ohlcv_slices(step: Step) -> Iterator[ArtifactDraft]:
         asked_by=step.context.run.run_id,
     )
     called_in = {token: artifact_id for artifact_id, table in alerts.items() for token in _called(table)}
+    day.left_because += [_why_left(step, answer) for answer in day.answers]
     preview = day.preview()
-    for answer in day.answers:
+    for answer, why in zip(day.answers, day.left_because, strict=True):
         for artifact_id in answer.sourced.input_artifact_ids:
             step.note_read(artifact_id)
-        if answer.sourced.is_refused:
-            _tell(step, answer)
-            continue
+        if why:
+            _tell(step, answer, why)
+    for answer in day.cut():
         yield replace(slice_draft(answer, [called_in[_token(answer.request)]]), preview=preview)
         preview = {}
     rejections = [(a.request.resolution, row) for a in day.answers for row in a.sourced.rejections]
@@ -113,6 +123,7 @@ def ohlcv_slices(step: Step) -> Iterator[ArtifactDraft]:
             {"day": step.key},
             quarantine_table(rejections),
             inputs=[*alerts, *sorted(read)],
+            params={ASKED_OF: source},
             preview=_by_rule(Counter(row.rule_id for _, row in rejections)),
         )
 
@@ -174,10 +185,17 @@ def _revision(step: Step, head: Artifact, old: Artifact) -> pa.Table | None:
     return slice_revision(before, since, old_id=old.artifact_id, new_id=head.artifact_id)
 
 
-@lru_cache(maxsize=1)
+_by_day_of: WeakKeyDictionary[UpstreamArtifacts, Mapping[str, list[Artifact]]] = WeakKeyDictionary()
+"""Kept as long as the step's own handle: a process of Dagster outlives its runs."""
+
+
 def _slices_by_day(upstream: UpstreamArtifacts) -> Mapping[str, list[Artifact]]:
     """Keys begin with the token, so the days of a run are told apart once and not for each of them."""
+    known = _by_day_of.get(upstream)
+    if known is not None:
+        return known
     by_day: dict[str, list[Artifact]] = {}
+    _by_day_of[upstream] = by_day
     for head in upstream.all():
         day = partition_of(OHLCV_SLICE, head.logical_key)
         if day is not None:
@@ -185,11 +203,29 @@ def _slices_by_day(upstream: UpstreamArtifacts) -> Mapping[str, list[Artifact]]:
     return by_day
 
 
-def _tell(step: Step, answer: AnsweredRequest) -> None:
+def _why_left(step: Step, answer: AnsweredRequest) -> str:
+    """Why the answer gives no slice, so that what is current of its key stays; empty when it gives one."""
+    sourced, store = answer.sourced, step.lab.artifacts
+    if sourced.is_refused:
+        return "; ".join(dict.fromkeys(row.reason for row in sourced.rejections))
+    if may_stay(sourced):
+        for head in store.heads(OHLCV_SLICE.name, _key_text(answer.request)):
+            try:
+                current = read_newest(store, head)
+            except IntegrityError as error:
+                return f"{sourced.source} has no candles of it, and its current slice cannot be read: {error}"
+            if stays(current, sourced):
+                return (
+                    f"{sourced.source} has no {answer.request.resolution} candles of it; "
+                    f"what {attributes_of(current)['source']} gave stays"
+                )
+    return ""
+
+
+def _tell(step: Step, answer: AnsweredRequest, why: str) -> None:
     token = _token(answer.request).partition_key
-    for row in answer.sourced.rejections:
-        step.context.log.warning(f"{token} left out: {row.reason}")
-        report_refusal(Refusal("ohlcv_slices", step.key, token, row.reason))
+    step.context.log.warning(f"{token} left as it was: {why}")
+    report_refusal(Refusal("ohlcv_slices", step.key, token, why))
 
 
 def _called(alerts: pa.Table) -> Iterator[Token]:

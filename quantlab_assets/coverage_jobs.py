@@ -35,7 +35,7 @@ def ask_again(context: dg.OpExecutionContext) -> None:
         f"missing minutes went from {fetched.minutes_before:,} to {fetched.minutes_now:,}"
     )
     for refusal in runs.refusals:
-        context.log.warning(f"{refusal.asset} {refusal.partition}: {refusal.subject} was left out: {refusal.reason}")
+        context.log.warning(f"{refusal.asset} {refusal.partition}: {refusal.subject} left as it was: {refusal.reason}")
 
 
 @dg.job(description="Asks the candle source again for the worklist of `quantlab ohlcv gaps`.")

@@ -87,7 +87,8 @@ def gaps(
             fetched = fetch_gaps(runs, limit=limit, most_attempts=attempts)
             _show_fetched(fetched, output_format)
             for refusal in runs.refusals:
-                click.echo(shown(f"left out: {refusal.subject} on {refusal.partition}: {refusal.reason}"), err=True)
+                left = f"left as it was: {refusal.subject} on {refusal.partition}: {refusal.reason}"
+                click.echo(shown(left), err=True)
         return
     found = current_worklist(lab, most_attempts=attempts)
     _show_worklist(found, limit or LISTED, output_format, with_given_up=with_given_up)
@@ -104,6 +105,7 @@ def _show_worklist(found: Worklist | None, limit: int, output_format: Format, *,
                 "dueCount": len(due),
                 "givenUpCount": len(given_up),
                 "waitingCount": 0 if found is None else found.waiting,
+                "beforeFirstDayCount": 0 if found is None else found.before_first_day,
                 "isCut": is_cut,
                 "slices": rows,
             }
@@ -149,6 +151,9 @@ def _show_table(listed: Sequence[tuple[Missing, bool]], found: Worklist, *, with
     if found.waiting:
         waiting = number_of(found.waiting, "slice")
         click.echo(f"{waiting} of calls whose 48 hours are still running, to be asked for when they are over")
+    if found.before_first_day:
+        before = number_of(found.before_first_day, "slice")
+        click.echo(f"{before} of days before QUANTLAB_FIRST_DAY, which cannot be asked for")
 
 
 def _show_fetched(fetched: FetchedGaps, output_format: Format) -> None:

@@ -28,6 +28,6 @@ def show_refresh(runs: LakeRuns, report: RefreshReport) -> None:
 
 
 def show_refusals(runs: LakeRuns) -> None:
-    """What could not be used and was left as it was, with the reason."""
+    """What was left as it was, with the reason: its candles contradict each other, or this source has none of it."""
     lines = list(dict.fromkeys(f"{refusal.subject}: {refusal.reason}" for refusal in runs.refusals))
-    show_some(f"{len(lines):,} left as they were, because their candles contradict each other", lines, most=SHOWN)
+    show_some(f"{len(lines):,} left as they were", lines, most=SHOWN)

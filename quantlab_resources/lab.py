@@ -171,6 +171,11 @@ class RunView:
         """The heads of this type whose key begins with ``key_prefix``, sorted by key."""
         return self._store.heads_as_of(spec.name, key_prefix, sequence=self.sequence, run_id=self._run_id)
 
+    def last_publication(self, *specs: ArtifactType) -> str | None:
+        """When an artifact of these types was published last, whether its content was new or not; UTC text."""
+        names = [spec.name for spec in specs]
+        return self._store.last_publication(names, sequence=self.sequence, run_id=self._run_id)
+
 
 @lru_cache(maxsize=64)
 def _run_view(lab: Lab, run_id: str) -> RunView:

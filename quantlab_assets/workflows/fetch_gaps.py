@@ -11,7 +11,6 @@ from quantlab_assets.workflows.refresh_research import refresh_research
 from quantlab_core.coverage.worklist import MOST_ATTEMPTS, Missing
 from quantlab_core.errors import InvalidInputError
 from quantlab_resources.coverage.current_coverage import current_worklist
-from quantlab_resources.first_day import first_day
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +34,7 @@ def fetch_gaps(runs: LakeRuns, *, limit: int | None = None, most_attempts: int =
     Raises InvalidInputError where the candle source holds nothing at all, and CandleSourceError.
     """
     found = current_worklist(runs.lab, most_attempts=most_attempts)
-    wanted = [] if found is None else [missing for missing in found.due if missing.day >= first_day()][:limit]
+    wanted = [] if found is None else found.due[:limit]
     if not wanted:
         return FetchedGaps(0, (), 0, 0, 0)
     if not runs.lab.candle_source.holds_any():

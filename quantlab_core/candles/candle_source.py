@@ -11,8 +11,16 @@ import pyarrow as pa
 
 from quantlab_core.candles.source_spans import SourceSpan
 
+IMPORTED_FILES = "file"
+"""What a slice states as its source where imported files answered."""
+
+ASKED_OF = "asked_of"
+"""Parameter of a publication: the fingerprint of the source that was asked."""
+
 UNITS_CONTRADICT = "units_contradict"
-"""Rule (version 1) by which a source does not answer for a token: what it holds is stated in different units."""
+"""Rule of `validation.RULES` by which a source does not answer for a token: what it holds is in different units."""
+CHAIN_UNCLEAR = "chain_unclear"
+"""Rule of `validation.RULES` by which it does not: it cannot be told which chain's candles are the token's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +60,8 @@ class SourcedCandles:
     ``input_artifact_ids`` are the artifacts that the candles were read from. ``conflicting_candles`` counts candles
     that lost to another one of the same minute with other values. The units of an answer without spans are "unknown".
     ``rejections`` are the rows that were no candles; files have theirs quarantined when they are imported. A token for
-    which the source cannot answer has neither candles nor spans, and a rejection that says why (`UNITS_CONTRADICT`).
+    which the source cannot answer has neither candles nor spans, and a rejection that says why (`UNITS_CONTRADICT`,
+    `CHAIN_UNCLEAR`).
     """
 
     candles: pa.Table

@@ -42,7 +42,7 @@ def fetch_finest(
     """The answers for each of ``requests`` (whatever their resolution) in the finest of ``resolutions`` that has some.
 
     What ``is_published`` already in a resolution is asked for again in it, whatever finer candles there are, and its
-    answer is given even where the source no longer knows it: nothing that was published may stay behind unasked. One
+    answer is given even where the source no longer knows it: whether what was published stays, `kept_slices` tells. One
     query per resolution. Raises CandleSourceError, and InvalidInputError for an unknown resolution.
     """
     answered: set[int] = set()

@@ -32,7 +32,7 @@ class MeasuredCoverage:
 
 @dataclass(frozen=True, slots=True)
 class AlertCoverage:
-    """``alert_forward_coverage_v1`` of some alerts, and when what it was measured on was frozen (UTC text)."""
+    """``alert_forward_coverage_v1`` of some alerts, and as of when they were judged (UTC text)."""
 
     forward: pa.Table
     as_of: str
@@ -48,8 +48,8 @@ def measure_coverage(
     """Measure how well ``candles`` cover the time after ``alerts``.
 
     ``alerts`` has ``alert_ts_utc``, ``alert_id``, ``chain`` and ``mint``. ``candles`` has the 1m series of tokens with
-    their attributes; a token that is absent is covered by nothing. ``as_of`` is the instant at which the series were
-    frozen. Raises InvalidInputError for a series of another resolution.
+    their attributes; a token that is absent is covered by nothing. ``as_of`` is the instant up to which the series
+    could hold anything: later horizons are pending. Raises InvalidInputError for a series of another resolution.
     """
     encoded = token_codes(alerts, "mint")
     by_token = np.argsort(encoded.codes, kind="stable")

@@ -14,6 +14,7 @@ from quantlab_core.coverage.artifact_types import ALERT_FORWARD_COVERAGE, COVERA
 from quantlab_core.coverage.worklist import MOST_ATTEMPTS, Worklist, worklist
 from quantlab_resources.artifacts.artifact_store import ParquetArtifactStore
 from quantlab_resources.coverage.slice_answers import SliceAnswers
+from quantlab_resources.first_day import first_day
 from quantlab_resources.lab import Lab
 
 
@@ -26,7 +27,7 @@ class CurrentCoverage:
 
     @property
     def as_of(self) -> str:
-        """When the measured sets were frozen, UTC text."""
+        """The instant as of which was measured, UTC text."""
         return attributes_of(self.gaps)["as_of"]
 
     @property
@@ -42,12 +43,21 @@ def current_coverage(store: ParquetArtifactStore) -> CurrentCoverage | None:
 
 
 def current_worklist(lab: Lab, *, most_attempts: int = MOST_ATTEMPTS) -> Worklist | None:
-    """The worklist as of now; None before coverage was measured. Raises as `current_coverage`."""
+    """The worklist as of now, for the source that is configured; None before coverage was measured.
+
+    Raises as `current_coverage`, and CandleSourceError where the source is not there.
+    """
     found = current_coverage(lab.artifacts)
     if found is None:
         return None
-    answers = SliceAnswers(lab.catalogue)
-    return worklist(found.forward, found.gaps, answers, now=lab.clock.now(), most_attempts=most_attempts)
+    return worklist(
+        found.forward,
+        found.gaps,
+        SliceAnswers(lab.catalogue, lab.candle_source.fingerprint()),
+        now=lab.clock.now(),
+        first_day=first_day(),
+        most_attempts=most_attempts,
+    )
 
 
 def _current(store: ParquetArtifactStore, spec: ArtifactType) -> pa.Table | None:

@@ -18,14 +18,16 @@ from quantlab_assets.workflows.import_candles import import_candle_file
 from quantlab_assets.workflows.lake_runs import LakeRuns
 from quantlab_assets.workflows.refresh_research import refresh_research
 from quantlab_core.artifacts.table_attributes import attributes_of
+from quantlab_core.candles.source_spans import SourceSpan
 from quantlab_core.coverage.worklist import Worklist
 from quantlab_core.errors import InvalidInputError
 from quantlab_resources.candles.candle_declaration import CandleFileDeclaration
 from quantlab_resources.coverage.configured_thresholds import GOOD_VARIABLE
 from quantlab_resources.coverage.current_coverage import current_coverage, current_worklist
-from quantlab_resources.lab import Lab
+from quantlab_resources.lab import Lab, lab_at
+from quantlab_tests.assets.held_candles import HeldCandles
 from quantlab_tests.assets.small_inputs import minutes, write_candles
-from quantlab_tests.assets.small_research import HEN, NEXT_NOON, small_research
+from quantlab_tests.assets.small_research import ELK, HEN, NEXT_NOON, small_research
 from quantlab_tests.core.alerts.invented_chat import NOON
 
 HEN_DAY = date(2025, 5, 3)
@@ -138,7 +140,7 @@ def test_a_slice_that_is_answered_in_part_is_asked_for_again(runs: LakeRuns, tmp
     assert fetch_gaps(runs).complete == 0
     (missing,) = listed(runs).due
     assert (missing.reason, missing.minutes) == ("partly_answered", 24 * 60 + 1)
-    assert missing.attempts == 2
+    assert missing.attempts == 1  # the day was asked for before too: of other files
 
 
 def test_a_day_with_calls_between_two_others_is_not_asked_for_with_them(runs: LakeRuns) -> None:
@@ -160,6 +162,36 @@ def test_what_was_asked_for_in_vain_is_given_up(runs: LakeRuns) -> None:
     assert fetch_gaps(runs).slices == 0
     assert slices_asked(runs)[f"day={HEN_DAY}"] == 3
     assert len(listed(runs, most_attempts=4).due) == 1
+
+
+def test_files_of_other_tokens_are_no_question_after_this_one(runs: LakeRuns, tmp_path: Path) -> None:
+    for number in range(3):
+        file = write_candles(tmp_path / "elk.csv", {ELK: minutes([9.0 + number] * 5, start=HEN_NOON)})
+        import_candle_file(runs, file, CandleFileDeclaration(resolution="1m"))
+        refresh_research(runs, [HEN_DAY])
+    (missing,) = listed(runs).due
+    assert (missing.token.address, missing.reason, missing.attempts) == (HEN, "no_answer", 1)
+
+
+def test_what_one_source_was_asked_in_vain_is_not_held_against_another(runs: LakeRuns) -> None:
+    source = HeldCandles(SourceSpan(HEN_NOON - timedelta(hours=1), HEN_NOON + timedelta(days=3)), name="database")
+    for lab in (runs.lab, lab_at(str(runs.lab.paths.home))):
+        vars(lab)["candle_source"] = source
+    (missing,) = listed(runs, most_attempts=1).due
+    assert (missing.reason, missing.attempts, missing.last_asked) == ("never_asked", 0, None)
+    source.candles = {(ELK, "1m"): []}
+    assert fetch_gaps(runs, most_attempts=1).slices == 1
+    assert (listed(runs, most_attempts=1).due, len(listed(runs, most_attempts=1).given_up)) == ((), 1)
+
+
+def test_slices_of_days_that_the_graph_does_not_know_are_counted_and_not_due(
+    runs: LakeRuns, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("QUANTLAB_FIRST_DAY", str(HEN_DAY + timedelta(days=1)))
+    assert listed(runs) == Worklist((), (), 0, before_first_day=1)
+    assert fetch_gaps(runs).slices == 0
+    monkeypatch.setenv("QUANTLAB_FIRST_DAY", str(HEN_DAY))
+    assert len(listed(runs).due) == 1
 
 
 def test_a_limit_fetches_the_first_of_the_list_only(runs: LakeRuns) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 from collections.abc import Iterator
 from datetime import timedelta
@@ -25,6 +26,7 @@ from quantlab_core.candles.source_spans import SourceSpan
 from quantlab_core.errors import CandleSourceError
 from quantlab_resources.artifacts.upkeep.staleness import stale
 from quantlab_resources.candles.candle_declaration import CandleFileDeclaration
+from quantlab_resources.dagster_io.upstream_artifacts import UpstreamArtifacts
 from quantlab_resources.lab import Lab
 from quantlab_tests.assets.badges import out_of_sync
 from quantlab_tests.assets.held_candles import HeldCandles
@@ -197,6 +199,7 @@ def test_the_source_is_told_which_run_asks_and_which_pool_a_call_named(
 def test_a_token_without_candles_of_a_minute_gets_the_finest_that_there_are(
     runs: LakeRuns, source: HeldCandles
 ) -> None:
+    source.name = "file"
     source.candles = {
         (OWL, "1h"): [held(0)],
         (OWL, "4h"): [held(0)],
@@ -282,6 +285,59 @@ def test_slices_that_contradict_each_other_keep_one_token_from_being_merged_and_
     assert "price unit sol and usd" in refusal.reason
 
 
+def test_candles_stay_when_another_source_does_not_know_their_token(
+    runs: LakeRuns, source: HeldCandles, tmp_path: Path
+) -> None:
+    """QUANTLAB_CANDLES named a folder with owl and fox, and is forgotten: one file, of fox alone, was imported."""
+    source.name = "folder"
+    refresh_research(runs, DAY)
+    first, series = owl(runs), heads(runs, "token_candles_v1")[f"token={OWL}/res=1m"]
+    del vars(runs.lab)["candle_source"]
+    window = CandleFileDeclaration(span_from=NOON, span_to=NOON + timedelta(hours=1))
+    import_candle_file(runs, write_candles(tmp_path / "fox.csv", {FOX: minutes([5.0, 5.0])}), window)
+    refresh_research(runs, DAY)
+    assert owl(runs) == first
+    assert heads(runs, "token_candles_v1")[f"token={OWL}/res=1m"] == series
+    assert slices(runs)[f"token={FOX}/res=1m"].row_count == 2
+    assert [(refusal.subject, refusal.reason) for refusal in runs.refusals] == [
+        (f"solana:{OWL}", "file has no 1m candles of it; what folder gave stays")
+    ]
+    assert newest(runs, "ohlcv_slices", FIRST)["slices_kept"] == 1
+    assert out_of_sync(runs.instance) == set()
+    assert sync_dagster(runs.lab, runs.instance).reported == 0
+
+
+def test_candles_stay_when_their_own_database_has_let_them_go(runs: LakeRuns, source: HeldCandles) -> None:
+    source.name = "clickhouse"
+    cut(runs)
+    before = heads(runs, "ohlcv_slice_v2")
+    del source.candles[OWL, "1m"]
+    source.candles[FOX, "1m"] = []
+    cut(runs)
+    assert heads(runs, "ohlcv_slice_v2") == before
+    assert {refusal.subject for refusal in runs.refusals} == {f"solana:{OWL}", f"solana:{FOX}"}
+
+
+def test_a_slice_that_cannot_be_read_stays_when_there_is_nothing_to_put_in_its_place(
+    runs: LakeRuns, source: HeldCandles
+) -> None:
+    cut(runs)
+    first = owl(runs)
+    Path(first.path_parquet).write_bytes(b"damaged")
+    source.name = "file"
+    del source.candles[OWL, "1m"]
+    runs.materialize_days("", ["ohlcv_slices", "slice_quarantine"], DAY)
+    assert owl(runs) == first
+    (refusal,) = runs.refusals
+    assert "its current slice cannot be read" in refusal.reason
+
+
+def test_a_process_that_goes_on_keeps_nothing_of_a_finished_run(runs: LakeRuns, source: HeldCandles) -> None:
+    cut(runs)
+    gc.collect()
+    assert not [one for one in gc.get_objects() if type(one) is UpstreamArtifacts]
+
+
 def test_a_series_that_is_made_by_itself_shows_its_chart_and_its_quality(runs: LakeRuns, source: HeldCandles) -> None:
     source.candles[OWL, "1m"] = [held(0), held(3, volume=0.0), held(9)]
     cut(runs)
@@ -300,7 +356,7 @@ def test_a_run_over_several_days_compares_the_slices_of_each(
     runs: LakeRuns, source: HeldCandles, tmp_path: Path
 ) -> None:
     ingest_telegram_export(runs, write_export(tmp_path / "more.json", exported(20, ELK, at=DAY_S)))
-    source.span = SourceSpan(NOON, NOON + timedelta(days=2))
+    source.name, source.span = "file", SourceSpan(NOON, NOON + timedelta(days=2))
     source.candles[ELK, "1m"] = [held(1440, token=ELK)]
     cut(runs, FIRST, SECOND)
     source.candles[ELK, "1m"], source.candles[OWL, "1m"] = [], [held(0), held(1), held(2), held(5)]

@@ -127,6 +127,13 @@ def test_candles_of_a_coarser_resolution_are_made_of_those_that_there_are(home: 
         (("--token", FIRST_TOKEN, "--from", "2025-05-02", "--to", "2025-05-01"), 1, "is not before"),
         (("--token", FIRST_TOKEN, "--from", "yesterday", "--to", "2025-05-01"), 1, "yesterday"),
         (("--token", NOBODY, *SOME_HOURS, "--output", "copy.xlsx"), 1, "written as .parquet or .csv"),
+        (("--token", "hello", *SOME_HOURS), 1, "'hello' is not a Solana address"),
+        (("--token", UNCALLED, *SOME_HOURS), 1, "not a Solana address .* or name its chain"),
+        (("--token", UNCALLED[:-2], "--chain", "base", *SOME_HOURS), 1, "is not an address on base"),
+        (("--token", UNCALLED, "--chain", "b@se", *SOME_HOURS), 1, "'b@se' is not a chain name"),
+        (("--token", UNCALLED, "--chain", "baze", *SOME_HOURS), 1, r"baze:0xab\w+ not found in the candle source"),
+        (("--token", UNCALLED, "--chain", "eth", *SOME_HOURS), 1, r"ethereum:0xab\w+ not found in the candle source"),
+        (("--token", FIRST_TOKEN, "--pool", "hello", *SOME_HOURS), 1, "'hello' is not a Solana address"),
         (SOME_HOURS, 2, "name a --token, or a --pool"),
         (("--token", FIRST_TOKEN, "--resolution", "2m", *SOME_HOURS), 2, "2m"),
     ],
@@ -155,7 +162,7 @@ def test_tokens_whose_candles_contradict_each_other_are_named_after_an_import(ho
     told = ("--token", FIRST_TOKEN, "--chain", "solana", "--price-unit", "sol", "--volume-unit", "sol")
     result = call_quantlab("ohlcv", "import", file, *told, home=home)
     assert result.exit_code == 0, result.output
-    assert "1 left as they were, because their candles contradict each other:" in result.stdout
+    assert "1 left as they were:" in result.stdout
     assert f"solana:{FIRST_TOKEN}: imported files state its price unit as sol" in result.stdout
     refused = export(home, "--token", FIRST_TOKEN, "--from", "2025-05-01T10:00:00Z", "--to", "2025-05-01T12:00:00Z")
     assert (refused.exit_code, "nothing was exported" in refused.stderr) == (1, True)
