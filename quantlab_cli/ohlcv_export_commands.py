@@ -59,7 +59,7 @@ def export(
     if output is not None:
         check_copy_path(output)
     since, until = parse_day_or_timestamp(start)[0], parse_day_or_timestamp(end)[1]
-    request = CandleRequest(_canonical(address), chain, resolution, since, until, pool and _canonical(pool))
+    request = CandleRequest(address, chain, resolution, since, until, pool)
     with running_on_new_or_existing(invocation) as runs:
         exported = export_candles(runs, request)
         show_exported(exported)
@@ -102,7 +102,3 @@ def _spans(spans: tuple[SourceSpan, ...]) -> str:
     shown = [f"{span.start:%Y-%m-%d %H:%M} to {span.end:%Y-%m-%d %H:%M}" for span in spans[:SHOWN_SPANS]]
     more = [number_of(len(spans) - SHOWN_SPANS, "more span")] if len(spans) > SHOWN_SPANS else []
     return ", ".join([*shown, *more]) + " UTC"
-
-
-def _canonical(address: str) -> str:
-    return address.lower() if address[:2] in {"0x", "0X"} else address

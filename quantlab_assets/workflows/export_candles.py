@@ -12,6 +12,7 @@ import pyarrow as pa
 from quantlab_assets.workflows.lake_runs import LakeRuns
 from quantlab_assets.workflows.refresh_research import refresh_series
 from quantlab_assets.workflows.sync_dagster import sync_dagster
+from quantlab_core.alerts.addresses import normalise_token_address
 from quantlab_core.artifacts.artifact import Artifact, PublishRequest, Writer
 from quantlab_core.artifacts.logical_key import format_key
 from quantlab_core.artifacts.table_attributes import attributes_of
@@ -65,15 +66,15 @@ def export_candles(runs: LakeRuns, request: CandleRequest) -> ExportedSlice:
 
     Candles are taken in the resolution that is asked for, else made of the coarsest finer ones that the source has. A
     second call with the same answer changes nothing. Raises NotFoundError for a token that the source does not know
-    and never knew in this window, InvalidInputError for a window that runs backwards or units that contradict each
-    other, CandleSourceError.
+    and never knew in this window, InvalidInputError for an address or chain that is none, a window that runs backwards
+    or units that contradict each other, CandleSourceError.
     """
     if request.start >= request.end:
         raise InvalidInputError(f"from {request.start} is not before to {request.end}; no candle lies there")
     if request.resolution not in RESOLUTIONS:
         raise InvalidInputError(f"{request.resolution!r} is no resolution; known are {', '.join(RESOLUTIONS)}")
     store = runs.lab.artifacts
-    token = Token(request.chain, request.token_address)
+    token, request = _normalised(request)
     key = format_key(OHLCV_SLICE, slice_key_parts(token, request.resolution, request.start, request.end))
     sequence = store.last_sequence()
     answer = _ask(runs.lab.candle_source, request)
@@ -119,6 +120,13 @@ def export_candles(runs: LakeRuns, request: CandleRequest) -> ExportedSlice:
         rejected_by_rule=rejected,
         conflicting_candles=answer.sourced.conflicting_candles,
     )
+
+
+def _normalised(request: CandleRequest) -> tuple[Token, CandleRequest]:
+    """The token that is meant, and the request in the names under which sources and the lake know it."""
+    token = normalise_token_address(request.chain, request.token_address)
+    pool = request.pool_address and normalise_token_address(token.chain, request.pool_address).address
+    return token, replace(request, token_address=token.address, chain=token.chain, pool_address=pool)
 
 
 def _ask(source: CandleSource, request: CandleRequest) -> _Answer:

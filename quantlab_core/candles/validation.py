@@ -25,6 +25,7 @@ from quantlab_core.candles.arrow_columns import (
     rows_at,
 )
 from quantlab_core.candles.artifact_types import CANDLE_SCHEMA
+from quantlab_core.candles.candle_source import CHAIN_UNCLEAR, UNITS_CONTRADICT
 from quantlab_core.candles.duplicate_candles import resolve_duplicates
 from quantlab_core.candles.epoch_time import duration_microseconds, epoch_microseconds, iso_text
 from quantlab_core.candles.token_codes import token_codes
@@ -46,9 +47,12 @@ RULES: dict[str, int] = {
     "swap_amount_not_positive": 1,
     "swap_price_mismatch": 1,
     "swap_price_far": 1,
+    UNITS_CONTRADICT: 1,
+    CHAIN_UNCLEAR: 1,
 }
-"""Version of every rule by its id, in the order in which they are applied. The first four are found while reading; the
-last four are of swaps (`swap_candles`), before there are candles."""
+"""Version of every rule by its id, in the order in which they are applied. The first four are found while reading;
+those of swaps (`swap_candles`) before there are candles. The last two are of no row: by them a source does not answer
+for a token at all (`candle_source`)."""
 
 PRICES = ("open", "high", "low", "close")
 

@@ -31,6 +31,7 @@ SOURCE_NAME = "file"
 DEFAULT_CACHE_BYTES = 256 * 1024**2
 
 
+from quantlab_core.candles.validation import RULES
 @dataclass(frozen=True, slots=True)
 class _TokenRows:
     """Rows [start, stop) of a file's table, which are one token's, and the span of them."""
@@ -190,7 +191,7 @@ def _sourced(answer: _Answer) -> SourcedCandles:
             input_artifact_ids=_inputs(answer),
             rejections=(
                 RejectedCandle(
-                    *(token.address, token.chain, None, UNITS_CONTRADICT, 1, contradiction),
+                    *(token.address, token.chain, None, UNITS_CONTRADICT, RULES[UNITS_CONTRADICT], contradiction),
                     payload=_request_text(answer.request),
                 ),
             ),

@@ -14,6 +14,7 @@ from quantlab_resources.candles.clickhouse.candle_table import CandleTable, Colu
 
 VALUES = ("open", "high", "low", "close", "volume", "quality")
 KEY, CHAIN, STAMP, INGESTED = "key", "chain", "ts", "ingested_at"
+SPELLING, FIRST, LAST, WITHIN, COUNT = "spelling", "first", "last", "within", "count"
 
 _LAST_DATETIME = 2**32 - 1
 _SPELLED = re.compile(r"(\d{1,9})\s*([A-Za-z]*)")
@@ -34,6 +35,15 @@ class Query:
     names: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """Two conditions, whose rows by token and interval and which by time, and what is bound to them."""
+
+    of_tokens: str
+    in_window: str
+    parameters: dict[str, Any]
+
+
 def candle_key(address: str) -> str:
     """An address as it is compared: EVM (0x…) without case, Solana exactly as it is written."""
     return address.lower() if address[:2].lower() == "0x" else address
@@ -51,9 +61,14 @@ def resolution_of(interval: str) -> str | None:
     return next((name for name, length in RESOLUTIONS.items() if length.total_seconds() == seconds), None)
 
 
-def intervals_query(table: CandleTable) -> Query:
-    """Which intervals the table holds, in its own spelling."""
-    return _query(table, {"spelling": f"toString({table.columns['interval'].sql})"}, distinct=True)
+def reach_query(table: CandleTable) -> Query:
+    """Which intervals the table holds, in its own spelling, and when their first and last candles open, in seconds.
+
+    Rows of second 0 are rows without a time, as ClickHouse writes them.
+    """
+    spelling, stamp = f"toString({table.columns['interval'].sql})", table.columns["timestamp"].sql
+    selected = {SPELLING: spelling, FIRST: _whole_seconds(f"min({stamp})"), LAST: _whole_seconds(f"max({stamp})")}
+    return _query(table, selected, f"{stamp} > toDateTime(0, 'UTC')", group_by=spelling)
 
 
 def holds_any_query(table: CandleTable) -> Query:
@@ -73,15 +88,32 @@ def candles_query(
         **{name: columns[name].sql for name in VALUES if name in columns},
         **({INGESTED: _nanoseconds(columns["ingested_at"])} if "ingested_at" in columns else {}),
     }
-    return _query(table, selected, *_asked_for(table, key, keys, intervals, span))
+    asked = _asked_for(table, key, keys, intervals, span)
+    return _query(table, selected, f"{asked.of_tokens} AND {asked.in_window}", asked.parameters)
+
+
+def count_query(
+    table: CandleTable, key: Column, keys: Sequence[str], intervals: Sequence[str], span: SourceSpan
+) -> Query:
+    """How many rows the answer to `candles_query` has to have."""
+    asked = _asked_for(table, key, keys, intervals, span)
+    parameters = {name: value for name, value in asked.parameters.items() if name not in ("keys", "numbers")}
+    return _query(table, {COUNT: "count()"}, f"{asked.of_tokens} AND {asked.in_window}", parameters)
 
 
 def presence_query(
-    table: CandleTable, key: Column, keys: Sequence[str], intervals: Sequence[str], span: SourceSpan
+    table: CandleTable, key: Column, keys: Sequence[str], intervals: Sequence[str], span: SourceSpan, *, anywhere: bool
 ) -> Query:
-    """Which of ``keys`` have candles of other ``intervals`` in ``span``, and on which chains."""
-    selected = {KEY: _key_number(key, keys), CHAIN: f"toString({table.columns['chain'].sql})"}
-    return _query(table, selected, *_asked_for(table, key, keys, intervals, span), distinct=True)
+    """On which chains ``keys`` have candles of which ``intervals``, and whether in ``span``; ``anywhere``: at all."""
+    asked = _asked_for(table, key, keys, intervals, span)
+    selected = {
+        KEY: _key_number(key, keys),
+        CHAIN: f"toString({table.columns['chain'].sql})",
+        SPELLING: f"toString({table.columns['interval'].sql})",
+        WITHIN: f"toUInt8({asked.in_window})",
+    }
+    where = asked.of_tokens if anywhere else f"{asked.of_tokens} AND {asked.in_window}"
+    return _query(table, selected, where, asked.parameters, distinct=True)
 
 
 def _query(
@@ -91,6 +123,7 @@ def _query(
     parameters: dict[str, Any] | None = None,
     *,
     distinct: bool = False,
+    group_by: str = "",
     limit: int | None = None,
 ) -> Query:
     """ClickHouse takes an alias for a column of the same name, so aliases are such that no column in use has one."""
@@ -101,6 +134,7 @@ def _query(
     parts = (
         f"SELECT {'DISTINCT ' if distinct else ''}{listed} FROM {table.sql}",  # noqa: S608
         f"WHERE {where}" if where else "",
+        f"GROUP BY {group_by}" if group_by else "",
         f"LIMIT {limit}" if limit is not None else "",
     )
     return Query(" ".join(part for part in parts if part), parameters or {}, tuple(selected))
@@ -120,7 +154,7 @@ def _compared(key: Column, keys: Sequence[str]) -> str:
 
 def _asked_for(
     table: CandleTable, key: Column, keys: Sequence[str], intervals: Sequence[str], span: SourceSpan
-) -> tuple[str, dict[str, Any]]:
+) -> _Asked:
     interval, stamp = table.columns["interval"], table.columns["timestamp"].sql
     evm = [one for one in keys if _is_evm(one)]
     exact = [one for one in keys if not _is_evm(one)]
@@ -144,7 +178,7 @@ def _asked_for(
         **({"evm": evm} if evm else {}),
     }
     window = f"{stamp} >= toDateTime({{start:Int64}}, 'UTC') AND {stamp} < toDateTime({{end:Int64}}, 'UTC')"
-    return f"{by_interval} AND {window} AND ({' OR '.join(tokens)})", parameters
+    return _Asked(f"{by_interval} AND ({' OR '.join(tokens)})", f"({window})", parameters)
 
 
 def _is_evm(key: str) -> bool:
@@ -153,6 +187,11 @@ def _is_evm(key: str) -> bool:
 
 def _nanoseconds(column: Column) -> str:
     return f"toUnixTimestamp64Nano(toDateTime64({column.sql}, 9, 'UTC'))"
+
+
+def _whole_seconds(instant: str) -> str:
+    """Seconds since the epoch, rounded down; nanoseconds would not hold every time that a DateTime64 does."""
+    return f"toUnixTimestamp64Second(toDateTime64({instant}, 0, 'UTC'))"
 
 
 def _seconds(instant: Any) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, StringConstraints, ValidationError
@@ -43,6 +43,8 @@ class ColumnNames(BaseModel):
 class ClickHouseConfig(BaseModel):
     """``settle_seconds``: candles younger than this are not asked for, since they may still be ingested.
 
+    ``silence`` says whose absence of candles is silence: every token's (``table``: whoever fills the table asks for all
+    of them), or only that of tokens the table has candles of (``token``): others may never have been asked for.
     ``chains`` maps the table's spelling of a chain to the name here, where `normalise_chain` does not know it.
     ``read_timeout_seconds`` is for one wait on the server and for one query; ``attempts`` counts the first one.
     """
@@ -54,6 +56,7 @@ class ClickHouseConfig(BaseModel):
     chains: dict[str, str] = Field(default_factory=dict)
     price_unit: PriceUnit = "usd"
     volume_unit: VolumeUnit = "unknown"
+    silence: Literal["token", "table"] = "token"
     settle_seconds: Annotated[int, Field(ge=0)] = 300
     connect_timeout_seconds: PositiveInt = 10
     read_timeout_seconds: PositiveInt = 120

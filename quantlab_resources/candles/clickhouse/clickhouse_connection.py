@@ -29,6 +29,7 @@ from quantlab_resources.candles.clickhouse.answer_stream import (
 from quantlab_resources.candles.clickhouse.clickhouse_address import ClickHouseAddress
 from quantlab_resources.candles.clickhouse.clickhouse_config import ClickHouseConfig
 from quantlab_resources.candles.clickhouse.query_failure import Failure, failure_of
+from quantlab_resources.candles.clickhouse.whole_answers import ServerSettings, require_whole_answers, server_settings
 
 FIRST_WAIT = 0.5
 """Seconds before the second attempt; each further wait is twice as long."""
@@ -62,6 +63,7 @@ class ClickHouseConnection:
         self._sleep = sleep
         self._is_let_go = address.folder is not None and not keeps_engine
         self._client: Client | None = None
+        self._settings: ServerSettings | None = None
         self._pool: Any = None
 
     def __enter__(self) -> ClickHouseConnection:
@@ -98,7 +100,7 @@ class ClickHouseConnection:
 
     def close(self) -> None:
         """Let go of connections and engine; the next query opens them again."""
-        client, self._client = self._client, None
+        client, self._client, self._settings = self._client, None, None
         if client is not None:
             client.close()
         pool, self._pool = self._pool, None
@@ -106,8 +108,8 @@ class ClickHouseConnection:
             pool.clear()
 
     def _ask(self, sql: str, parameters: Mapping[str, Any], asked_by: str) -> pa.Table:
-        client = self._opened()
-        _set(client, {"log_comment": f"{CLIENT_NAME} {asked_by}".strip()})
+        client, settings = self._opened()
+        settings.apply(client, {"log_comment": f"{CLIENT_NAME} {asked_by}".strip()})
         stream: Any = client.raw_stream(
             sql, parameters=dict(parameters), settings={"query_id": _query_id(asked_by)}, fmt="ArrowStream"
         )
@@ -116,11 +118,14 @@ class ClickHouseConnection:
         finally:
             stream.close()
 
-    def _opened(self) -> Client:
-        if self._client is None:
-            self._client = self._embedded() if self.address.folder is not None else self._of_server()
-            _set(
-                self._client,
+    def _opened(self) -> tuple[Client, ServerSettings]:
+        if self._client is None or self._settings is None:
+            self.close()
+            client = self._client = self._embedded() if self.address.folder is not None else self._of_server()
+            settings = server_settings(client, subject=self.address.shown)
+            require_whole_answers(client, settings, subject=self.address.shown)
+            settings.apply(
+                client,
                 {
                     "max_execution_time": self._config.read_timeout_seconds,
                     "max_result_bytes": self._config.max_answer_mib * 2**20,
@@ -129,7 +134,8 @@ class ClickHouseConnection:
                     **({"output_format_arrow_compression_method": "none"} if self.address.folder else {}),
                 },
             )
-        return self._client
+            self._settings = settings  # only now: a server that may cut its answers is asked nothing
+        return self._client, self._settings
 
     def _of_server(self) -> Client:
         address = self.address
@@ -161,14 +167,6 @@ class ClickHouseConnection:
         tried = f" in {attempts} attempts" if attempts > 1 else ""
         remedy = f"; {failure.remedy}" if failure.remedy else ""
         return CandleSourceError(f"{self.address.shown}: no whole answer{tried} ({reason}); nothing was taken{remedy}")
-
-
-def _set(client: Client, settings: Mapping[str, Any]) -> None:
-    """Set what this server knows and lets its user change; a user who may only read can change nothing."""
-    known = client.server_settings
-    for name, value in settings.items():
-        if name in known and not known[name].readonly:
-            client.set_client_setting(name, value)
 
 
 def _query_id(asked_by: str) -> str:

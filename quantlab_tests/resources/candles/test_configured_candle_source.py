@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
 import pytest
 
+from quantlab_core.candles.candle_source import UNITS_CONTRADICT
 from quantlab_core.candles.source_spans import SourceSpan
 from quantlab_core.errors import CandleSourceError, InvalidInputError, NotFoundError
+from quantlab_core.token import Token
 from quantlab_resources.candles.clickhouse.clickhouse_candle_source import ClickHouseCandleSource
 from quantlab_resources.candles.clickhouse.clickhouse_config import ClickHouseConfig, read_config
 from quantlab_resources.candles.imported_candle_source import ImportedCandleSource
@@ -24,6 +27,7 @@ from quantlab_tests.resources.candles.clickhouse.candle_databases import (
 )
 
 HEADER = "token_address,chain,ts,open,high,low,close,volume\n"
+OTHER = "So11111111111111111111111111111111111111112"
 VARIABLES = ("QUANTLAB_CANDLES", "QUANTLAB_CLICKHOUSE_CONFIG", "QUANTLAB_CLICKHOUSE_PASSWORD")
 
 
@@ -117,7 +121,14 @@ def test_the_configuration_in_the_docs_is_one(tmp_path: Path) -> None:
     told = ("pair_address", "token", "/etc/ssl/own-ca.pem")
     assert (config.columns.pool, config.volume_unit, config.ca_file) == told
     default = ClickHouseConfig()
-    for name in ("price_unit", "settle_seconds", "connect_timeout_seconds", "read_timeout_seconds", "attempts"):
+    for name in (
+        "price_unit",
+        "silence",
+        "settle_seconds",
+        "connect_timeout_seconds",
+        "read_timeout_seconds",
+        "attempts",
+    ):
         assert getattr(config, name) == getattr(default, name), name
     assert config.max_answer_mib == default.max_answer_mib
 
@@ -144,6 +155,76 @@ def test_the_candle_that_was_open_when_a_file_was_written_is_no_candle(
     csv(tmp_path / "candles" / "a.csv", 1, 2, time=minute(2).timestamp() + 30)
     source = lab_with(monkeypatch, tmp_path, QUANTLAB_CANDLES=str(tmp_path / "candles")).candle_source
     assert minutes_of(source.fetch(request()).candles) == [1]
+
+
+def test_rows_of_a_folders_file_that_are_no_candles_go_with_the_answer_for_their_token(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A bad minute is no silent one. A row without a token could be anybody's, one without a time of any."""
+    path = csv(tmp_path / "candles" / "a.csv", 1, 2, 4, 5, 200)
+    for number, token, values in (
+        (3, TOKEN.address, "2,1,4,3,10"), (201, TOKEN.address, "0,4,1,3,10"), (6, "nobody", "2,4,1,3,10"),
+        (7, OTHER, "2,4,1,3,-1"),
+    ):  # fmt: skip
+        with path.open("a") as file:
+            file.write(f"{token},solana,{int(minute(number).timestamp())},{values}\n")
+    with path.open("a") as file:
+        file.write(f"{TOKEN.address},solana,,2,4,1,3,10\n")
+    os.utime(path, (minute(10_000).timestamp(),) * 2)
+    source = lab_with(monkeypatch, tmp_path, QUANTLAB_CANDLES=str(tmp_path / "candles")).candle_source
+    of_token, of_other, coarse = source.fetch_many(
+        [request(), request(Token("solana", OTHER)), request(resolution="5m")]
+    )
+    assert minutes_of(of_token.candles) == [1, 2, 4, 5]
+    assert sorted((one.rule_id, one.ts) for one in of_token.rejections if one.ts) == [
+        ("high_below_low", minute(3)), ("token_invalid", minute(6)),
+    ]  # fmt: skip
+    assert [one.rule_id for one in of_token.rejections if one.ts is None] == ["time_unreadable"]
+    assert {(one.token_address, one.chain) for one in of_token.rejections} == {(TOKEN.address, "solana")}
+    assert '"high": 1' in of_token.rejections[0].payload or '"1"' in of_token.rejections[0].payload
+    assert (of_other.is_refused, [one.rule_id for one in of_other.rejections]) == (True, ["volume_negative"])
+    assert coarse.is_unknown
+    assert source.fetch(request()).rejections == of_token.rejections
+
+
+def test_a_file_that_is_older_than_its_rows_is_refused_with_what_to_do(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    path = csv(tmp_path / "candles" / "a.csv", 1, 2, 3, time=minute(-5_000).timestamp())
+    source = lab_with(monkeypatch, tmp_path, QUANTLAB_CANDLES=str(tmp_path / "candles")).candle_source
+    told = r"a\.csv: 3 of its rows are from after .*the last from 2025-05-01 00:03.*`touch` the file.*--fetched-at"
+    for _ in range(2):
+        with pytest.raises(CandleSourceError, match=told):
+            source.fetch(request())
+    os.utime(path, (minute(10_000).timestamp(),) * 2)
+    assert minutes_of(source.fetch(request()).candles) == [1, 2, 3]
+
+
+def test_a_row_of_a_folders_file_that_lies_in_the_future_is_rejected_alone(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    csv(tmp_path / "candles" / "a.csv", 1, 2, 90_000)
+    source = lab_with(monkeypatch, tmp_path, QUANTLAB_CANDLES=str(tmp_path / "candles")).candle_source
+    answer = source.fetch(request(end=100_000))
+    assert (minutes_of(answer.candles), [one.rule_id for one in answer.rejections]) == ([1, 2], ["time_in_future"])
+
+
+def test_files_of_a_folder_that_state_other_units_are_refused_for_their_token_alone(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    csv(tmp_path / "candles" / "one" / "a.csv", 1)
+    other = tmp_path / "candles" / "other" / "a.jsonl"
+    other.parent.mkdir()
+    start = int(minute(0).timestamp())
+    swaps = [{"ts": start + 60 * n, "side": "buy", "sol": 1.0, "tokens": 2.0, "price": 0.5} for n in (2, 3)]
+    other.write_text(json.dumps({"mint": TOKEN.address, "swaps": swaps}) + "\n")
+    os.utime(other, (minute(10_000).timestamp(),) * 2)
+    source = lab_with(monkeypatch, tmp_path, QUANTLAB_CANDLES=str(tmp_path / "candles")).candle_source
+    refused, fine = source.fetch_many([request(), request(end=2)])
+    (rejection,) = refused.rejections
+    assert (refused.is_refused, rejection.rule_id, rejection.rule_version) == (True, UNITS_CONTRADICT, 1)
+    assert all(name in rejection.reason for name in ("one/a.csv", "other/a.jsonl"))
+    assert minutes_of(fine.candles) == [1]
 
 
 def test_a_file_of_a_folder_that_says_too_little_is_named_and_not_left_out(

@@ -21,6 +21,8 @@ from quantlab_resources.candles.clickhouse.clickhouse_connection import ClickHou
 from quantlab_tests.core.candles.candle_tables import T0, TOKEN, minute
 
 EVM_ADDRESS = "0x4200000000000000000000000000000000000001"
+EDGE = Token("solana", "Edge1111111111111111111111111111111111111111")
+"""A token whose candles at the edges of a window let the table reach from one to the other."""
 BASE, BSC, SOMEWHERE = (Token(chain, EVM_ADDRESS) for chain in ("base", "bsc", "evm_unknown"))
 MERGE_TREE = "ENGINE = MergeTree PARTITION BY (chain, toYYYYMM(timestamp)) ORDER BY (token_address, chain, timestamp)"
 GRADED_ENGINE = "ENGINE = ReplacingMergeTree(ingested_at) ORDER BY (token_address, chain, timestamp)"
@@ -59,6 +61,11 @@ def graded_row(number: int, quality: int, ingested: int, **values: Any) -> dict[
     plain = row(number, **values)
     grade = {"quality_score": quality, "ingested_at": minute(ingested), "source_tier": 1}
     return {**{name: value for name, value in plain.items() if name != "interval"}, "interval_seconds": 60, **grade}
+
+
+def edges(*minutes: int, **values: Any) -> list[dict[str, Any]]:
+    """Rows of `EDGE`, at the first and last minute of the usual window if no others are named."""
+    return [row(number, EDGE, **values) for number in minutes or (0, 99)]
 
 
 def literal(value: Any) -> str:

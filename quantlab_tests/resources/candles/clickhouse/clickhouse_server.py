@@ -1,7 +1,7 @@
 """A ClickHouse server of the tests' own: HTTP as ClickHouse speaks it, answered by the embedded engine.
 
 Run as a program: ``python clickhouse_server.py FOLDER``; it prints its port. Beside queries it takes, under ``/tests``,
-faults to be made (one per query for Arrow, in their order) and says what it was asked.
+faults to be made (one per query for candles, in their order) and a user's profile, and says what it was asked.
 """
 
 from __future__ import annotations
@@ -32,6 +32,9 @@ class Engine:
         self.lock = threading.Lock()
         self.faults: list[dict[str, Any]] = []
         self.asked: list[dict[str, Any]] = []
+        self.profile: dict[str, Any] = {}
+        self.readonly: list[str] = []
+        self.rows_not_counted = 0
 
     def answer(self, sql: str, options: dict[str, str]) -> bytes:
         bound = {name.removeprefix("param_"): value for name, value in options.items() if name.startswith("param_")}
@@ -39,7 +42,21 @@ class Engine:
             for name, value in options.items():
                 if name.startswith("output_format_"):
                     self.connection.query(f"SET {name} = '{value}'")
-            return self.connection.query(sql, "TabSeparated", params=bound).bytes() or b""
+            if self.readonly:
+                listed = ", ".join(f"'{name}'" for name in self.readonly)
+                every = f"(SELECT * REPLACE (toUInt8(name IN ({listed})) AS readonly) FROM system.settings)"  # noqa: S608
+                sql = sql.replace("FROM system.settings", f"FROM {every}")
+            if "count()" in sql and self.rows_not_counted:
+                self.rows_not_counted -= 1
+                sql = sql.replace("count()", "count() + 1")
+            profiled = self.profile | {name: options[name] for name in self.profile if name in options}
+            try:
+                for name, value in profiled.items():
+                    self.connection.query(f"SET {name} = '{value}'")
+                return self.connection.query(sql, "TabSeparated", params=bound).bytes() or b""
+            finally:
+                for name in profiled:
+                    self.connection.query(f"SET {name} = DEFAULT")
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -61,7 +78,10 @@ class Handler(BaseHTTPRequestHandler):
         parts = urlsplit(self.path)
         if parts.path == "/tests":
             if body:
-                self.engine.faults, self.engine.asked = json.loads(body), []
+                told = json.loads(body)
+                self.engine.faults, self.engine.asked = told.get("faults", []), []
+                self.engine.profile, self.engine.readonly = told.get("profile", {}), told.get("readonly", [])
+                self.engine.rows_not_counted = told.get("rows_not_counted", 0)
             self._send(200, json.dumps(self.engine.asked).encode())
             return
         options = dict(parse_qsl(parts.query, keep_blank_values=True))
@@ -75,7 +95,7 @@ class Handler(BaseHTTPRequestHandler):
         is_data = sql.rstrip().endswith("FORMAT ArrowStream")
         if is_data:
             self.engine.asked.append({"sql": sql, **options})
-        fault = self.engine.faults.pop(0) if is_data and self.engine.faults else {}
+        fault = self.engine.faults.pop(0) if is_data and "`open` AS" in sql and self.engine.faults else {}
         if "status" in fault:
             self._error(fault["status"], fault.get("code"), fault.get("text", "out of order"))
             return

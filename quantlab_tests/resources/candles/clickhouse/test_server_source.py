@@ -24,6 +24,7 @@ from quantlab_tests.core.candles.candle_tables import TOKEN
 from quantlab_tests.resources.candles.clickhouse import clickhouse_server
 from quantlab_tests.resources.candles.clickhouse.candle_databases import (
     BASE,
+    EDGE,
     fill,
     minutes_of,
     request,
@@ -47,11 +48,21 @@ class Server:
         self.url = f"clickhouse://{clickhouse_server.USER}@127.0.0.1:{self.port}/quantbot"
 
     def faults(self, *faults: dict[str, Any]) -> None:
-        """What goes wrong with the next queries; forgets what was asked."""
-        self._tests(json.dumps(faults).encode())
+        """What goes wrong with the next queries for candles; forgets what was asked."""
+        self.told(faults=faults)
+
+    def told(self, **told: Any) -> None:
+        """What the server is to do: ``faults``, a ``profile`` of settings, which of them are ``readonly``."""
+        self._tests(json.dumps(told).encode())
 
     def asked(self) -> list[dict[str, Any]]:
-        return self._tests(None)
+        """The queries for candles."""
+        return [query for query in self.asked_in_all() if "`open` AS" in query["sql"]]
+
+    def asked_in_all(self) -> list[dict[str, Any]]:
+        """These, and those that count rows or look at the table."""
+        queries: list[dict[str, Any]] = self._tests(None)
+        return queries
 
     def _tests(self, body: bytes | None) -> Any:
         with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/tests", body, timeout=30) as answer:
@@ -71,7 +82,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     client = get_client(
         host="127.0.0.1", port=server.port, username=clickhouse_server.USER, password=clickhouse_server.PASSWORD
     )
-    fill(client, [*(row(number) for number in range(ROWS)), row(3, BASE)])
+    fill(client, [*(row(number) for number in range(ROWS)), row(3, BASE), row(99, EDGE)])
     client.close()
     yield server
     server.close()
@@ -79,7 +90,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 @pytest.fixture
 def asked(server: Server) -> ClickHouseCandleSource:
-    """A source that knows its table, so that the next query is the one for candles."""
+    """A source that knows its table."""
     server.faults()
     source = server.source()
     source.fetch(request())
@@ -100,10 +111,85 @@ def test_a_window_is_one_query_for_all_tokens_bound_tagged_and_by_interval(
     assert not any(value in query["sql"] for value in (TOKEN.address, other.address, "1746057600", "solana", "run-7"))
 
 
+def test_the_rows_of_an_answer_are_counted_by_a_query_of_their_own(server: Server) -> None:
+    """Rows that come in between the answer and the count are asked for again; a count that stays different is told."""
+    source = server.source()
+    server.told(rows_not_counted=2)
+    assert source.fetch(request()).candles.num_rows == ROWS
+    assert len(server.asked()) == 3
+    server.told(rows_not_counted=9)
+    with pytest.raises(CandleSourceError, match=r"counts 91 rows where its answer has 90, 4 times; nothing was taken"):
+        source.fetch(request())
+    server.faults()
+
+
+CUTS = [
+    ({"limit": "5"}, ""),
+    ({"offset": "5"}, "Unexpected response"),
+    ({"max_result_rows": "5", "max_block_size": "5", "result_overflow_mode": "break"}, "."),
+    ({"max_rows_to_read": "5", "max_block_size": "5", "read_overflow_mode": "break"}, "."),
+]
+
+
+@pytest.mark.parametrize(("profile", "told"), CUTS, ids=[next(iter(profile)) for profile, _ in CUTS])
+def test_a_profile_that_cuts_answers_is_overruled_or_its_error_is_told(
+    server: Server, profile: dict[str, str], told: str
+) -> None:
+    server.told(profile=profile)
+    source = server.source(attempts=1)
+    if told:
+        with pytest.raises(CandleSourceError, match=told):
+            source.fetch(request())
+    else:
+        assert minutes_of(source.fetch(request()).candles) == [*range(ROWS)]
+    server.faults()
+
+
+def test_a_limit_that_the_server_does_not_tell_is_found_by_counting(server: Server) -> None:
+    """``limit`` is applied before ``system.settings`` is read, which says that it is 0."""
+    server.told(profile={"limit": "50"}, readonly=["limit"])
+    with pytest.raises(
+        CandleSourceError, match=r"counts 90 rows where its answer has 50.*limits in the user's profile"
+    ):
+        server.source().fetch(request())
+    server.faults()
+
+
+@pytest.mark.parametrize(
+    ("profile", "named"),
+    [({"result_overflow_mode": "break"}, "result_overflow_mode is 'break'"),
+     ({"read_overflow_mode": "break"}, "read_overflow_mode is 'break'"),
+     ({"skip_unavailable_shards": "1"}, "skip_unavailable_shards is '1'"), ({"offset": "0"}, "")],
+)  # fmt: skip
+def test_a_setting_that_cuts_and_cannot_be_changed_is_named(
+    server: Server, profile: dict[str, str], named: str
+) -> None:
+    server.told(profile=profile, readonly=[*profile, "timeout_overflow_mode"])
+    source = server.source()
+    try:
+        if named:
+            for _ in range(2):
+                with pytest.raises(CandleSourceError, match=f"{named} for this user, read-only.*nothing was taken"):
+                    source.fetch(request())
+        else:
+            assert source.fetch(request()).candles.num_rows == ROWS
+    finally:
+        server.faults()
+
+
+def test_every_way_to_cut_an_answer_is_forbidden_with_each_query(server: Server, asked: ClickHouseCandleSource) -> None:
+    asked.fetch(request())
+    names = ("read", "result", "timeout", "set", "distinct", "sort", "group_by", "join", "transfer")
+    safe = {f"{name}_overflow_mode": "throw" for name in names} | {
+        "read_overflow_mode_leaf": "throw", "limit": "0", "offset": "0", "skip_unavailable_shards": "0",
+    }  # fmt: skip
+    for query in server.asked_in_all():
+        assert {name: query.get(name) for name in safe} == safe
+
+
 def test_other_windows_and_resolutions_are_queries_of_their_own(server: Server, asked: ClickHouseCandleSource) -> None:
     asked.fetch_many([request(), request(BASE), request(start=1), request(resolution="1h")])
-    windows = [query["param_start"] for query in server.asked() if "param_start" in query]
-    assert len(windows) == 2
+    assert len([query["param_start"] for query in server.asked()]) == 2
 
 
 def test_a_thousand_tokens_fit_into_one_query(server: Server, asked: ClickHouseCandleSource) -> None:
