@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -47,14 +47,12 @@ class SmallLake:
 
     def candles(self, token: str, closes: Sequence[float]) -> Artifact:
         """One token's candles, a minute apart from `DAY`, all prices of a candle equal."""
-        n = len(closes)
-        prices = [list(closes)] * 4
-        columns = [[token] * n, ["solana"] * n, [DAY + timedelta(minutes=i) for i in range(n)], *prices, [1.0] * n]
-        table = pa.table(
-            [pa.array(v, f.type) for v, f in zip(columns, CANDLE_SCHEMA, strict=True)], schema=CANDLE_SCHEMA
-        )
-        table = with_attributes(table, dict.fromkeys(CANDLE_ATTRIBUTES, "unknown"))
-        return self._publish(OHLCV_SLICE, f"token={token}/chain=solana/res=1m/{WINDOW}", table)
+        return self.candles_of({token: closes})[0]
+
+    def candles_of(self, closes: Mapping[str, Sequence[float]]) -> list[Artifact]:
+        """Candles of several tokens, published together."""
+        requests = [_candle_request(token, prices) for token, prices in closes.items()]
+        return [result.artifact for result in self.store.publish_many(requests)]
 
     def earlier_candles(self, token: str, closes: Sequence[float]) -> Artifact:
         """The same as the earlier store kept them: another schema version, without chain, times without a zone."""
@@ -94,6 +92,16 @@ def lake_at(home: Path, *, cache: Path | None = None) -> SmallLake:
     store = ParquetArtifactStore.create(paths, clock=SystemClock())
     folder = cache or paths.projection_cache
     return SmallLake(store, DuckDBProjectionBuilder(store, folder), folder)
+
+
+def _candle_request(token: str, closes: Sequence[float]) -> PublishRequest:
+    n = len(closes)
+    prices = [list(closes)] * 4
+    columns = [[token] * n, ["solana"] * n, [DAY + timedelta(minutes=i) for i in range(n)], *prices, [1.0] * n]
+    table = pa.table([pa.array(v, f.type) for v, f in zip(columns, CANDLE_SCHEMA, strict=True)], schema=CANDLE_SCHEMA)
+    table = with_attributes(table, dict.fromkeys(CANDLE_ATTRIBUTES, "unknown"))
+    key = f"token={token}/chain=solana/res=1m/{WINDOW}"
+    return PublishRequest(OHLCV_SLICE.name, OHLCV_SLICE.version, key, table, WRITER)
 
 
 def _filler(field: pa.Field) -> object:

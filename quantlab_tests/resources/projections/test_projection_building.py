@@ -244,7 +244,8 @@ def test_building_again_replaces_the_request(lake: SmallLake) -> None:
 
 
 def test_files_of_equal_content_differ_so_that_only_fingerprints_can_be_compared(lake: SmallLake) -> None:
-    ids = [lake.candles(f"Token{i}", [float(j) for j in range(50)]).artifact_id for i in range(20)]
+    slices = lake.candles_of({f"Token{i}": [float(j) for j in range(50)] for i in range(20)})
+    ids = [entry.artifact_id for entry in slices]
     built = [lake.builder.build(ProjectionRequest(name, {"ohlcv": ids})) for name in ("one", "two")]
     assert len({hashlib.sha256(Path(projection.duckdb_path).read_bytes()).hexdigest() for projection in built}) == 2
     assert len({projection.fingerprint for projection in built}) == 1

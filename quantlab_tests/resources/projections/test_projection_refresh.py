@@ -23,7 +23,7 @@ Rows = list[tuple[object, ...]]
 
 def built_of(lake: SmallLake, tokens: int = 30) -> list[Artifact]:
     """A projection ``p`` of this many tokens with ten candles each."""
-    slices = [lake.candles(f"Token{number:02d}", [float(number)] * 10) for number in range(tokens)]
+    slices = lake.candles_of({f"Token{number:02d}": [float(number)] * 10 for number in range(tokens)})
     index = ProjectionIndex("ohlcv", ("chain",))
     lake.builder.build(ProjectionRequest("p", {"ohlcv": [entry.artifact_id for entry in slices]}, (index,)))
     return slices
@@ -72,12 +72,12 @@ STEPS = st.lists(
 )
 
 
-@settings(deadline=None, max_examples=6, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, max_examples=4, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=STEPS)
 def test_after_any_changes_a_refresh_has_the_fingerprint_of_a_build(lake: SmallLake, steps: list[Step]) -> None:
     run = next(NUMBERS)
     stays = lake.candles(f"Stays{run}", [1.0] * 400)  # so that the others are a small share
-    tokens = [lake.candles(f"Token{run}x{number}", [1.0]) for number in range(6)]
+    tokens = lake.candles_of({f"Token{run}x{number}": [1.0] for number in range(6)})
     lake.builder.build(ProjectionRequest("p", {"ohlcv": [entry.artifact_id for entry in [stays, *tokens]]}))
     for action, number, closes in steps:
         heads = lake.store.heads("ohlcv_slice_v2", f"token=Token{run}x{number}/")
@@ -97,8 +97,7 @@ def test_after_any_changes_a_refresh_has_the_fingerprint_of_a_build(lake: SmallL
 
 def test_a_large_change_is_built_anew_so_that_all_rows_are_sorted(lake: SmallLake) -> None:
     built_of(lake)
-    for number in range(10):
-        lake.candles(f"Token{number:02d}", [9.0] * 10)
+    lake.candles_of({f"Token{number:02d}": [9.0] * 10 for number in range(10)})
     refreshed = lake.builder.refresh("p")
     assert lake.appended_rows("p") == [0]
     with open_projection(refreshed.duckdb_path) as connection:

@@ -24,9 +24,8 @@ HOSTILE_TABLES = ["", "a b", 'a"; DROP TABLE x; --', "a'b", "1a", "a-b", "main.a
 
 @pytest.mark.parametrize("projection_id", HOSTILE_IDS)
 def test_an_id_that_could_leave_the_cache_is_refused_everywhere(lake: SmallLake, projection_id: str) -> None:
-    candles = lake.candles("TokenA", [1.0])
     with pytest.raises(InvalidInputError, match="cannot be a projection id"):
-        lake.builder.build(ProjectionRequest(projection_id, {"ohlcv": [candles.artifact_id]}))
+        lake.builder.build(ProjectionRequest(projection_id, {"ohlcv": ["any"]}))
     for operation in (lake.builder.get, lake.builder.rebuild, lake.builder.refresh, lake.builder.dispose):
         with pytest.raises(InvalidInputError, match="cannot be a projection id"):
             operation(projection_id)
@@ -35,9 +34,8 @@ def test_an_id_that_could_leave_the_cache_is_refused_everywhere(lake: SmallLake,
 
 @pytest.mark.parametrize("table", HOSTILE_TABLES)
 def test_a_table_name_outside_the_grammar_is_refused(lake: SmallLake, table: str) -> None:
-    candles = lake.candles("TokenA", [1.0])
     with pytest.raises(InvalidInputError, match="cannot be a table name"):
-        lake.builder.build(ProjectionRequest("p", {table: [candles.artifact_id]}))
+        lake.builder.build(ProjectionRequest("p", {table: ["any"]}))
 
 
 def test_sql_words_are_table_names_like_any_other(lake: SmallLake) -> None:
@@ -52,7 +50,7 @@ def test_tables_that_differ_in_case_only_are_refused(lake: SmallLake) -> None:
         lake.builder.build(ProjectionRequest("p", {"T": [candles.artifact_id], "t": [candles.artifact_id]}))
 
 
-@settings(deadline=None, max_examples=15, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, max_examples=8, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(name=st.text(min_size=1, max_size=20).filter(lambda text: "\0" not in text and text.isprintable()))
 def test_any_column_name_goes_through_as_a_name_and_never_as_sql(lake: SmallLake, name: str) -> None:
     artifact = lake.publish("odd", 1, "part=a", pa.table({name: ["x"], f"{name}; DROP TABLE t": ["y"]}))
