@@ -17,7 +17,13 @@ from quantlab_core.artifacts.artifact_store import ArtifactStore
 from quantlab_core.artifacts.table_attributes import attributes_of
 from quantlab_core.candles.arrow_columns import microseconds
 from quantlab_core.candles.artifact_types import CANDLE_SCHEMA, IMPORTED_CANDLES
-from quantlab_core.candles.candle_source import UNITS_CONTRADICT, CandleRequest, RejectedCandle, SourcedCandles
+from quantlab_core.candles.candle_source import (
+    IMPORTED_FILES,
+    UNITS_CONTRADICT,
+    CandleRequest,
+    RejectedCandle,
+    SourcedCandles,
+)
 from quantlab_core.candles.duplicate_candles import merge_candles
 from quantlab_core.candles.epoch_time import epoch_microseconds, instant_of, iso_text
 from quantlab_core.candles.resolution import RESOLUTIONS
@@ -25,13 +31,13 @@ from quantlab_core.candles.slices import named_for
 from quantlab_core.candles.source_spans import SourceSpan, clip_spans, decode_spans, merge_spans
 from quantlab_core.candles.token_codes import token_codes
 from quantlab_core.candles.token_series import UNKNOWN_UNIT
+from quantlab_core.candles.validation import RULES
 from quantlab_core.token import EVM_UNKNOWN, SOLANA, Token
 
-SOURCE_NAME = "file"
+SOURCE_NAME = IMPORTED_FILES
 DEFAULT_CACHE_BYTES = 256 * 1024**2
 
 
-from quantlab_core.candles.validation import RULES
 @dataclass(frozen=True, slots=True)
 class _TokenRows:
     """Rows [start, stop) of a file's table, which are one token's, and the span of them."""
