@@ -65,7 +65,9 @@ REASONS = {
     metavar="N",
     help="Give a slice up once it was asked for N times in vain.",
 )
-@click.option("--all", "with_given_up", is_flag=True, help="List what was given up too.")
+@click.option(
+    "--all", "with_given_up", is_flag=True, help="List what was given up too; with --fetch, ask for it once more."
+)
 @format_option
 @click.pass_obj
 def gaps(
@@ -84,7 +86,7 @@ def gaps(
         from quantlab_assets.workflows.fetch_gaps import fetch_gaps
 
         with running(lab) as runs:
-            fetched = fetch_gaps(runs, limit=limit, most_attempts=attempts)
+            fetched = fetch_gaps(runs, limit=limit, most_attempts=attempts, with_given_up=with_given_up)
             _show_fetched(fetched, output_format)
             for refusal in runs.refusals:
                 left = f"left as it was: {refusal.subject} on {refusal.partition}: {refusal.reason}"

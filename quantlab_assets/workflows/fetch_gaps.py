@@ -27,14 +27,18 @@ class FetchedGaps:
     complete: int
 
 
-def fetch_gaps(runs: LakeRuns, *, limit: int | None = None, most_attempts: int = MOST_ATTEMPTS) -> FetchedGaps:
+def fetch_gaps(
+    runs: LakeRuns, *, limit: int | None = None, most_attempts: int = MOST_ATTEMPTS, with_given_up: bool = False
+) -> FetchedGaps:
     """Cut the slices of the worklist's days again, of its first ``limit`` entries (None: of all).
 
-    A day is what is asked for: its tokens are one question to the source. Days without an entry are not asked for.
+    ``with_given_up`` asks once more for what was asked for ``most_attempts`` times in vain, after the rest. A day is
+    what is asked for: its tokens are one question to the source. Days without an entry are not asked for.
     Raises InvalidInputError where the candle source holds nothing at all, and CandleSourceError.
     """
     found = current_worklist(runs.lab, most_attempts=most_attempts)
-    wanted = [] if found is None else found.due[:limit]
+    listed = [] if found is None else [*found.due, *(found.given_up if with_given_up else ())]
+    wanted = listed[:limit]
     if not wanted:
         return FetchedGaps(0, (), 0, 0, 0)
     if not runs.lab.candle_source.holds_any():

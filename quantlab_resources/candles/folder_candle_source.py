@@ -25,6 +25,8 @@ from quantlab_resources.candles.imported_candle_source import ImportedCandleSour
 from quantlab_resources.folder_listing import files_below
 
 SOURCE_NAME = "folder"
+SUFFIXES = frozenset({".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".parquet", ".feather", ".arrow"})
+"""Names of files that may hold candles end so; a note or a picture beside them is none."""
 
 
 class FolderCandleSource:
@@ -34,8 +36,8 @@ class FolderCandleSource:
     pass for silence. So is one with rows from after the time at which it was written, as copies and unpacked archives
     can have: which of its candles were closed cannot be told. Rows that are no candles go with the answer for their
     token; those whose token cannot be read go with the answers for every token of their file. The files are no
-    artifacts: answers name no inputs, so a slice cannot be traced to its file. Files whose names begin with a dot are
-    left out. A file is read again when its size or time has changed.
+    artifacts: answers name no inputs, so a slice cannot be traced to its file. Files whose names begin with a dot or do
+    not end as `SUFFIXES` are left out. A file is read again when its size or time has changed.
     """
 
     def __init__(self, folder: Path, *, clock: Clock) -> None:
@@ -122,7 +124,9 @@ class _FilesAsArtifacts:
     def paths(self) -> list[Path]:
         if not self.folder.is_dir():
             raise CandleSourceError(f"{self.folder}: there is no such folder; check QUANTLAB_CANDLES")
-        listed = sorted(Path(path) for path, _ in files_below(self.folder))
+        listed = sorted(
+            path for path in (Path(p) for p, _ in files_below(self.folder)) if path.suffix.lower() in SUFFIXES
+        )
         return [path for path in listed if not any(p.startswith(".") for p in path.relative_to(self.folder).parts)]
 
     def heads(self, artifact_type: str, key_prefix: str = "") -> list[Artifact]:

@@ -162,6 +162,8 @@ def test_what_was_asked_for_in_vain_is_given_up(runs: LakeRuns) -> None:
     assert fetch_gaps(runs).slices == 0
     assert slices_asked(runs)[f"day={HEN_DAY}"] == 3
     assert len(listed(runs, most_attempts=4).due) == 1
+    assert fetch_gaps(runs, with_given_up=True).slices == 1
+    assert slices_asked(runs)[f"day={HEN_DAY}"] == 4
 
 
 def test_files_of_other_tokens_are_no_question_after_this_one(runs: LakeRuns, tmp_path: Path) -> None:

@@ -137,7 +137,8 @@ def test_a_folder_answers_from_every_file_in_it(monkeypatch: pytest.MonkeyPatch,
     folder = tmp_path / "candles"
     csv(folder / "a.csv", 1, 3)
     csv(folder / "deeper" / "b.csv", 2)
-    (folder / ".hidden").write_text("no candles")
+    (folder / ".hidden.csv").write_text("no candles")
+    (folder / "notes.txt").write_text("no candles either")
     source = lab_with(monkeypatch, tmp_path / "lake", QUANTLAB_CANDLES=str(folder)).candle_source
     answer = source.fetch(request())
     assert minutes_of(answer.candles) == [1, 2, 3]
