@@ -87,7 +87,7 @@ def test_an_event_says_of_its_partition_what_a_run_says(
 ) -> None:
     sync_dagster(research.lab, empty)
     of_run, of_sync = (_newest(instance, "ohlcv_slices", partition) for instance in (research.instance, empty))
-    counted = {"tokens_called", "tokens_unknown_to_source", "tokens_refused", "slices_without_candles"}
+    counted = {"tokens_called", "tokens_unknown_to_source", "tokens_refused", "slices_without_candles", "slices_kept"}
     own = {"new_artifacts", "conflicting_candles", "rejected_rows", *counted}
     assert set(of_sync.metadata) == set(of_run.metadata) - own
     for name in ("dagster/row_count", "artifacts"):

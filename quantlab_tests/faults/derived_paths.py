@@ -183,7 +183,7 @@ def dataset_view(home: Path) -> Any:
 
 def clear_dataset(home: Path) -> bool:
     """Building is what clears the cache; says whether it left more than the dataset and the link to it."""
-    left = [path.name for path in (home / "cache").iterdir() if path.name.startswith(".")]
+    left = [p.name for p in (home / "cache").iterdir() if p.name.startswith(".") and not p.name.endswith("lock")]
     clean_up(home)
     return len(left) > 1
 
@@ -230,12 +230,14 @@ def index_after_a_change(home: Path) -> None:
 
 
 def index_in_pieces(home: Path) -> None:
-    """Deletes the rows in one transaction and adds them in another."""
+    """Deletes the rows in one transaction and adds them in another, after so many writes that a sample hits one."""
     index(home)
     with duckdb.connect(str(home / "data" / "experiments.duckdb")) as connection:
         connection.execute("CREATE TABLE kept AS SELECT * FROM experiments")
         connection.execute("DELETE FROM experiments")
-        connection.execute("CHECKPOINT")
+        for number in range(4):
+            connection.execute(f"CREATE TABLE between_{number} AS SELECT unnest(range(100)) AS n")
+            connection.execute("CHECKPOINT")
         connection.execute("INSERT INTO experiments SELECT * FROM kept")
         connection.execute("DROP TABLE kept")
 
