@@ -35,6 +35,8 @@ RULE_VERSIONS = {
     "no_message_id": 1,
     "undated": 1,
     "bad_date": 1,
+    "ambiguous_local_time": 1,
+    "nonexistent_local_time": 1,
     "outside_days": 1,
     "base58_glued": 1,
     "base58_lowercased": 1,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 
 import pyarrow as pa
 
@@ -72,9 +72,15 @@ class _TableRows:
 
 
 def export_tables(
-    raw_messages: Iterable[RawMessage], *, first_day: date = FIRST_DAY, last_day: date | None = None
+    raw_messages: Iterable[RawMessage],
+    *,
+    time_zone: tzinfo | None = None,
+    first_day: date = FIRST_DAY,
+    last_day: date | None = None,
 ) -> ExportTables:
     """The tables of one export, from its entries in any order.
+
+    ``time_zone`` places messages that state a local time only, as `normalise_message` says.
 
     Messages sent before ``first_day`` or after ``last_day`` (UTC days, inclusive; None is no limit) have no partition
     and are quarantined. An entry that equals an earlier one of the same export (chat, id, content) is a duplicate.
@@ -87,7 +93,7 @@ def export_tables(
     earliest = datetime.combine(first_day, time(), UTC)
     end = None if last_day is None else datetime.combine(last_day, time(), UTC) + timedelta(days=1)
     for raw in raw_messages:
-        message = normalise_message(raw.payload, chat=raw.chat, ordinal=raw.ordinal)
+        message = normalise_message(raw.payload, chat=raw.chat, ordinal=raw.ordinal, time_zone=time_zone)
         place = (message.ordinal, message.chat_id, message.message_id, message.sent_ts)
         verdict = _verdict(message, earliest, end)
         if isinstance(message, TelegramMessage) and verdict.rule_id != OUTSIDE_DAYS:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import TypeGuard
 
 MESSAGE = "message"
@@ -21,6 +22,9 @@ _EARLIEST_UNIX = 1_376_438_400  # 2013-08-14, the day Telegram was released
 _LATEST_UNIX = 4_102_444_800  # 2100-01-01
 _INT64 = 1 << 63
 _OLD_USER_IDS = 1 << 32
+_LOCAL_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d", re.ASCII)
+
+UNDATED = ("undated", "the message has no date_unixtime, and its local date names no time zone")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +79,13 @@ class UnreadableMessage:
     ordinal: int
 
 
-def normalise_message(raw: object, *, chat: Chat, ordinal: int) -> TelegramMessage | UnreadableMessage:
+def normalise_message(
+    raw: object, *, chat: Chat, ordinal: int, time_zone: tzinfo | None = None
+) -> TelegramMessage | UnreadableMessage:
     """The message in normal form. ``raw`` is one entry of ``messages``, of any type and shape.
+
+    A message without ``date_unixtime`` is placed by its local ``date`` in ``time_zone``, where one is given. A local
+    time that the zone has twice (clocks set back) or never (set forward) places nothing: such a message is unreadable.
 
     ``content_id`` covers what was said, when, by whom (id) and in answer to what; it leaves out the position in the
     export and names that people change, so that an equal re-export has equal ids and an edit has another.
@@ -86,6 +95,9 @@ def normalise_message(raw: object, *, chat: Chat, ordinal: int) -> TelegramMessa
             "unreadable", "not_an_object", "the entry is not a JSON object", chat.chat_id, None, None, ordinal
         )
     message_id, sent_ts = _integer(raw.get("id")), _unix_time(raw.get("date_unixtime"))
+    refused: tuple[str, str] | None = None
+    if sent_ts is None:
+        sent_ts, refused = _sent_by_local_date(raw, time_zone)
     message_type = _message_type(raw.get("type"))
 
     def unreadable(rule_id: str, reason: str) -> UnreadableMessage:
@@ -95,16 +107,13 @@ def normalise_message(raw: object, *, chat: Chat, ordinal: int) -> TelegramMessa
     if message_id is None:
         return unreadable("no_message_id", "the message has no id")
     if sent_ts is None:
-        shown = raw.get("date_unixtime")
-        if shown is not None:
-            return unreadable("bad_date", f"date_unixtime {str(shown)[:40]!r} is not a time between 2013 and 2100")
-        return unreadable("undated", "the message has no date_unixtime, and its local date names no time zone")
+        return unreadable(*(refused or UNDATED))
 
     text, text_links = _text_and_links(raw.get("text"))
     links = (*text_links, *_button_links(raw.get("inline_bot_buttons")))
     fields = (
         message_type,
-        _unix_time(raw.get("edited_unixtime")),
+        _unix_time(raw.get("edited_unixtime")) or _edited_by_local_date(raw, time_zone),
         _sender_id(raw.get("from_id", raw.get("actor_id"))),
         _optional_text(raw.get("forwarded_from")),
         _optional_text(raw.get("via_bot")),
@@ -169,6 +178,51 @@ def _unix_time(value: object) -> datetime | None:
     if seconds is None or not _EARLIEST_UNIX <= seconds < _LATEST_UNIX:
         return None
     return datetime.fromtimestamp(seconds, UTC)
+
+
+def _sent_by_local_date(
+    raw: Mapping[str, object], zone: tzinfo | None
+) -> tuple[datetime | None, tuple[str, str] | None]:
+    """The time of a message without usable unix time, or the rule and reason why it has none."""
+    stated = raw.get("date_unixtime")
+    if stated is not None:
+        return None, ("bad_date", f"date_unixtime {str(stated)[:40]!r} is not a time between 2013 and 2100")
+    if zone is None or raw.get("date") is None:
+        return None, UNDATED
+    local = _local_time(raw["date"])
+    if local is None:
+        return None, ("bad_date", f"date {str(raw['date'])[:40]!r} is not a local time like 2021-05-01T18:30:00")
+    earlier, later = (local.replace(tzinfo=zone, fold=fold).utcoffset() or timedelta() for fold in (0, 1))
+    if earlier > later:
+        return None, ("ambiguous_local_time", f"the clocks of {zone} showed {local.isoformat()} twice")
+    if earlier < later:
+        return None, ("nonexistent_local_time", f"the clocks of {zone} never showed {local.isoformat()}")
+    stated = f"date {raw['date']!r} is not between 2013 and 2100"
+    return _kept_time(local.replace(tzinfo=UTC) - earlier), ("bad_date", stated)
+
+
+def _edited_by_local_date(raw: Mapping[str, object], zone: tzinfo | None) -> datetime | None:
+    """The time of an edit that only has a local one. Of two possible times it is the later: it never hides an edit."""
+    local = None if zone is None or "edited_unixtime" in raw else _local_time(raw.get("edited"))
+    if local is None or zone is None:
+        return None
+    offsets = (local.replace(tzinfo=zone, fold=fold).utcoffset() or timedelta() for fold in (0, 1))
+    return _kept_time(local.replace(tzinfo=UTC) - min(offsets))
+
+
+def _local_time(value: object) -> datetime | None:
+    """A local time to the second, as Telegram Desktop writes it; anything else (a zone in it, only a day) is none."""
+    if not isinstance(value, str) or not _LOCAL_TIME.fullmatch(value):
+        return None
+    try:
+        local = datetime.fromisoformat(value)
+    except ValueError:
+        return None
+    return local if 2013 <= local.year < 2101 else None
+
+
+def _kept_time(time: datetime) -> datetime | None:
+    return time if _EARLIEST_UNIX <= time.timestamp() < _LATEST_UNIX else None
 
 
 def _sender_id(value: object) -> str | None:

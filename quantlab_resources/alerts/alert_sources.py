@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from quantlab_core.alerts.alert_source import AlertSource
+from quantlab_core.alerts.alert_source import AlertSource, ReadingReport, ReadOptions
 from quantlab_core.alerts.telegram_message import RawMessage
 from quantlab_resources.alerts.telegram_json import TelegramJson
 
@@ -19,11 +19,13 @@ ALERT_SOURCES: tuple[AlertSource, ...] = (TelegramJson(),)
 _HEAD_BYTES = 4096
 
 
-def read_messages(path: Path) -> Iterator[RawMessage]:
+def read_messages(
+    path: Path, options: ReadOptions | None = None, report: ReadingReport | None = None
+) -> Iterator[RawMessage]:
     """Every message of the export at ``path``, by the first source that recognises it. Raises as `AlertSource.read`."""
     head = _head_of(path)
     source = next((source for source in ALERT_SOURCES if source.recognises(head)), ALERT_SOURCES[-1])
-    return source.read(path)
+    return source.read(path, options or ReadOptions(), report or ReadingReport())
 
 
 def _head_of(path: Path) -> bytes:

@@ -13,6 +13,7 @@ from typing import Any
 
 import ijson  # type: ignore[import-untyped]
 
+from quantlab_core.alerts.alert_source import ReadingReport, ReadOptions
 from quantlab_core.alerts.telegram_message import Chat, RawMessage
 from quantlab_core.errors import NotFoundError, StorageError, TelegramExportError
 from quantlab_resources.alerts.export_text import ExportText
@@ -39,20 +40,22 @@ class TelegramJson:
         """JSON objects, in UTF-8 or UTF-16, with or without a byte order mark."""
         return head.lstrip(b"\xef\xbb\xbf\xff\xfe\x00 \t\r\n").startswith(b"{")
 
-    def read(self, path: Path) -> Iterator[RawMessage]:
+    def read(self, path: Path, options: ReadOptions, report: ReadingReport) -> Iterator[RawMessage]:
         """Every entry of every chat, as `read_telegram_json`."""
-        return read_telegram_json(path)
+        return read_telegram_json(path, options, report)
 
 
-def read_telegram_json(path: Path, *, repairs: Counter[str] | None = None) -> Iterator[RawMessage]:
+def read_telegram_json(
+    path: Path, options: ReadOptions | None = None, report: ReadingReport | None = None
+) -> Iterator[RawMessage]:
     """Every entry of every chat of the export at ``path``, in file order, numbered from 0 over the whole file.
 
-    ``repairs``, if given, counts what was mended: ``bad_bytes``, ``bad_escapes``, ``unquoted_document_ids``,
-    ``duplicate_keys`` (of two values the later one counts, unless it is empty). Raises NotFoundError if there is no
+    ``report`` counts what was mended. Raises NotFoundError if there is no
     file, StorageError if it cannot be read, and TelegramExportError, possibly after some messages, if it is no
     Telegram export or is damaged; the message has the byte offset.
     """
-    counted: Counter[str] = Counter() if repairs is None else repairs
+    options = ReadOptions() if options is None else options
+    counted = (ReadingReport() if report is None else report).repairs
     try:
         with path.open("rb") as stream:
             text = ExportText(stream, str(path), counted)

@@ -12,6 +12,7 @@ import pytest
 
 from quantlab_core.alerts.addresses import extract_addresses
 from quantlab_core.alerts.alert_events import events_of_day
+from quantlab_core.alerts.alert_source import ReadingReport
 from quantlab_core.alerts.bot_cards import parse_card
 from quantlab_core.alerts.classification import classify
 from quantlab_core.alerts.daily_alerts import alerts_of_day
@@ -179,14 +180,14 @@ def mutation(number: str) -> Path:
 
 @pytest.mark.parametrize("number", READABLE)
 def test_odd_variants_of_the_excerpt_keep_its_two_first_calls(number: str) -> None:
-    repairs: Counter[str] = Counter()
-    alerts = alerts_by_message(export_tables(read_telegram_json(mutation(number), repairs=repairs)))
+    report = ReadingReport()
+    alerts = alerts_by_message(export_tables(read_telegram_json(mutation(number), report=report)))
     whole = alerts_by_message(export_tables(read_telegram_json(EXCERPT / "result.json")))
     assert set(alerts) == {100_000, 100_021}
     assert {key: called_tokens(found) for key, found in alerts.items()} == {
         key: called_tokens(whole[key]) for key in alerts
     }
-    assert repairs == READABLE[number] if READABLE[number] is not None else set(repairs) == {"bad_bytes"}
+    assert report.repairs == READABLE[number] if READABLE[number] is not None else set(report.repairs) == {"bad_bytes"}
 
 
 @pytest.mark.parametrize(
