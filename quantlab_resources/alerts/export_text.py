@@ -1,36 +1,68 @@
-"""The bytes of a Telegram JSON export as clean UTF-8, with the exporter's known mistakes repaired and counted.
+"""The bytes of a Telegram JSON export as clean text, with the exporter's known mistakes repaired and counted.
 
 Repairs: byte order marks and UTF-16; bytes that are no UTF-8 (replaced by U+FFFD); ``\\x01`` escapes, which JSON does
-not have; ``document_id`` values written without quotes. Nothing is left out. The file is read piece by piece.
+not have; escaped halves of surrogate pairs; ``document_id`` values written without quotes. Nothing is left out. The
+file is read piece by piece, and each place of a piece is known in source bytes.
 """
 
 from __future__ import annotations
 
 import codecs
 import re
+from bisect import bisect_right
 from collections import Counter
+from dataclasses import dataclass
 from typing import BinaryIO
 
 from quantlab_core.errors import TelegramExportError
 
-# Without an event for so many bytes a single string is larger than any message; reading on would only fill memory.
+# So much text without a line break, a closing brace or a comma is a single string larger than any message.
 MAX_SILENT_BYTES = 4 * 1024 * 1024
+_PIECE_BYTES = 131_072
 
 _BYTE_ORDER_MARKS = ((b"\xef\xbb\xbf", "utf-8"), (b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "utf-16-be"))
-_ESCAPE = re.compile(r"\\(?:x([0-9a-fA-F]{2})|.)", re.DOTALL)
-_UNQUOTED_ID = re.compile(
-    r'(?<!\\)("document_id":)(?![ \t]*(?:["{\[]|-?\d+\s*[,}\r\n]|(?:null|true|false)\s*[,}\r\n]))'
-    r'[ \t]*([^"\r\n}]+?)(?=[ \t]*[\r\n}])'
-)
+# What is no text is kept as lone surrogates, which no text has, so that its number and places stay known.
+_KEEPING_BAD_BYTES = {"utf-8": "surrogateescape", "utf-16-le": "surrogatepass", "utf-16-be": "surrogatepass"}
+_BAD = re.compile("[\ud800-\udfff]")
 _REPLACEMENT = "\ufffd"
+
+_ESCAPES = (
+    r"\\(?:x(?P<hex>[0-9a-fA-F]{2})"
+    r"|u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+    r"|u(?P<half>[dD][89a-fA-F][0-9a-fA-F]{2})"
+    r"|.)"
+)
+_ID_VALUES = (
+    r'"document_id":(?![ \t]*(?:["{\[]|-?\d+\s*[,}\r\n]|(?:null|true|false)\s*[,}\r\n]))'
+    r'[ \t]*(?P<id>[^"\r\n}]+?)(?=[ \t]*[\r\n}])'
+)
+_UNQUOTED_ID = re.compile(_ID_VALUES)
+_ESCAPE_OR_UNQUOTED_ID = re.compile(f"{_ESCAPES}|{_ID_VALUES}", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Clean ``text``, the ``source`` text that it was made of, and the byte of the file where that starts.
+
+    ``edits`` are the repairs in order: the place in ``text`` behind each, and how much longer it is there than
+    ``source``.
+    """
+
+    text: str
+    source: str
+    start: int
+    encoding: str
+    edits: tuple[tuple[int, int], ...] = ()
+
+    def offset(self, place: int) -> int:
+        """The byte of the file at this place of ``text``; inside a repair, a byte near it."""
+        before = bisect_right(self.edits, place, key=lambda edit: edit[0])
+        grown = self.edits[before - 1][1] if before else 0
+        return self.start + _source_length(self.source[: place - grown], self.encoding)
 
 
 class ExportText:
-    """A readable binary stream over ``stream`` for the JSON parser; ``repairs`` counts what was mended.
-
-    ``position`` is the number of source bytes behind the text that was handed out so far. The parser's user sets
-    ``saw_event`` whenever the parser made progress.
-    """
+    """The text of ``stream``, piece by piece; ``repairs`` counts what was mended."""
 
     def __init__(self, stream: BinaryIO, name: str, repairs: Counter[str]) -> None:
         self._stream = stream
@@ -38,70 +70,101 @@ class ExportText:
         self._repairs = repairs
         self._held = ""
         self._ended = False
-        self._silent_bytes = 0
-        self.saw_event = True
         head = stream.read(4)
         mark, self.encoding = next(
             (pair for pair in _BYTE_ORDER_MARKS if head.startswith(pair[0])), (b"", _guess(head))
         )
         stream.seek(len(mark))
         self.position = len(mark)
-        self._decoder = codecs.getincrementaldecoder(self.encoding)(errors="replace")
+        self._decoder = codecs.getincrementaldecoder(self.encoding)(errors=_KEEPING_BAD_BYTES[self.encoding])
 
-    def read(self, size: int = 65_536) -> bytes:
-        """The next piece of clean UTF-8 (of about ``size`` bytes, whatever fits repairs), empty at the end."""
+    def piece(self) -> Piece | None:
+        """The next piece, which ends where no repair can be cut in two; None at the end.
+
+        Raises TelegramExportError where no such place comes: nothing in an export is that long.
+        """
+        parts, length = [self._held], len(self._held)
         while not self._ended:
-            piece = self._stream.read(max(size, 1024)) if size else b""
-            if not size:
-                return b""
-            self._ended = not piece
-            self._guard(len(piece))
-            decoded = self._decoder.decode(piece, final=self._ended)
-            self._count_bad_bytes(decoded, piece)
-            text = self._held + decoded
-            cut = len(text) if self._ended else max(text.rfind("\n"), text.rfind(",")) + 1
-            self._held = text[cut:]
+            decoded = self._decoded()
+            cut = len(decoded) if self._ended else _last_cut(decoded)
             if cut:
-                self.position += self.source_length(text[:cut])
-                return self._repaired(text[:cut]).encode("utf-8", "replace")
-        return b""
+                parts.append(decoded[:cut])
+                self._held = decoded[cut:]
+                break
+            parts.append(decoded)
+            length += len(decoded)
+            if length > MAX_SILENT_BYTES:
+                raise TelegramExportError(
+                    f"{self._name}: a single value near byte {self.position:,} is larger than {MAX_SILENT_BYTES:,} "
+                    "bytes, which no message is; nothing was imported; export the chat again"
+                )
+        else:
+            self._held = ""
+        source = "".join(parts)
+        return self._repaired(source) if source else None
 
-    def source_length(self, text: str) -> int:
-        """How many bytes ``text`` takes in the source; replaced bytes count three, so it is near there, not exact."""
-        return len(text.encode(self.encoding, "replace"))
+    def _decoded(self) -> str:
+        content = self._stream.read(_PIECE_BYTES)
+        self._ended = not content
+        try:
+            return self._decoder.decode(content, final=self._ended)
+        except UnicodeDecodeError:  # UTF-16 that ends within a character
+            return "\udcff"
 
-    def _guard(self, length: int) -> None:
-        self._silent_bytes = length if self.saw_event else self._silent_bytes + length
-        self.saw_event = False
-        if self._silent_bytes > MAX_SILENT_BYTES:
-            raise TelegramExportError(
-                f"{self._name}: a single value near byte {self.position:,} is larger than {MAX_SILENT_BYTES:,} bytes, "
-                "which no message is; nothing was imported; export the chat again"
-            )
-
-    def _count_bad_bytes(self, decoded: str, piece: bytes) -> None:
-        if _REPLACEMENT in decoded:
-            written = piece.count(_REPLACEMENT.encode(self.encoding))
-            self._repairs["bad_bytes"] += max(decoded.count(_REPLACEMENT) - written, 0)
-
-    def _repaired(self, text: str) -> str:
-        if "\\x" in text:
-            text = _ESCAPE.sub(self._valid_escape, text)
+    def _repaired(self, source: str) -> Piece:
+        start, text = self.position, source
+        try:
+            self.position += len(source.encode(self.encoding))
+        except UnicodeEncodeError:
+            self.position += _source_length(source, self.encoding)
+            text, bad = _BAD.subn(_REPLACEMENT, source)
+            self._repairs["bad_bytes"] += bad
+        if "\\x" in text or "\\ud" in text or "\\uD" in text:
+            return self._edited(_ESCAPE_OR_UNQUOTED_ID, text, source, start)
         if '"document_id"' in text:
-            text = _UNQUOTED_ID.sub(self._quoted_id, text)
-        return text
+            return self._edited(_UNQUOTED_ID, text, source, start)
+        return Piece(text, source, start, self.encoding)
 
-    def _valid_escape(self, match: re.Match[str]) -> str:
-        if match[1] is None:
-            return match[0]
-        self._repairs["bad_escapes"] += 1
-        return f"\\u00{match[1]}"
+    def _edited(self, pattern: re.Pattern[str], text: str, source: str, start: int) -> Piece:
+        edits: list[tuple[int, int]] = []
+        grown = 0
 
-    def _quoted_id(self, match: re.Match[str]) -> str:
-        self._repairs["unquoted_document_ids"] += 1
-        value = match[2].rstrip()
-        comma = "," if value.endswith(",") else ""
-        return f'{match[1]} "{value.removesuffix(",")}"{comma}'
+        def edit(match: re.Match[str]) -> str:
+            nonlocal grown
+            found = match.group()
+            mended = self._mended(match, found)
+            if mended is not found:
+                grown += len(mended) - len(found)
+                edits.append((match.end() + grown, grown))
+            return mended
+
+        return Piece(pattern.sub(edit, text), source, start, self.encoding, tuple(edits))
+
+    def _mended(self, match: re.Match[str], found: str) -> str:
+        parts = match.groupdict()
+        if parts["id"] is not None:
+            if match.string[match.start() - 1 : match.start()] == "\\":
+                return found
+            self._repairs["unquoted_document_ids"] += 1
+            value = parts["id"].rstrip()
+            comma = "," if value.endswith(",") else ""
+            return f'"document_id": "{value.removesuffix(",")}"{comma}'
+        if parts.get("hex") is not None:
+            self._repairs["bad_escapes"] += 1
+            return f"\\u00{parts['hex']}"
+        if parts.get("half") is not None:
+            self._repairs["bad_escapes"] += 1
+            return r"\ufffd"
+        return found
+
+
+def _last_cut(text: str) -> int:
+    """Behind the last line break, or in a file without any, the last brace or comma; 0 if there is none."""
+    return (text.rfind("\n") + 1) or (text.rfind("}") + 1) or (text.rfind(",") + 1)
+
+
+def _source_length(text: str, encoding: str) -> int:
+    return len(text.encode(encoding, _KEEPING_BAD_BYTES[encoding]))
 
 
 def _guess(head: bytes) -> str:

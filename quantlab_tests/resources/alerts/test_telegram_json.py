@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from quantlab_core.alerts.alert_source import ReadingReport
 from quantlab_core.errors import NotFoundError, TelegramExportError
 from quantlab_resources.alerts.export_text import MAX_SILENT_BYTES
-from quantlab_resources.alerts.telegram_json import MAX_MESSAGE_BYTES, MAX_MESSAGE_DEPTH, read_telegram_json
+from quantlab_resources.alerts.telegram_json import MAX_MESSAGE_CHARACTERS, MAX_MESSAGE_DEPTH, read_telegram_json
 
 
 def entry(number: int, **more: Any) -> dict[str, Any]:
@@ -194,7 +194,7 @@ def test_a_missing_file_is_not_found_and_a_folder_is_refused(tmp_path: Path) -> 
 def test_too_deep_or_too_large_messages_are_refused(write: Write) -> None:
     deep = "[" * (MAX_MESSAGE_DEPTH + 1) + "]" * (MAX_MESSAGE_DEPTH + 1)
     assert "nested deeper" in refusal(write(f'{{"name": "x", "type": "y", "id": 1, "messages": [{deep}]}}'))
-    assert "larger than" in refusal(write(chat(entry(1, text="x" * MAX_MESSAGE_BYTES))))
+    assert "larger than" in refusal(write(chat(entry(1, text="x" * MAX_MESSAGE_CHARACTERS))))
 
 
 def test_one_endless_string_is_refused_before_it_fills_memory(write: Write) -> None:
