@@ -24,11 +24,13 @@ class ReadOptions:
     """What the user says about an export that the file does not say itself.
 
     ``time_zone`` is the IANA name of the zone in which local dates were written (messages that carry unix time do not
-    need it). ``salvage`` asks for the whole messages of a damaged file, with what is lost in the report.
+    need it). ``salvage`` asks for the whole messages of a damaged file, with what is lost in the report. ``chat_id`` is
+    the bare id of the chat, for exports that do not tell it (HTML).
     """
 
     time_zone: str | None = None
     salvage: bool = False
+    chat_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

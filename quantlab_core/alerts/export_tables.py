@@ -15,6 +15,7 @@ import pyarrow as pa
 from quantlab_core.alerts.artifact_types import ALERTS_QUARANTINE, MESSAGE_DISPOSITIONS, TELEGRAM_MESSAGES
 from quantlab_core.alerts.classification import RULE_VERSIONS, UNREADABLE, Classification, classify
 from quantlab_core.alerts.telegram_message import (
+    SERVICE,
     UNSUPPORTED,
     RawMessage,
     TelegramMessage,
@@ -116,8 +117,8 @@ def export_tables(
 
 def _verdict(message: TelegramMessage | UnreadableMessage, earliest: datetime, end: datetime | None) -> Classification:
     if isinstance(message, UnreadableMessage):
-        if message.kind == UNSUPPORTED:  # Telegram exports nothing but the id of what it cannot show
-            return Classification(UNSUPPORTED)
+        if message.kind in {SERVICE, UNSUPPORTED}:  # no alert in any case; HTML gives them no time of their own
+            return Classification(message.kind)
         return Classification(message.kind, rule_id=message.rule_id, reason=message.reason)
     if message.sent_ts < earliest or (end is not None and message.sent_ts >= end):
         day = message.sent_ts.date().isoformat()

@@ -24,6 +24,10 @@ _INT64 = 1 << 63
 _OLD_USER_IDS = 1 << 32
 _LOCAL_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d", re.ASCII)
 
+EDITS_UNTOLD = "edits_untold"
+"""Key of an entry whose export does not say whether a message was edited, as HTML does not; see `edits_are_told`."""
+_UNTOLD = "untold-"
+
 UNDATED = ("undated", "the message has no date_unixtime, and its local date names no time zone")
 
 
@@ -65,10 +69,15 @@ class TelegramMessage:
     links: tuple[str, ...]
     ordinal: int
 
+    @property
+    def is_known_unedited(self) -> bool:
+        """Whether the export says that this message was never edited."""
+        return self.edited_ts is None and edits_are_told(self.content_id)
+
 
 @dataclass(frozen=True, slots=True)
 class UnreadableMessage:
-    """An entry without id or time. ``kind`` is ``unsupported`` where Telegram itself exported nothing else."""
+    """An entry without id or time. ``kind`` is ``unsupported`` or ``service`` where Telegram exported nothing else."""
 
     kind: str
     rule_id: str
@@ -101,7 +110,7 @@ def normalise_message(
     message_type = _message_type(raw.get("type"))
 
     def unreadable(rule_id: str, reason: str) -> UnreadableMessage:
-        kind = UNSUPPORTED if message_type == UNSUPPORTED else "unreadable"
+        kind = "unreadable" if message_type == MESSAGE else message_type
         return UnreadableMessage(kind, rule_id, reason, chat.chat_id, message_id, sent_ts, ordinal)
 
     if message_id is None:
@@ -120,12 +129,13 @@ def normalise_message(
         _integer(raw.get("reply_to_message_id")),
     )
     message_type, edited_ts, sender_id, forwarded_from, via_bot, reply_to = fields
+    content_id = _content_id(sent_ts, *fields, text, list(links))
     return TelegramMessage(
         sent_ts=sent_ts,
         chat_id=chat.chat_id,
         chat_name=_optional_text(chat.name),
         message_id=message_id,
-        content_id=_content_id(sent_ts, *fields, text, list(links)),
+        content_id=f"{_UNTOLD}{content_id}" if raw.get(EDITS_UNTOLD) is True else content_id,
         message_type=message_type,
         edited_ts=edited_ts,
         sender_id=sender_id,
@@ -137,6 +147,11 @@ def normalise_message(
         links=links,
         ordinal=ordinal,
     )
+
+
+def edits_are_told(content_id: str) -> bool:
+    """Whether the export of this version says if and when the message was edited."""
+    return not content_id.startswith(_UNTOLD)
 
 
 def payload_json(raw: object) -> str:
