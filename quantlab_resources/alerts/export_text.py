@@ -7,7 +7,6 @@ file is read piece by piece, and each place of a piece is known in source bytes.
 
 from __future__ import annotations
 
-import codecs
 import re
 from bisect import bisect_right
 from collections import Counter
@@ -36,6 +35,7 @@ _ID_VALUES = (
     r'"document_id":(?![ \t]*(?:["{\[]|-?\d+\s*[,}\r\n]|(?:null|true|false)\s*[,}\r\n]))'
     r'[ \t]*(?P<id>[^"\r\n}]+?)(?=[ \t]*[\r\n}])'
 )
+_TELLING_ESCAPE = re.compile(r"\\(?:x|u[dD])")
 _UNQUOTED_ID = re.compile(_ID_VALUES)
 _ESCAPE_OR_UNQUOTED_ID = re.compile(f"{_ESCAPES}|{_ID_VALUES}", re.DOTALL)
 
@@ -68,15 +68,17 @@ class ExportText:
         self._stream = stream
         self._name = name
         self._repairs = repairs
-        self._held = ""
-        self._ended = False
+        self._held = b""
         head = stream.read(4)
         mark, self.encoding = next(
             (pair for pair in _BYTE_ORDER_MARKS if head.startswith(pair[0])), (b"", _guess(head))
         )
         stream.seek(len(mark))
         self.position = len(mark)
-        self._decoder = codecs.getincrementaldecoder(self.encoding)(errors=_KEEPING_BAD_BYTES[self.encoding])
+        self._width = len("\n".encode(self.encoding))
+        # A piece ends behind the last line break, or in a file without any, behind the last brace or comma.
+        self._ends = tuple(character.encode(self.encoding) for character in "\n},")
+        self._id_sign = '"document_id"'.encode(self.encoding)
 
     def piece(self) -> Piece | None:
         """The next piece, which ends where no repair can be cut in two; None at the end.
@@ -84,44 +86,42 @@ class ExportText:
         Raises TelegramExportError where no such place comes: nothing in an export is that long.
         """
         parts, length = [self._held], len(self._held)
-        while not self._ended:
-            decoded = self._decoded()
-            cut = len(decoded) if self._ended else _last_cut(decoded)
-            if cut:
-                parts.append(decoded[:cut])
-                self._held = decoded[cut:]
+        self._held = b""
+        while content := self._stream.read(_PIECE_BYTES):
+            parts.append(content)
+            length += len(content)
+            if cut := self._last_cut(content):
+                parts[-1], self._held = content[:cut], content[cut:]
                 break
-            parts.append(decoded)
-            length += len(decoded)
             if length > MAX_SILENT_BYTES:
                 raise TelegramExportError(
                     f"{self._name}: a single value near byte {self.position:,} is larger than {MAX_SILENT_BYTES:,} "
                     "bytes, which no message is; nothing was imported; export the chat again"
                 )
-        else:
-            self._held = ""
-        source = "".join(parts)
+        source = b"".join(parts)
         return self._repaired(source) if source else None
 
-    def _decoded(self) -> str:
-        content = self._stream.read(_PIECE_BYTES)
-        self._ended = not content
-        try:
-            return self._decoder.decode(content, final=self._ended)
-        except UnicodeDecodeError:  # UTF-16 that ends within a character
-            return "\udcff"
+    def _last_cut(self, content: bytes) -> int:
+        for end in self._ends:
+            place = content.rfind(end)
+            while place % self._width and place > 0:
+                place = content.rfind(end, 0, place + self._width - 1)
+            if place >= 0 and not place % self._width:
+                return place + self._width
+        return 0
 
-    def _repaired(self, source: str) -> Piece:
-        start, text = self.position, source
+    def _repaired(self, content: bytes) -> Piece:
+        start = self.position
+        self.position += len(content)
         try:
-            self.position += len(source.encode(self.encoding))
-        except UnicodeEncodeError:
-            self.position += _source_length(source, self.encoding)
+            source = text = content.decode(self.encoding)
+        except UnicodeDecodeError:
+            source = _with_bad_bytes_kept(content, self.encoding)
             text, bad = _BAD.subn(_REPLACEMENT, source)
             self._repairs["bad_bytes"] += bad
-        if "\\x" in text or "\\ud" in text or "\\uD" in text:
+        if _TELLING_ESCAPE.search(text):
             return self._edited(_ESCAPE_OR_UNQUOTED_ID, text, source, start)
-        if '"document_id"' in text:
+        if self._id_sign in content:
             return self._edited(_UNQUOTED_ID, text, source, start)
         return Piece(text, source, start, self.encoding)
 
@@ -158,9 +158,11 @@ class ExportText:
         return found
 
 
-def _last_cut(text: str) -> int:
-    """Behind the last line break, or in a file without any, the last brace or comma; 0 if there is none."""
-    return (text.rfind("\n") + 1) or (text.rfind("}") + 1) or (text.rfind(",") + 1)
+def _with_bad_bytes_kept(content: bytes, encoding: str) -> str:
+    try:
+        return content.decode(encoding, _KEEPING_BAD_BYTES[encoding])
+    except UnicodeDecodeError:  # UTF-16 with an odd byte at its end
+        return content[:-1].decode(encoding, _KEEPING_BAD_BYTES[encoding]) + "\udcff"
 
 
 def _source_length(text: str, encoding: str) -> int:

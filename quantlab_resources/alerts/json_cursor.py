@@ -19,6 +19,7 @@ from quantlab_resources.alerts.export_text import MAX_SILENT_BYTES, ExportText, 
 _SKIPPED_AT_ONCE = 65_536
 _MAX_DEPTH_SKIPPED = 64
 _SPACE = re.compile(r"[ \t\n\r]*")
+_COMMA = re.compile(r"[ \t\n\r]*,[ \t\n\r]*(?=[^ \t\n\r])")
 # How a text that is whole up to its end can end, from where the scanner points at: within a word, number or escape.
 _CUT_SHORT = re.compile(r"\s*(?:t|tr|tru|f|fa|fal|fals|n|nu|nul|-|\.|(?:\.\d+)?[eE][+-]?|\\?u?[0-9a-fA-F]{0,4})\Z")
 
@@ -95,6 +96,26 @@ class JsonCursor:
         yield
         while not self._closes("]"):
             yield
+
+    def values(self, largest: int, deepest: int, repairs: Counter[str]) -> Iterator[Any]:
+        """The values of the elements of the array that comes next, each as `value` gives it, only faster."""
+        for _ in self.elements():
+            while True:  # until the window ends, or the array, or something is odd
+                text, start = self._text, self._at
+                self._repeated_keys = 0
+                try:
+                    value, end = self._decode(text, start)
+                except (ValueError, _NoJsonNumber, RecursionError):
+                    break
+                comma = _COMMA.match(text, end)
+                brackets = text.count("[", start, end) + text.count("{", start, end)
+                if comma is None or brackets > deepest or end - start > largest:
+                    break
+                if self._repeated_keys:
+                    repairs["duplicate_keys"] += self._repeated_keys
+                self._at = comma.end()
+                yield value
+            yield self.value(largest, deepest, repairs)
 
     def members(self) -> Iterator[str]:
         """The keys of the object that comes next; who iterates takes the value of each."""

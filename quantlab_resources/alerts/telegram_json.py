@@ -133,8 +133,7 @@ class _ExportReader:
             return
         chat = self._chat_of(header if header.keys() >= _HEADER else self._whole_header())
         report = self._report
-        for _ in cursor.elements():
-            entry = cursor.value(MAX_MESSAGE_CHARACTERS, MAX_MESSAGE_DEPTH, report.repairs)
+        for entry in cursor.values(MAX_MESSAGE_CHARACTERS, MAX_MESSAGE_DEPTH, report.repairs):
             if not self._has_unix_time and isinstance(entry, dict):
                 self._has_unix_time = entry.get("date_unixtime") is not None
                 self._has_local_time = self._has_local_time or entry.get("date") is not None

@@ -12,7 +12,7 @@ from quantlab_tests.core.alerts.invented_chat import CHAT, exported, message
 
 
 def test_the_fields_are_the_columns_of_the_artifact() -> None:
-    assert list(TelegramMessage.__dataclass_fields__) == TELEGRAM_MESSAGES.schema.names
+    assert list(TelegramMessage._fields) == TELEGRAM_MESSAGES.schema.names
 
 
 def test_time_comes_from_unix_seconds_and_never_from_the_local_date() -> None:

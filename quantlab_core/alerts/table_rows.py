@@ -1,0 +1,70 @@
+"""Rows of an artifact type that come one by one, kept as Arrow columns, and sorted without holding them twice."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from quantlab_core.artifacts.artifact_type import ArtifactType
+
+# Rows are turned into Arrow columns in batches of this size; larger ones are not faster and hold more Python objects.
+_BATCH_ROWS = 2_048
+
+
+class TableRows:
+    """Rows of ``spec``, kept column by column so that millions of Python objects never live at once."""
+
+    def __init__(self, spec: ArtifactType) -> None:
+        self._spec = spec
+        self._rows: list[Sequence[object]] = []
+        self._columns: list[list[pa.Array[Any]]] = [[] for _ in spec.schema]
+        self._types = [field.type for field in spec.schema]
+
+    def append(self, row: Sequence[object]) -> None:
+        """Add a row: its values in the order of the schema."""
+        self._rows.append(row)
+        if len(self._rows) == _BATCH_ROWS:
+            self._flush()
+
+    def column(self, name: str) -> pa.ChunkedArray[Any]:
+        """All values of a column so far, in the order in which they came."""
+        self._flush()
+        index = self._spec.schema.get_field_index(name)
+        return pa.chunked_array(self._columns[index], self._types[index])
+
+    def replace(self, name: str, column: pa.ChunkedArray[Any]) -> None:
+        """Put other values into a column, one per row."""
+        self._columns[self._spec.schema.get_field_index(name)] = column.chunks
+
+    def table(self, without: npt.NDArray[np.int64] | None = None) -> pa.Table:
+        """The rows in the order of the sort key, ``without`` those that came at these places. Gives all rows away."""
+        self._flush()
+        order = self._order(without)
+        columns: list[pa.ChunkedArray[Any]] = []
+        for index, kind in enumerate(self._types):
+            column = pa.chunked_array(self._columns[index], kind)
+            self._columns[index] = []
+            columns.append(column if order is None else column.take(order))
+        return pa.Table.from_arrays(columns, schema=self._spec.schema)
+
+    def _order(self, without: npt.NDArray[np.int64] | None) -> npt.NDArray[np.int64] | None:
+        """Places of the rows in sorted order; None where they are all there and in order, as exports are."""
+        names = self._spec.sort_key
+        keys = pa.table([self.column(name) for name in names], names=list(names))
+        ascending: list[tuple[str, Literal["ascending"]]] = [(name, "ascending") for name in names]
+        order: npt.NDArray[np.int64] = pc.sort_indices(keys, ascending).to_numpy().astype(np.int64)
+        if without is not None and len(without):
+            return order[~np.isin(order, without)]
+        return None if (np.diff(order) == 1).all() else order
+
+    def _flush(self) -> None:
+        if self._rows:
+            columns = zip(*self._rows, strict=True)
+            for kept, values, kind in zip(self._columns, columns, self._types, strict=True):
+                kept.append(pa.array(values, kind))
+            self._rows.clear()
