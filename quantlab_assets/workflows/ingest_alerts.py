@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from quantlab_assets.adopted_calls import DROP_ADOPTED, adopted_calls, adopted_days
 from quantlab_assets.alerts import last_params
+from quantlab_assets.partitions import EXPORTS
 from quantlab_assets.workflows.archive import archive_file
 from quantlab_assets.workflows.intake import Intake, take_in
 from quantlab_assets.workflows.lake_runs import LakeRuns
@@ -42,11 +43,11 @@ class IngestReport:
     export: str
     fates: tuple[Fate, ...]
     days: tuple[date, ...]
-    alerts_on_days: int
     reading: Mapping[str, Any]
     """How it was read: what was said about it, ``repairs`` by kind, ``lost_bytes`` where it was salvaged."""
+    alerts_on_days: int = 0
     dropped_calls: int = 0
-    """Adopted calls of these days that are in the alerts no more, because that was asked for."""
+    """Adopted calls that are in the alerts no more, as was asked for; of several exports the first has all."""
 
     @property
     def messages(self) -> int:
@@ -72,13 +73,26 @@ def ingest_telegram_exports(
     only_day: date | None = None,
     drop_adopted: bool = False,
 ) -> Intake[IngestReport]:
-    """Ingest several exports; one that cannot be read is refused and does not stop the others."""
+    """Archive and read the exports at ``paths``, then materialize the alerts of their days and the alert set, once.
+
+    A path is a file, or the folder of an export. Each is read to its end before anything of it is stored, so that a
+    damaged one leaves no trace; it is refused and does not stop the others. ``only_day`` limits which day's alerts are
+    materialized; the messages are always stored whole. Calls of the earlier store stay on their days unless
+    ``drop_adopted`` asks for the exports' calls alone. Raises InvalidInputError (a day that the graph does not know),
+    ConflictError (an adopted call would be dropped unasked), StorageError.
+    """
     runs.require_known([] if only_day is None else [only_day])
-    return take_in(
-        paths,
-        lambda path: _read_to_its_end(path, options),
-        lambda path: _store(runs, path, options, only_day, drop_adopted),
-    )
+    intake = take_in(paths, lambda path: _read_to_its_end(path, options), lambda path: (path, _archive(runs, path)))
+    keys = [key for _, key in intake.accepted]
+    if not keys:
+        return Intake([], intake.refused)
+    read_exports(runs, keys, options)
+    found = [_report(runs, path, key, only_day) for path, key in intake.accepted]
+    days = {day for report in found for day in report.days}
+    dropped = bring_days_up_to_date(runs, days, drop_adopted=drop_adopted)
+    alerts = {day: _alerts_on(runs, day) for day in days}
+    found = [replace(report, alerts_on_days=sum(alerts[day] for day in report.days)) for report in found]
+    return Intake([replace(found[0], dropped_calls=dropped), *found[1:]], intake.refused)
 
 
 def ingest_telegram_export(
@@ -89,43 +103,17 @@ def ingest_telegram_export(
     only_day: date | None = None,
     drop_adopted: bool = False,
 ) -> IngestReport:
-    """Archive and read the export at ``path``, then materialize the alerts of its days and the alert set.
-
-    ``path`` is a file, or the folder of an export. The export is read to its end before anything is stored, so that a
-    damaged one leaves no trace. ``only_day`` limits which day's alerts are materialized; the messages are always stored
-    whole. Calls of the earlier store stay on their days unless ``drop_adopted`` asks for the exports' calls alone.
-    Raises TelegramExportError, StorageError, InvalidInputError (a day that the graph does not know), ConflictError
-    (an adopted call would be dropped unasked).
-    """
-    runs.require_known([] if only_day is None else [only_day])
-    _read_to_its_end(path, options)
-    return _store(runs, path, options, only_day, drop_adopted)
+    """The same for one export, whose refusal is raised: TelegramExportError, NotFoundError, StorageError."""
+    intake = ingest_telegram_exports(runs, [path], options, only_day=only_day, drop_adopted=drop_adopted)
+    for refused in intake.refused:
+        raise refused.error
+    return intake.accepted[0]
 
 
-def _store(runs: LakeRuns, path: Path, options: ReadOptions, only_day: date | None, drop_adopted: bool) -> IngestReport:
-    with as_one_file(path) as file:
-        export = archive_file(runs, file, "telegram_export").key
-    read_export(runs, export, options)
-    dispositions = _table(runs, MESSAGE_DISPOSITIONS.name, f"export={export}")
-    days = touched_days(dispositions) if only_day is None else {only_day}
-    dropped = bring_days_up_to_date(runs, days, drop_adopted=drop_adopted)
-    heads = [head for day in sorted(days) for head in runs.lab.artifacts.heads(ALERTS.name, f"day={day.isoformat()}/")]
-    (messages,) = runs.lab.artifacts.heads(TELEGRAM_MESSAGES.name, f"export={export}")
-    return IngestReport(
-        path=path,
-        export=export,
-        fates=fates_of(dispositions, _table(runs, ALERTS_QUARANTINE.name, f"export={export}")),
-        days=tuple(sorted(days)),
-        alerts_on_days=sum(head.row_count for head in heads),
-        reading=last_params(runs.lab.artifacts, messages),
-        dropped_calls=dropped,
-    )
-
-
-def read_export(runs: LakeRuns, export: str, options: ReadOptions = SAYING_NOTHING) -> None:
-    """Materialize messages, dispositions and quarantine of an archived export."""
+def read_exports(runs: LakeRuns, exports: Collection[str], options: ReadOptions = SAYING_NOTHING) -> None:
+    """Materialize messages, dispositions and quarantine of archived exports."""
     config = {"ops": {MESSAGE_ASSETS[0]: {"config": options_to_config(options)}}}
-    runs.materialize_partition("Reading messages", MESSAGE_ASSETS, export, config=config)
+    runs.materialize_keys("Reading messages", MESSAGE_ASSETS, EXPORTS, exports, bridged_gap=0, config=config)
 
 
 def bring_days_up_to_date(runs: LakeRuns, days: Collection[date], *, drop_adopted: bool = False) -> int:
@@ -136,8 +124,29 @@ def bring_days_up_to_date(runs: LakeRuns, days: Collection[date], *, drop_adopte
         "Finding alerts", ALERT_ASSETS, days, never=adopted, config=_dropping() if drop_adopted else None
     )
     runs.materialize("Freezing the alert set", ["alert_set", "token_calls"])
-    heads = [head for day in sorted(days) for head in runs.lab.artifacts.heads(ALERTS.name, f"day={day.isoformat()}/")]
+    heads = (head for day in sorted(days) for head in runs.lab.artifacts.heads(ALERTS.name, f"day={day.isoformat()}/"))
     return len(before - covered_calls(read_newest(runs.lab.artifacts, head) for head in heads)) if before else 0
+
+
+def _archive(runs: LakeRuns, path: Path) -> str:
+    with as_one_file(path) as file:
+        return archive_file(runs, file, "telegram_export").key
+
+
+def _report(runs: LakeRuns, path: Path, export: str, only_day: date | None) -> IngestReport:
+    dispositions = _table(runs, MESSAGE_DISPOSITIONS.name, f"export={export}")
+    (messages,) = runs.lab.artifacts.heads(TELEGRAM_MESSAGES.name, f"export={export}")
+    return IngestReport(
+        path=path,
+        export=export,
+        fates=fates_of(dispositions, _table(runs, ALERTS_QUARANTINE.name, f"export={export}")),
+        days=tuple(sorted(touched_days(dispositions) if only_day is None else {only_day})),
+        reading=last_params(runs.lab.artifacts, messages),
+    )
+
+
+def _alerts_on(runs: LakeRuns, day: date) -> int:
+    return sum(head.row_count for head in runs.lab.artifacts.heads(ALERTS.name, f"day={day.isoformat()}/"))
 
 
 def _dropping() -> dict[str, Any]:

@@ -8,7 +8,7 @@ import dagster as dg
 import pytest
 
 from quantlab_assets.alerts import READING_PARAM, last_params
-from quantlab_assets.workflows.ingest_alerts import ingest_telegram_export, read_export
+from quantlab_assets.workflows.ingest_alerts import ingest_telegram_export, read_exports
 from quantlab_assets.workflows.lake_runs import LakeRuns
 from quantlab_core.alerts.alert_source import ReadOptions
 from quantlab_core.errors import TelegramExportError
@@ -69,11 +69,11 @@ def test_a_later_reading_of_an_export_is_told_what_the_first_was(runs: LakeRuns,
     report = ingest_telegram_export(runs, write_pages(tmp_path / "ChatExport"), BERLIN)
     assert report.reading == {READING_PARAM: {"time_zone": "Europe/Berlin", "chat_id": CHAT.chat_id}}
     before = artifacts(runs)
-    read_export(runs, report.export)
+    read_exports(runs, [report.export])
     assert artifacts(runs) == before
     (messages,) = heads(runs, "telegram_messages_v1").values()
     assert last_params(runs.lab.artifacts, messages) == report.reading
-    read_export(runs, report.export, ReadOptions("Africa/Lagos", chat_id=CHAT.chat_id))
+    read_exports(runs, [report.export], ReadOptions("Africa/Lagos", chat_id=CHAT.chat_id))
     (later,) = heads(runs, "telegram_messages_v1").values()
     assert later.artifact_id != messages.artifact_id, "in another zone they were sent at another time"
 

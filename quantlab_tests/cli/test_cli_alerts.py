@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from quantlab_tests.assets.small_inputs import write_export
@@ -49,3 +50,25 @@ def test_repairs_and_what_salvage_lost_are_shown(tmp_path: Path) -> None:
     assert result.exit_code == 0, result.output
     assert "repaired: 1 bad_escapes" in result.stdout
     assert "salvaged: " in result.stdout
+
+
+def test_the_quarantine_is_listed_by_rule_and_export_and_says_when_it_is_cut(tmp_path: Path) -> None:
+    home = tmp_path / "lake"
+    export = write_export(tmp_path / "a.json", exported(10, mint("owl")), GLUED, {"type": "message"})
+    assert call_quantlab("alerts", "ingest", export, home=home).exit_code == 0
+    listing = ("alerts", "quarantine", "list")
+    found = json.loads(call_quantlab(*listing, "--format", "json", home=home).stdout)
+    assert [(row["ruleId"], row["messageId"]) for row in found] == [
+        ("base58_wrong_length", "12"),
+        ("no_message_id", None),
+    ]
+    assert json.loads(found[0]["payload"])["text"] == GLUED["text"]
+    of_rule = call_quantlab(*listing, "--rule", "no_message_id", home=home).stdout
+    assert "the message has no id" in of_rule
+    assert "base58" not in of_rule
+    assert "no such message" in call_quantlab(*listing, "--export", "another", home=home).stdout
+    cut = call_quantlab(*listing, "--limit", "1", home=home)
+    assert "cut at 1" in cut.stderr
+    replayed = call_quantlab("alerts", "quarantine", "replay", home=home)
+    assert replayed.exit_code == 0, replayed.output
+    assert "2 quarantined messages read again: all are decided as before, nothing was published" in replayed.stdout
