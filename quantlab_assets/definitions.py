@@ -12,6 +12,7 @@ from quantlab_assets.coverage import COVERAGE_ASSETS
 from quantlab_assets.experiments import EXPERIMENT_ASSETS
 from quantlab_assets.ohlcv import OHLCV_ASSETS
 from quantlab_assets.projections import PROJECTION_ASSETS
+from quantlab_assets.telegram_drop import ingest, telegram_drop_sensor
 from quantlab_resources.dagster_io.io_manager import LakeIOManager
 from quantlab_resources.dagster_io.lab_resource import LabResource
 
@@ -25,6 +26,8 @@ def build_defs(*, home: str | None = None, resource_overrides: Mapping[str, Any]
     """
     return dg.Definitions(
         assets=list(ASSETS),
+        jobs=[ingest],
+        sensors=[telegram_drop_sensor],
         resources={"lab": LabResource(home=home), "io_manager": LakeIOManager(home=home), **(resource_overrides or {})},
         # One process per run: starting a process per step costs 2 s, and all steps of a run share their caches.
         executor=dg.in_process_executor,

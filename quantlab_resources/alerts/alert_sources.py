@@ -34,6 +34,12 @@ def read_messages(
     return source.read(path, options or ReadOptions(), report or ReadingReport())
 
 
+def is_any_export(path: Path, options: ReadOptions | None = None) -> None:
+    """A first glance, without reading it all: raise TelegramExportError for what is no export, or lacks a statement."""
+    if next(iter(read_messages(path, options)), None) is None:
+        return
+
+
 def _head_of(path: Path) -> bytes:
     """The first bytes of the file; nothing where it cannot be read, which the source then reports in its own words."""
     try:

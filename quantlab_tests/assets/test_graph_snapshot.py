@@ -24,7 +24,7 @@ alert_events            alerts       days          parquet           1      < te
 alert_forward_coverage  coverage     -             parquet           1      < alert_set, candle_set
 alert_set               alerts       -             parquet           1      < alerts
 alerts                  alerts       days          parquet           1      < alert_events
-alerts_quarantine       alerts       exports       parquet+telegram  1      < telegram_exports
+alerts_quarantine       alerts       exports       parquet+telegram  2      < telegram_exports
 candle_files            ohlcv        candle_files  csv+parquet       -      <
 candle_set              ohlcv        -             parquet           1      < token_candles
 candles_quarantine      ohlcv        candle_files  parquet           1      < candle_files
@@ -36,11 +36,11 @@ experiment_metrics      experiments  experiments   parquet           1.0.0  < ex
 experiment_outcome      experiments  experiments   parquet           1.0.0  < experiment_definitions
 experiment_trades       experiments  experiments   parquet           1.0.0  < experiment_definitions
 imported_candles        ohlcv        candle_files  parquet           1      < candle_files
-message_dispositions    alerts       exports       parquet+telegram  1      < telegram_exports
+message_dispositions    alerts       exports       parquet+telegram  2      < telegram_exports
 ohlcv_slices            ohlcv        days          parquet           1      < alerts, imported_candles
 research_projection     projections  -             duckdb+parquet    1      < alert_set, candle_set
 telegram_exports        alerts       exports       json+telegram     -      <
-telegram_messages       alerts       exports       parquet+telegram  1      < telegram_exports
+telegram_messages       alerts       exports       parquet+telegram  2      < telegram_exports
 token_calls             alerts       -             parquet           1      < alert_set
 token_candles           ohlcv        tokens        parquet           1      < ohlcv_slices
 """
