@@ -17,7 +17,7 @@ from quantlab_core.errors import TelegramExportError
 
 # So much text without a line break, a closing brace or a comma is a single string larger than any message.
 MAX_SILENT_BYTES = 4 * 1024 * 1024
-_PIECE_BYTES = 131_072
+PIECE_BYTES = 131_072
 
 _BYTE_ORDER_MARKS = ((b"\xef\xbb\xbf", "utf-8"), (b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "utf-16-be"))
 # What is no text is kept as lone surrogates, which no text has, so that its number and places stay known.
@@ -87,7 +87,7 @@ class ExportText:
         """
         parts, length = [self._held], len(self._held)
         self._held = b""
-        while content := self._stream.read(_PIECE_BYTES):
+        while content := self._stream.read(PIECE_BYTES):
             parts.append(content)
             length += len(content)
             if cut := self._last_cut(content):
@@ -116,9 +116,10 @@ class ExportText:
         try:
             source = text = content.decode(self.encoding)
         except UnicodeDecodeError:
-            source = _with_bad_bytes_kept(content, self.encoding)
+            odd = len(content) % self._width  # UTF-16 that ends within a character
+            source = content[: len(content) - odd].decode(self.encoding, _KEEPING_BAD_BYTES[self.encoding])
             text, bad = _BAD.subn(_REPLACEMENT, source)
-            self._repairs["bad_bytes"] += bad
+            self._repairs["bad_bytes"] += bad + odd
         if _TELLING_ESCAPE.search(text):
             return self._edited(_ESCAPE_OR_UNQUOTED_ID, text, source, start)
         if self._id_sign in content:
@@ -156,13 +157,6 @@ class ExportText:
             self._repairs["bad_escapes"] += 1
             return r"\ufffd"
         return found
-
-
-def _with_bad_bytes_kept(content: bytes, encoding: str) -> str:
-    try:
-        return content.decode(encoding, _KEEPING_BAD_BYTES[encoding])
-    except UnicodeDecodeError:  # UTF-16 with an odd byte at its end
-        return content[:-1].decode(encoding, _KEEPING_BAD_BYTES[encoding]) + "\udcff"
 
 
 def _source_length(text: str, encoding: str) -> int:
