@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from quantlab_core.artifacts.artifact_type import ArtifactType
 
 # Rows are turned into Arrow columns in batches of this size; larger ones are not faster and hold more Python objects.
-_BATCH_ROWS = 2_048
+BATCH_ROWS = 2_048
 
 
 class TableRows:
@@ -28,7 +28,7 @@ class TableRows:
     def append(self, row: Sequence[object]) -> None:
         """Add a row: its values in the order of the schema."""
         self._rows.append(row)
-        if len(self._rows) == _BATCH_ROWS:
+        if len(self._rows) == BATCH_ROWS:
             self._flush()
 
     def column(self, name: str) -> pa.ChunkedArray[Any]:
