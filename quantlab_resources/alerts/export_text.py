@@ -31,9 +31,10 @@ _ESCAPES = (
     r"|u(?P<half>[dD][89a-fA-F][0-9a-fA-F]{2})"
     r"|.)"
 )
+# Lengths are bounded so that no text, however odd, is searched in more than linear time.
 _ID_VALUES = (
-    r'"document_id":(?![ \t]*(?:["{\[]|-?\d+\s*[,}\r\n]|(?:null|true|false)\s*[,}\r\n]))'
-    r'[ \t]*(?P<id>[^"\r\n}]+?)(?=[ \t]*[\r\n}])'
+    r'"document_id":(?![ \t]{0,16}(?:["{\[]|-?\d{1,20}\s{0,16}[,}\r\n]|(?:null|true|false)\s{0,16}[,}\r\n]))'
+    r'[ \t]{0,16}(?P<id>[^"\r\n}]{1,1024})(?=[\r\n}])'
 )
 _TELLING_ESCAPE = re.compile(r"\\(?:x|u[dD])")
 _UNQUOTED_ID = re.compile(_ID_VALUES)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections import Counter
 from decimal import Decimal
 from pathlib import Path
@@ -207,6 +208,18 @@ def test_numbers_that_no_type_holds_stay_text(tmp_path: Path) -> None:
     entry = f'{{"a": {"7" * 5_000}, "b": 1e{"9" * 30}, "c": 0.1, "d": -0}}'
     path.write_text(f'{{"name": "x", "type": "y", "id": 1, "messages": [{entry}]}}')
     assert entries_read(path) == [{"a": "7" * 5_000, "b": "1e" + "9" * 30, "c": Decimal("0.1"), "d": 0}]
+
+
+@pytest.mark.parametrize(
+    "odd", [" " * 400_000, "1" * 400_000, "1" + " " * 400_000 + "1", "\\u" * 200_000, "[" * 400_000]
+)
+def test_no_text_takes_more_than_linear_time_to_mend(tmp_path: Path, odd: str) -> None:
+    path = tmp_path / "result.json"
+    path.write_text(f'{{"name": "x", "type": "y", "id": 1, "messages": [{{"document_id":{odd}"}}, 2]}}')
+    started = time.process_time()
+    with pytest.raises(TelegramExportError):
+        list(read_telegram_json(path))
+    assert time.process_time() - started < 5
 
 
 @pytest.mark.parametrize("number", ["NaN", "-Infinity", "01", "1.", "+1", "tru"])
