@@ -35,6 +35,7 @@ DUPLICATE = "duplicate"
 
 FIRST_DAY = date(2018, 1, 1)
 OUTSIDE_DAYS = "outside_days"
+_LOWEST_ID = -(1 << 63) - 1
 _END_OF_TIME = datetime.max.replace(tzinfo=UTC)
 
 
@@ -67,6 +68,8 @@ def export_tables(
     )
     earliest = datetime.combine(first_day, time(), UTC)
     end = _END_OF_TIME if last_day is None else datetime.combine(last_day, time(), UTC) + timedelta(days=1)
+    highest: dict[int, int] = {}  # message id by chat: while ids only grow, as in whole exports, none comes again
+    may_repeat = False
     for payload, chat, ordinal in raw_messages:
         message = normalise_message(payload, chat=chat, ordinal=ordinal, time_zone=time_zone)
         verdict = _verdict(message, earliest, end)
@@ -74,6 +77,10 @@ def export_tables(
         kind, rule_id, calls = verdict.kind, verdict.rule_id, len(verdict.calls)
         if isinstance(message, TelegramMessage) and rule_id != OUTSIDE_DAYS:
             messages.append(message)
+            if message.message_id > highest.get(chat_id, _LOWEST_ID):
+                highest[chat_id] = message.message_id
+            else:
+                may_repeat = True
         if rule_id is None:
             disposition = EVENT if verdict.is_alert else NON_ALERT
             dispositions.append((ordinal, chat_id, message_id, sent_ts, disposition, kind, None, calls))
@@ -81,7 +88,7 @@ def export_tables(
             dispositions.append((ordinal, chat_id, message_id, sent_ts, QUARANTINED, kind, rule_id, 0))
             rejected = (rule_id, RULE_VERSIONS[rule_id], verdict.reason, payload_json(payload))
             quarantine.append((ordinal, chat_id, message_id, sent_ts, *rejected))
-    repeated = _repeated(messages)
+    repeated = _repeated(messages) if may_repeat else np.empty(0, dtype=np.int64)
     if not len(repeated):
         return ExportTables(messages.table(), dispositions.table(), quarantine.table())
     ordinals = messages.column("ordinal").to_numpy()[repeated]

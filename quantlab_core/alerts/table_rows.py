@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from quantlab_core.artifacts.artifact_type import ArtifactType
 
 # Rows are turned into Arrow columns in batches of this size; larger ones are not faster and hold more Python objects.
-BATCH_ROWS = 2_048
+BATCH_ROWS = 8_192
 
 
 class TableRows:
@@ -54,13 +54,24 @@ class TableRows:
 
     def _order(self, without: npt.NDArray[np.int64] | None) -> npt.NDArray[np.int64] | None:
         """Places of the rows in sorted order; None where they are all there and in order, as exports are."""
+        if without is None and self._is_sorted():
+            return None
         names = self._spec.sort_key
         keys = pa.table([self.column(name) for name in names], names=list(names))
         ascending: list[tuple[str, Literal["ascending"]]] = [(name, "ascending") for name in names]
         order: npt.NDArray[np.int64] = pc.sort_indices(keys, ascending).to_numpy().astype(np.int64)
-        if without is not None and len(without):
-            return order[~np.isin(order, without)]
-        return None if (np.diff(order) == 1).all() else order
+        return order if without is None else order[~np.isin(order, without)]
+
+    def _is_sorted(self) -> bool:
+        """Whether the rows came in the order of the sort key, looked at batch by batch."""
+        places = [self._spec.schema.get_field_index(name) for name in self._spec.sort_key]
+        before: list[pa.Array[Any]] = []
+        for batch in zip(*(self._columns[place] for place in places), strict=True):
+            keys = [pa.concat_arrays(parts) for parts in zip(before, batch, strict=True)] if before else list(batch)
+            if not _is_ascending(keys):
+                return False
+            before = [key.slice(len(key) - 1) for key in batch]
+        return True
 
     def _flush(self) -> None:
         if self._rows:
@@ -68,3 +79,17 @@ class TableRows:
             for kept, values, kind in zip(self._columns, columns, self._types, strict=True):
                 kept.append(pa.array(values, kind))
             self._rows.clear()
+
+
+def _is_ascending(keys: Sequence[pa.Array[Any]]) -> bool:
+    """Whether each row of the key columns ``keys`` is behind or equal to the row before it."""
+    undecided = np.ones(max(len(keys[0]) - 1, 0), dtype=np.bool_)
+    for key in keys:
+        if not undecided.any():
+            break
+        is_text = pa.types.is_string(key.type)
+        values = key.to_numpy(zero_copy_only=False) if is_text else key.cast(pa.int64()).to_numpy()
+        if (undecided & (values[1:] < values[:-1])).any():
+            return False
+        undecided &= values[1:] == values[:-1]
+    return True
