@@ -18,7 +18,7 @@ from quantlab_assets.alerts import READING_PARAM, last_params
 from quantlab_assets.partitions import file_key
 from quantlab_core.alerts.artifact_types import TELEGRAM_MESSAGES
 from quantlab_core.alerts.drop_folder import DropFolder, DroppedExport
-from quantlab_core.errors import NotFoundError, QuantlabError
+from quantlab_core.errors import LakeNotFoundError, NotFoundError, QuantlabError
 from quantlab_resources.alerts.alert_sources import is_any_export
 from quantlab_resources.alerts.local_drop_folder import LocalDropFolder
 from quantlab_resources.alerts.read_options_config import options_to_config
@@ -113,6 +113,12 @@ def ingest() -> None:
 def telegram_drop_sensor(context: dg.SensorEvaluationContext, lab: LabResource) -> dg.SensorResult:
     """One look. Exports that are refused are named in the tick, with an observation of `telegram_exports` each."""
     folder = drop_folder(lab.get())
+    if not folder.waiting():
+        return dg.SensorResult(skip_reason=Look().summary(), cursor="{}")
+    try:
+        lab.get().make_lake()  # where there is none yet, as `quantlab alerts ingest` does
+    except LakeNotFoundError as error:
+        return dg.SensorResult(skip_reason=str(error), cursor=context.cursor)
     found, cursor = look(lab.get(), folder, context.instance, json.loads(context.cursor or "{}"))
     for name, reason in found.refused.items():
         context.log.warning(f"refused {name}: {reason}")
@@ -186,7 +192,7 @@ def _take(lab: Lab, folder: DropFolder, export: DroppedExport, found: Look) -> b
     except NotFoundError:
         return False
     except QuantlabError as error:
-        _refuse(folder, export, str(error), found)
+        _refuse(folder, export, export.reason(error), found)
         return False
     said = options_to_config(options)
     for head in lab.artifacts.heads(TELEGRAM_MESSAGES.name, f"export={file_key(sha256)}"):

@@ -38,12 +38,12 @@ def ingest_dropped(runs: LakeRuns, folder: DropFolder, names: Sequence[str]) -> 
             try:
                 said[folder.options(waiting[name])].append(waiting[name])
             except InvalidInputError as error:
-                refused[name] = str(error)
+                refused[name] = waiting[name].reason(error)
     for options, exports in said.items():
         by_path = {export.path: export.name for export in exports}
         intake = ingest_telegram_exports(runs, list(by_path), options)
         accepted |= {by_path[report.path]: report for report in intake.accepted}
-        refused |= {by_path[file.path]: str(file.error) for file in intake.refused}
+        refused |= {by_path[file.path]: waiting[by_path[file.path]].reason(file.error) for file in intake.refused}
     refresh_research(runs, {day for report in accepted.values() for day in report.days})
     for name in accepted:
         folder.keep(waiting[name])

@@ -28,6 +28,10 @@ class DroppedExport:
         """Equal for two looks between which nothing was written."""
         return self.size, self.modified_ns
 
+    def reason(self, error: Exception) -> str:
+        """What is wrong with it, by its name: where the folder lies does not matter to who looks at the reason."""
+        return str(error).replace(str(self.path), self.name)
+
 
 class DropFolder(Protocol):
     """Exports that wait; each leaves the folder either ingested or refused, and is never deleted."""

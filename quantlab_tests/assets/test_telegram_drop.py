@@ -104,6 +104,16 @@ def test_a_dropped_export_is_ingested_once_and_moved_away(daemon: Daemon) -> Non
     assert len(daemon.requested) == 1
 
 
+def test_the_first_export_makes_the_lake(tmp_path: Path, instance: dg.DagsterInstance) -> None:
+    daemon = Daemon(Lab(tmp_path / "none yet"), instance)
+    assert "empty" in str(daemon.tick().skip_reason)
+    drop(daemon, "a.json")
+    daemon.tick()
+    (request,) = daemon.tick().run_requests or []
+    assert daemon.run(request).success
+    assert daemon.heads("alerts_v1") == 1
+
+
 def test_what_is_being_written_is_left_alone(daemon: Daemon) -> None:
     growing = drop(daemon, "a.json")
     drop(daemon, "b.json.part")
@@ -134,6 +144,7 @@ def test_bad_files_are_set_aside_with_a_reason_that_tick_and_run_show(daemon: Da
     tick = daemon.tick()
     assert daemon.names("_refused") == ["notes.txt", "notes.txt.reason.txt", "page.html", "page.html.reason.txt"]
     reason = (daemon.folder / "_refused" / "page.html.reason.txt").read_text()
+    assert reason.startswith("page.html is an HTML export")
     assert "--timezone" in reason
     events = [event for event in tick.asset_events or [] if isinstance(event, dg.AssetObservation)]
     assert {str(event.metadata["file_name"].value) for event in events} == {"notes.txt", "page.html"}
