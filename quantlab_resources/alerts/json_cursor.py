@@ -100,6 +100,7 @@ class JsonCursor:
     def values(self, largest: int, deepest: int, repairs: Counter[str]) -> Iterator[Any]:
         """The values of the elements of the array that comes next, each as `value` gives it, only faster."""
         for _ in self.elements():
+            self.peek()
             while True:  # until the window ends, or the array, or something is odd
                 text, start = self._text, self._at
                 self._repeated_keys = 0
