@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from quantlab_assets.adopted_calls import DROP_ADOPTED, adopted_calls, adopted_chains, keeps_adopted_calls
+from quantlab_assets.alert_checks import DAY_CHECKS, EXPORT_CHECKS
 from quantlab_assets.artifact_asset import OWNER, Step, Upstream, artifact_asset
 from quantlab_assets.frozen_sets import alerts_of, current_set, current_set_draft
 from quantlab_assets.partitions import DAYS, EXPORTS, day_of, first_day
@@ -73,6 +74,7 @@ telegram_exports = dg.AssetSpec(
     partitions_def=EXPORTS,
     kinds=["telegram"],
     config_schema=READING,
+    checks=EXPORT_CHECKS,
 )
 def telegram_messages(step: Step) -> Iterator[ArtifactDraft]:
     """Read from the archived export of this partition; messages, dispositions and quarantine are published together."""
@@ -112,7 +114,7 @@ def _said_of(step: Step) -> ReadOptions:
     inputs={"messages": Upstream("telegram_messages", dg.AllPartitionMapping())},
     partitions_def=DAYS,
     config_schema=DROPPING,
-    checks=[keeps_adopted_calls(ALERT_EVENTS)],
+    checks=[keeps_adopted_calls(ALERT_EVENTS), *DAY_CHECKS],
 )
 def alert_events(step: Step) -> Iterator[ArtifactDraft]:
     """Read from all exports: the messages of this UTC day, and bot replies up to one reply window past its end.

@@ -117,10 +117,17 @@ def test_only_the_fan_ins_declare_a_partition_mapping() -> None:
     assert declared == MAPPINGS
 
 
-def test_the_blocking_checks_of_the_graph_are_the_ones_that_keep_adopted_calls() -> None:
+def test_the_checks_of_the_graph_are_judged_before_anything_is_published() -> None:
     graph = build_defs().resolve_asset_graph()
     checks = {(key.asset_key.to_user_string(), key.name): graph.get(key).blocking for key in graph.asset_check_keys}
-    assert checks == {("alert_events", "keeps_adopted_calls"): True, ("alerts", "keeps_adopted_calls"): True}
+    assert checks == {
+        ("alert_events", "chains_are_known"): True,
+        ("alert_events", "keeps_adopted_calls"): True,
+        ("alerts", "keeps_adopted_calls"): True,
+        ("telegram_messages", "every_message_is_accounted_for"): True,
+        ("telegram_messages", "few_are_quarantined"): True,
+        ("telegram_messages", "none_is_of_the_future"): True,
+    }
 
 
 @pytest.mark.parametrize("spec", specs(), ids=lambda spec: spec.key.to_user_string())
