@@ -34,7 +34,7 @@ def decided_otherwise(
     before = dict(zip(quarantine["ordinal"].to_pylist(), quarantine["rule_id"].to_pylist(), strict=True))
     again = export_tables(_entries(quarantine), time_zone=time_zone, first_day=first_day, last_day=last_day).quarantine
     now = dict(zip(again["ordinal"].to_pylist(), again["rule_id"].to_pylist(), strict=True))
-    return {ordinal for ordinal, rule_id in before.items() if now.get(ordinal) != rule_id}
+    return {int(ordinal) for ordinal, rule_id in before.items() if ordinal is not None and now.get(ordinal) != rule_id}
 
 
 def redecisions(before: pa.Table, after: pa.Table) -> tuple[tuple[Redecision, ...], pa.Table]:
