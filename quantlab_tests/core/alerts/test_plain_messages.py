@@ -32,6 +32,8 @@ TEXTS = st.lists(FRAGMENTS | st.text(max_size=4), max_size=8).map("".join)
 @example("made a x12 call", [])
 @example("x.com/search?q=" + HIDDEN, [])
 @example("\u2003$OWL", [])
+@example(f"https://pump.fun/{OWL[:20]}\u212a{OWL[21:]}", [])
+@example("1" * 31 + "z", [])
 @example("gm", ["https://pump.fun/" + OWL])
 def test_what_is_called_plain_is_no_alert_by_the_full_rules(text: str, hidden: list[str]) -> None:
     if is_plain(text, tuple(hidden)):

