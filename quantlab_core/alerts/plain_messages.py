@@ -11,7 +11,7 @@ import re
 _SHORTEST_ADDRESS = 32
 _RUN = re.compile(r"[0-9A-Za-z]{32}")
 # Matched without regard to case, the letters i, s and k also match these: a text with them is looked at in full.
-_LOOKALIKE = re.compile("[İıſK]")
+_LOOKALIKE = re.compile("[\u0130\u0131\u017f\u212a]")
 _ENCODED = re.compile(r"%[0-9A-Fa-f]{2}")
 # Cards write "($TICKER)", "] $TICKER", "- $TICKER" or "Buy $TICKER"; a row of tickers begins with one.
 _TELLING_TICKER = re.compile(r"\A\s*\$|\(\$|(?:[\]\-]|Buy|Sell)\s+\$")
