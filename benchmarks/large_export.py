@@ -15,11 +15,72 @@ from quantlab_core.demo.demo_world import demo_world
 _DEMO_EVERY = 20
 _FIRST_SECOND = 1_735_689_600  # 2025-01-01
 _SECONDS_BETWEEN = 20
-_WORDS = (
-    "gm anyone still holding this one or did you all sell into the pump 😂 chart looks fine to me volume is dying "
-    "though wen next leg lol bro same dev as yesterday check the holders first team is based liquidity locked nice "
-    "entry was 40k now 120k 🚀🚀 $SOL dumping again что думаете guys 2x is 2x take profit don't be greedy https://x.com/a"
-).split()
+_WORDS = [
+    "gm",
+    "anyone",
+    "still",
+    "holding",
+    "this",
+    "one",
+    "or",
+    "did",
+    "you",
+    "all",
+    "sell",
+    "into",
+    "the",
+    "pump",
+    "😂",
+    "chart",
+    "looks",
+    "fine",
+    "to",
+    "me",
+    "volume",
+    "is",
+    "dying",
+    "though",
+    "wen",
+    "next",
+    "leg",
+    "lol",
+    "bro",
+    "same",
+    "dev",
+    "as",
+    "yesterday",
+    "check",
+    "the",
+    "holders",
+    "first",
+    "team",
+    "is",
+    "based",
+    "liquidity",
+    "locked",
+    "nice",
+    "entry",
+    "was",
+    "40k",
+    "now",
+    "120k",
+    "🚀🚀",
+    "$SOL",
+    "dumping",
+    "again",
+    "что",
+    "думаете",
+    "guys",
+    "2x",
+    "is",
+    "2x",
+    "take",
+    "profit",
+    "don't",
+    "be",
+    "greedy",
+    "https://x.com/a",
+]
 _NAMES = ("Ann", "bob | calls", "Čeněk", "dee 🦉", "0xEve", "Фёдор", "gigi")
 _CHATTER = """  {
    "id": %d,
@@ -40,14 +101,16 @@ _CHATTER = """  {
 
 def write_large_export(path: Path, messages: int) -> None:
     """Write an export of so many messages to ``path``; memory does not grow with their number."""
-    chance = random.Random(7)  # noqa: S311 - invented chatter, nothing secret
+    chance = random.Random(7)
     demo = [_template(message) for message in demo_world().export["messages"]]
     with path.open("w", encoding="utf-8") as stream:
-        stream.write('{\n "name": "Evening calls",\n "type": "private_supergroup",\n "id": 1234567890,\n "messages": [\n')
+        stream.write('{\n "name": "Evening calls",\n "type": "private_supergroup",\n')
+        stream.write(' "id": 1234567890,\n "messages": [\n')
         for number in range(messages):
             second = _FIRST_SECOND + number * _SECONDS_BETWEEN
             if number % _DEMO_EVERY == 0:
-                text = demo[number // _DEMO_EVERY % len(demo)].replace("%id%", str(number)).replace("%unix%", str(second))
+                template = demo[number // _DEMO_EVERY % len(demo)]
+                text = template.replace("%id%", str(number)).replace("%unix%", str(second))
             else:
                 text = _chatter(chance, number, second)
             stream.write(text + (",\n" if number < messages - 1 else "\n"))

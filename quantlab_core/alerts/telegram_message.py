@@ -42,7 +42,7 @@ class Chat:
 class RawMessage(NamedTuple):
     """One entry of an export's ``messages`` as it was read: any JSON value, its chat and its position in the export.
 
-    This and `TelegramMessage` are tuples because exports have a million of them, and tuples are made four times faster.
+    This and `TelegramMessage` are tuples because exports have a million of them, and tuples are made much faster.
     """
 
     payload: object
@@ -161,7 +161,7 @@ def _content_id(
     text: str,
     links: tuple[str, ...],
 ) -> str:
-    """Of the content as one compact JSON array; written out here because `json.dumps` takes four times as long."""
+    """Of the content as one compact JSON array; written out here because `json.dumps` takes several times as long."""
     edited = "null" if edited_ts is None else f'"{edited_ts.isoformat()}"'
     canonical = (
         f'["{sent_ts.isoformat()}","{message_type}",{edited},{_quoted(sender_id)},{_quoted(forwarded_from)},'

@@ -1,7 +1,7 @@
 """Reading one large JSON text value by value: memory holds a window of it, and any damage is known by its byte.
 
 `json`'s own scanner, in C, decodes each value and says where it ends, so no boundary is ever guessed. A parser of
-events (`ijson`) takes thirty times as long for a message, and its C library ends the whole process on a number of
+events (`ijson`) takes several times as long for a message, and its C library ends the whole process on a number of
 5,000 digits; the tests use it as the second opinion.
 """
 
