@@ -137,12 +137,16 @@ def _clean_blocks(stream: BinaryIO, repairs: Counter[str]) -> Iterator[bytes]:
 
 
 def _compare(times: TitleTimes, message: PageMessage) -> None:
+    if message.title_offset_minutes is None and not message.button_data:
+        return
     try:
-        local = datetime.strptime(str(message.entry.get("date")), "%Y-%m-%dT%H:%M:%S")  # noqa: DTZ007 - a local time
+        local = datetime.fromisoformat(str(message.entry.get("date")))
     except ValueError:
         return
-    times.check_offset(message.title or "", local, message.title_offset_minutes)
-    times.note_stamps(local, message.button_data)
+    if local.tzinfo is None:
+        times.check_offset(message.title or "", local, message.title_offset_minutes)
+        if message.button_data:
+            times.note_stamps(local, message.button_data)
 
 
 def _ends_with_html(page: PageFile) -> bool:

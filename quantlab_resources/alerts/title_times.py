@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from quantlab_core.errors import TelegramExportError
@@ -31,12 +31,15 @@ class TitleTimes:
         self._export = export
         self._zone = zone
         self._agreeing = 0
+        self._checked: tuple[int | None, date] | None = None  # offset and day: messages of one day come together
         self._shifts: Counter[int] = Counter()
 
     def check_offset(self, title: str, local: datetime, offset_minutes: int | None) -> None:
         """The offset in the tooltip of a message sent at ``local`` (naive)."""
-        if offset_minutes is None:
+        day = (offset_minutes, local.date())
+        if offset_minutes is None or day == self._checked:
             return
+        self._checked = day
         offset = timedelta(minutes=offset_minutes)
         if offset not in {*_standard_offsets(self._zone, local), *_standard_offsets(self._zone, _today(local))}:
             raise TelegramExportError(
