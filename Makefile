@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv venv-dev demo test lint format bench docs ui lock clean
+.PHONY: help venv venv-dev venv-embedded demo test lint format bench docs ui lock clean
 
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -15,7 +15,7 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 	$$python -c '$(SUPPORTED)' 2>/dev/null && echo $$python && break; done)
 
 help:  ## show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 venv: $(VENV)/.runtime  ## make .venv with what quantlab needs to run
 venv-dev: $(VENV)/.dev  ## add what its tests and checks need
@@ -35,6 +35,12 @@ $(VENV)/.dev: $(VENV)/.runtime requirements-dev.lock
 	@echo "Installing the pinned development packages into $(VENV)"
 	@$(BIN)/python -m pip install --quiet --require-hashes -r requirements-dev.lock
 	@touch $@
+
+# The engine alone, as the development lock pins it: all that it needs besides is in the runtime lock.
+venv-embedded: $(VENV)/.runtime requirements-dev.lock  ## add the embedded ClickHouse (180 MB) for QUANTLAB_CANDLES=chdb:///folder
+	@awk '/^[a-z]/ { wanted = /^chdb(-core)?==/ } wanted' requirements-dev.lock > $(VENV)/embedded.txt
+	@$(BIN)/python -m pip install --quiet --require-hashes --no-deps -r $(VENV)/embedded.txt
+	@$(BIN)/python -c "import chdb"
 
 demo: $(VENV)/.runtime  ## run the whole main job on a small generated data set
 	@$(BIN)/quantlab demo

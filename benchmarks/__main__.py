@@ -22,6 +22,9 @@ NAMES = (
     "telegram",
     "simulation",
     "projection",
+    "clickhouse",
+    "alert_candles",
+    "coverage",
     "manifest",
     "startup",
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,8 @@ import pyarrow as pa
 
 from quantlab_core.artifacts.artifact import PublishRequest, Writer
 from quantlab_core.artifacts.table_attributes import with_attributes
-from quantlab_core.candles.artifact_types import CANDLE_ATTRIBUTES, OHLCV_SLICE
+from quantlab_core.candles.artifact_types import OHLCV_SLICE
+from quantlab_core.candles.source_spans import SourceSpan, encode_spans
 from quantlab_resources.artifacts.artifact_store import ParquetArtifactStore
 from quantlab_resources.clock import SystemClock
 from quantlab_resources.lake_paths import LakePaths
@@ -74,7 +75,10 @@ def candle_slice(number: int, rows: int) -> pa.Table:
         **{name: pa.array(values) for name, values in price_walk(number, rows).items()},
     }
     table = pa.table([columns[name] for name in OHLCV_SLICE.schema.names], schema=OHLCV_SLICE.schema)
-    return with_attributes(table, dict.fromkeys(CANDLE_ATTRIBUTES, "unknown"))
+    first = datetime.fromtimestamp(FIRST_CANDLE_MS / 1_000, UTC)
+    spans = encode_spans([SourceSpan(first, first + rows * timedelta(minutes=1))])
+    stated = {"resolution": "1m", "source": "file", "source_spans": spans, "price_unit": "usd", "volume_unit": "usd"}
+    return with_attributes(table, stated)
 
 
 def slice_request(number: int, rows: int) -> PublishRequest:

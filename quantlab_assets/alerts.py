@@ -14,7 +14,7 @@ from quantlab_assets.adopted_calls import DROP_ADOPTED, adopted_calls, adopted_c
 from quantlab_assets.alert_checks import DAY_CHECKS, EXPORT_CHECKS
 from quantlab_assets.artifact_asset import OWNER, Step, Upstream, artifact_asset
 from quantlab_assets.frozen_sets import alerts_of, current_set, current_set_draft
-from quantlab_assets.partitions import DAYS, EXPORTS, day_of, first_day
+from quantlab_assets.partitions import DAYS, EXPORTS, day_of
 from quantlab_core.alerts.adopted_calls import with_adopted
 from quantlab_core.alerts.alert_events import REPLY_WINDOW, events_of_day
 from quantlab_core.alerts.alert_source import ReadingReport, ReadOptions
@@ -39,6 +39,7 @@ from quantlab_resources.alerts.read_options_config import options_from_config, o
 from quantlab_resources.alerts.time_zones import time_zone
 from quantlab_resources.artifacts.artifact_store import ParquetArtifactStore
 from quantlab_resources.dagster_io.artifact_draft import ArtifactDraft
+from quantlab_resources.first_day import first_day
 
 GROUP = "alerts"
 DROPPING = {

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from datetime import datetime
 from typing import Any
 
 import dagster as dg
@@ -11,8 +12,11 @@ import pyarrow as pa
 
 from quantlab_assets.artifact_asset import Step, Upstream, artifact_asset
 from quantlab_assets.frozen_sets import SeriesByToken, alerts_of, current_set
+from quantlab_core.artifacts.artifact import Artifact
 from quantlab_core.artifacts.frozen_set import CURRENT
 from quantlab_core.artifacts.timestamp_text import parse_timestamp
+from quantlab_core.candles.artifact_types import OHLCV_SLICE, SLICE_QUARANTINE
+from quantlab_core.coverage.alert_windows import needed_until
 from quantlab_core.coverage.artifact_types import ALERT_FORWARD_COVERAGE, COVERAGE_GAPS, COVERAGE_SUMMARY
 from quantlab_core.coverage.measured_coverage import measure_coverage
 from quantlab_resources.coverage.configured_thresholds import configured_thresholds
@@ -26,7 +30,7 @@ COVERAGE_NAMES = tuple(str(spec.asset) for spec in MEASURED)
     name="coverage",
     specs=MEASURED,
     group="coverage",
-    code_version="2",
+    code_version="3",
     inputs={"alert_set": Upstream("alert_set"), "candle_set": Upstream("candle_set")},
     config_schema={
         "good": dg.Field(
@@ -42,14 +46,14 @@ COVERAGE_NAMES = tuple(str(spec.asset) for spec in MEASURED)
     },
 )
 def coverage(step: Step) -> Iterator[ArtifactDraft]:
-    """Measured on the frozen sets of alerts and candles, as of when they were frozen; the three tables together."""
+    """Measured on the frozen sets of alerts and candles, as of when candles were last asked for; all three together."""
     alert_set, candle_set = current_set(step["alert_set"]), current_set(step["candle_set"])
     thresholds = configured_thresholds(step.config.get("good"), step.config.get("partial"))
+    alerts = alerts_of(step["alert_set"].read_member, step["alert_set"].members(alert_set))
     measured = measure_coverage(
-        alerts_of(step["alert_set"].read_member, step["alert_set"].members(alert_set)),
+        alerts,
         SeriesByToken(step["candle_set"].read_member, step["candle_set"].members(candle_set)),
-        # Frozen data end when they were frozen, so that the same sets give the same tables at any time.
-        as_of=max(parse_timestamp(frozen.created_at) for frozen in (alert_set, candle_set)),
+        as_of=_as_of(step, [alert_set, candle_set], needed_until(alerts)),
         thresholds=thresholds,
     )
     inputs = [alert_set.artifact_id, candle_set.artifact_id]
@@ -60,6 +64,17 @@ def coverage(step: Step) -> Iterator[ArtifactDraft]:
         (COVERAGE_SUMMARY, measured.summary, _summary_preview(measured.summary)),
     ):
         yield ArtifactDraft(spec, {"selection": CURRENT}, table, inputs, params=judged_by, preview=preview)
+
+
+def _as_of(step: Step, sets: Sequence[Artifact], needed: datetime | None) -> datetime:
+    """When the sets were frozen, or candles were asked for after that, were it in vain; never the time of the run.
+
+    So the same manifest gives the same tables at any time, and a call that nobody has candles of does not stay pending.
+    Asking later than the alerts' last window ends (``needed``) changes nothing, and must give no other tables.
+    """
+    frozen = max(parse_timestamp(one.created_at) for one in sets)
+    asked = step.lab.run_view(step.context.run.run_id).last_publication(OHLCV_SLICE, SLICE_QUARANTINE)
+    return frozen if asked is None or needed is None else max(frozen, min(parse_timestamp(asked), needed))
 
 
 def _gaps_preview(gaps: pa.Table) -> dict[str, Any]:

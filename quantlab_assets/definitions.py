@@ -9,12 +9,14 @@ import dagster as dg
 
 from quantlab_assets.alerts import ALERT_ASSETS
 from quantlab_assets.coverage import COVERAGE_ASSETS
+from quantlab_assets.coverage_jobs import COVERAGE_JOBS
 from quantlab_assets.experiments import EXPERIMENT_ASSETS
 from quantlab_assets.ohlcv import OHLCV_ASSETS
-from quantlab_assets.projections import PROJECTION_ASSETS
+from quantlab_assets.projections import PROJECTION_ASSETS, PROJECTION_CHECKS, RESEARCH
 from quantlab_assets.telegram_drop import ingest, telegram_drop_sensor
 from quantlab_resources.dagster_io.io_manager import LakeIOManager
 from quantlab_resources.dagster_io.lab_resource import LabResource
+from quantlab_resources.dagster_io.projection_resource import ProjectionResource
 
 ASSETS = (*ALERT_ASSETS, *OHLCV_ASSETS, *COVERAGE_ASSETS, *PROJECTION_ASSETS, *EXPERIMENT_ASSETS)
 
@@ -26,9 +28,15 @@ def build_defs(*, home: str | None = None, resource_overrides: Mapping[str, Any]
     """
     return dg.Definitions(
         assets=list(ASSETS),
-        jobs=[ingest],
+        asset_checks=list(PROJECTION_CHECKS),
+        jobs=[ingest, *COVERAGE_JOBS],
         sensors=[telegram_drop_sensor],
-        resources={"lab": LabResource(home=home), "io_manager": LakeIOManager(home=home), **(resource_overrides or {})},
+        resources={
+            "lab": LabResource(home=home),
+            "io_manager": LakeIOManager(home=home),
+            "research_duckdb": ProjectionResource(projection=RESEARCH, home=home),
+            **(resource_overrides or {}),
+        },
         # One process per run: starting a process per step costs 2 s, and all steps of a run share their caches.
         executor=dg.in_process_executor,
     )

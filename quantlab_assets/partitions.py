@@ -5,7 +5,6 @@ Dynamic keys come from user input, so each passes `checked_key` before Dagster s
 
 from __future__ import annotations
 
-import os
 from bisect import bisect
 from collections.abc import Iterable
 from datetime import date, datetime
@@ -16,26 +15,14 @@ import dagster as dg
 from quantlab_core.artifacts.logical_key import is_key_value
 from quantlab_core.errors import InvalidInputError
 from quantlab_resources.dagster_io.artifact_partition import FILE_KEY_LENGTH
+from quantlab_resources.first_day import first_day
 
-DEFAULT_FIRST_DAY = "2018-01-01"
 KEYS_PER_CALL = 20_000
 
 EXPORTS = dg.DynamicPartitionsDefinition(name="exports")
 CANDLE_FILES = dg.DynamicPartitionsDefinition(name="candle_files")
 TOKENS = dg.DynamicPartitionsDefinition(name="tokens")
 EXPERIMENTS = dg.DynamicPartitionsDefinition(name="experiments")
-
-
-def first_day() -> date:
-    """First day that the graph knows (``QUANTLAB_FIRST_DAY``, default 2018-01-01). Raises InvalidInputError."""
-    text = os.environ.get("QUANTLAB_FIRST_DAY", DEFAULT_FIRST_DAY)
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        raise InvalidInputError(
-            f"QUANTLAB_FIRST_DAY is {text!r}; expected a date such as {DEFAULT_FIRST_DAY}"
-        ) from None
-
 
 DAYS = dg.DailyPartitionsDefinition(start_date=first_day().isoformat(), timezone="UTC", end_offset=1)
 """UTC days from the first day to today, today included: calls of today are worth looking at."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from quantlab_cli.lake_command import Invocation, LakeGroup
+from quantlab_cli.refresh_news import show_refresh
 from quantlab_cli.refused_files import name_refused, refuse_if_nothing_came_in
 from quantlab_cli.tables import Column, number_of, show_rows, shown
 
@@ -81,12 +82,13 @@ def ingest(
         intake = ingest_telegram_exports(runs, files, options, only_day=only_day, drop_adopted=drop_adopted)
         refuse_if_nothing_came_in(intake)
         days = {day for report in intake.accepted for day in report.days}
-        refresh_research(runs, days)
+        refresh = refresh_research(runs, days)
         for report in intake.accepted:
             show_report(report)
             if report.dropped_calls:
                 click.echo(f"dropped as asked for: {report.dropped_calls:,} adopted calls that no export tells of")
         _show_alerts_by_day(runs.lab, sorted(day.isoformat() for day in days), chain)
+        show_refresh(runs, refresh)
         click.echo(f"{runs.counts.new:,} new artifacts; {runs.counts.published - runs.counts.new:,} were there already")
         name_refused(intake)
 

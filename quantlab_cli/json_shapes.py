@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from quantlab_core.artifacts.artifact import Artifact, ArtifactLineage, PublishResult
     from quantlab_core.experiments.experiment import Experiment, ExperimentExecution, ExperimentResults
-    from quantlab_core.projections.projection_builder import ProjectionResult
+    from quantlab_core.projections.projection_builder import ProjectionResult, ProjectionState
     from quantlab_resources.artifacts.manifest.publication_log import PublicationRecord
 
 Json = dict[str, Any]
@@ -125,6 +125,22 @@ def projection_json(projection: ProjectionResult) -> Json:
         ],
         "artifactCount": projection.artifact_count,
         "totalRows": projection.total_rows,
+        "form": projection.form,
+        "fingerprint": projection.fingerprint,
+    }
+
+
+def projection_state_json(state: ProjectionState) -> Json:
+    """``ProjectionResult`` with how it stands: ``fresh`` or ``stale``, size in bytes, last use (UTC)."""
+    return {
+        **projection_json(state.projection),
+        "state": "fresh" if state.is_fresh else "stale",
+        "superseded": state.superseded,
+        "withdrawn": state.withdrawn,
+        "added": state.added,
+        "exists": state.is_there,
+        "byteSize": state.byte_size,
+        **_given(lastUsedAt=None if state.last_used is None else f"{state.last_used:%Y-%m-%dT%H:%M:%S.%fZ}"),
     }
 
 

@@ -12,9 +12,12 @@ import quantlab_cli.lake_gc_commands
 import quantlab_cli.lake_recovery_commands
 import quantlab_cli.lake_staleness_commands
 import quantlab_cli.lake_status_commands
-import quantlab_cli.lake_verify_commands  # noqa: F401 - these add commands to their group
+import quantlab_cli.lake_verify_commands
+import quantlab_cli.ohlcv_export_commands
+import quantlab_cli.ohlcv_gaps_commands  # noqa: F401 - these add commands to their group
 from quantlab_cli.alert_commands import alerts
 from quantlab_cli.artifact_commands import artifacts
+from quantlab_cli.coverage_commands import coverage
 from quantlab_cli.demo_command import demo
 from quantlab_cli.experiment_commands import experiments
 from quantlab_cli.lake_commands import lake
@@ -42,7 +45,7 @@ def cli() -> None:
     """
 
 
-for command in (demo, alerts, ohlcv, experiments, artifacts, projections, lake):
+for command in (demo, alerts, ohlcv, coverage, experiments, artifacts, projections, lake):
     cli.add_command(command)
 
 

@@ -86,8 +86,10 @@ def show_csv(rows: Sequence[Row], keys_without_rows: Sequence[str]) -> None:
     writer.writerows([kept(_csv_field(row.get(key))) for key in keys] for row in rows)
 
 
-def show_table(rows: Sequence[Row], columns: Sequence[Column]) -> None:
-    """Print a table of ``columns`` that fits the terminal."""
+def show_table(
+    rows: Sequence[Row], columns: Sequence[Column], *, style_of: Callable[[Row, str], str] = lambda _row, _key: ""
+) -> None:
+    """Print a table of ``columns`` that fits the terminal; ``style_of`` colours a row's cell of a key, on terminals."""
     from rich.box import SIMPLE_HEAD
     from rich.cells import cell_len
     from rich.table import Table
@@ -104,8 +106,8 @@ def show_table(rows: Sequence[Row], columns: Sequence[Column]) -> None:
     for column, width in zip(columns, widths, strict=True):
         side: Literal["left", "right"] = "right" if column.is_number else "left"
         table.add_column(column.title, justify=side, width=width, no_wrap=True, overflow="ellipsis", vertical="bottom")
-    for line in cells:
-        table.add_row(*map(Text, line))
+    for row, line in zip(rows, cells, strict=True):
+        table.add_row(*(Text(text, style_of(row, column.key)) for text, column in zip(line, columns, strict=True)))
     screen.print(table)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, time
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -12,10 +13,15 @@ from quantlab_core.alerts.artifact_types import ALERTS
 from quantlab_core.artifacts.any_version import key_parts_of, read_newest
 from quantlab_core.artifacts.artifact import Artifact
 from quantlab_core.artifacts.artifact_store import ArtifactStore
+from quantlab_core.artifacts.table_attributes import attributes_of, with_attributes
 from quantlab_core.artifacts.timestamp_text import parse_day_or_timestamp
+from quantlab_core.candles.aggregation import aggregate_series
+from quantlab_core.candles.arrow_columns import microseconds
 from quantlab_core.candles.artifact_types import CANDLE_SCHEMA, OHLCV_SLICE, TOKEN_CANDLES
-from quantlab_core.candles.resolution import RESOLUTIONS
-from quantlab_core.candles.token_series import merge_slices
+from quantlab_core.candles.epoch_time import EPOCH, duration_microseconds, epoch_microseconds
+from quantlab_core.candles.resolution import RESOLUTIONS, finer_than
+from quantlab_core.candles.source_spans import SourceSpan, clip_spans, decode_spans, merge_spans
+from quantlab_core.candles.token_series import UNKNOWN_UNIT, merge_slices
 from quantlab_core.errors import InvalidInputError
 from quantlab_core.token import Token
 
@@ -24,6 +30,9 @@ if TYPE_CHECKING:
 
 Instant = date | datetime | str
 """A day, a time with its zone, or the ISO 8601 text of either."""
+
+_Stored = tuple[Artifact, dict[str, str]]
+"""An artifact and the parts of its key."""
 
 
 def current_alerts(store: ArtifactStore, first: Instant, last: Instant, chain: str | None = None) -> pa.Table:
@@ -57,8 +66,11 @@ def current_candles(
     """The current candles of a token with ``start <= ts < end`` (UTC), sorted by time.
 
     They are the token's merged series where it was materialized, else its slices that reach into the range, merged as
-    the series would be. ``token`` is an address or ``<chain>:<address>``; ``chain`` is only needed for an address that
-    the lake holds on several. Raises InvalidInputError (limits, resolution, chain), and what reading raises.
+    the series would be. What no source was asked for in this resolution is made of finer candles by `aggregation`, the
+    finest first: from whole intervals, so that a candle does not depend on where the range begins and ends, and only
+    from such that a source was asked for as a whole. ``token`` is an address or ``<chain>:<address>``; ``chain`` is
+    only needed for an address that the lake holds on several. Raises InvalidInputError (limits, resolution, chain,
+    resolutions in different units), and what reading raises.
     """
     since, until = _instant("start", start), _instant("end", end)
     if since >= until:
@@ -68,31 +80,89 @@ def current_candles(
     if resolution not in RESOLUTIONS:
         raise InvalidInputError(f"{resolution!r} is no resolution; known are {', '.join(RESOLUTIONS)}")
     address, chain = _named_token(token, chain)
-    found = _of_token(store, TOKEN_CANDLES.name, address, resolution, chain)
-    if not found:
-        slices = _of_token(store, OHLCV_SLICE.name, address, resolution, chain)
-        found = [(head, parts) for head, parts in slices if _may_reach(parts, since, until)]
-    chains = sorted({Token.from_key_parts(parts).chain for _, parts in found})
+    # The last candle that opens in the range ends here.
+    wanted = SourceSpan(since, until + (EPOCH - until) % RESOLUTIONS[resolution])
+    stored = _stored_candles(store, address, chain, wanted)
+    usable = [stored[name] for name in (resolution, *finer_than(stored, resolution)) if name in stored]
+    chains = sorted({Token.from_key_parts(parts).chain for found in usable for _, parts in found})
     if len(chains) > 1:
         raise InvalidInputError(f"{address} has candles on {' and '.join(chains)}; name one as chain")
-    tables = [read_newest(store, head) for head, _ in found]
-    candles = merge_slices(tables) if len(tables) > 1 else (tables or [CANDLE_SCHEMA.empty_table()])[0]
-    stamps = candles["ts"]
-    within = pc.and_(
-        pc.greater_equal(stamps, pa.scalar(since, stamps.type)), pc.less(stamps, pa.scalar(until, stamps.type))
-    )
-    return _plain(candles.filter(within), CANDLE_SCHEMA).sort_by("ts")
+    parts: list[pa.Table] = []
+    asked: tuple[SourceSpan, ...] = ()
+    for found in usable:
+        if wanted in clip_spans(asked, wanted.start, wanted.end):
+            break
+        series = _series_of([read_newest(store, head) for head, _ in found], resolution, wanted)
+        _refuse_other_units(address, [*parts, series])
+        parts.append(_outside(series, asked, resolution))
+        asked = merge_spans([*asked, *decode_spans(attributes_of(series)["source_spans"])])
+    candles = pa.concat_tables([_bare(CANDLE_SCHEMA).empty_table(), *(_plain(part, CANDLE_SCHEMA) for part in parts)])
+    return _between(candles, since, until).sort_by("ts")
 
 
-def _of_token(
-    store: ArtifactStore, artifact_type: str, address: str, resolution: str, chain: str | None
-) -> list[tuple[Artifact, dict[str, str]]]:
-    heads = [(head, key_parts_of(head)) for head in store.heads(artifact_type, f"token={address}/")]
+def _stored_candles(
+    store: ArtifactStore, address: str, chain: str | None, wanted: SourceSpan
+) -> dict[str, list[_Stored]]:
+    """What is stored of a token, by resolution: its merged series, else the slices that may hold what is wanted."""
+    slices = _of_token(store, OHLCV_SLICE.name, address, chain)
+    reaching = [(head, parts) for head, parts in slices if _may_reach(parts, wanted.start, wanted.end)]
+    return _by_resolution(reaching) | _by_resolution(_of_token(store, TOKEN_CANDLES.name, address, chain))
+
+
+def _series_of(tables: list[pa.Table], resolution: str, wanted: SourceSpan) -> pa.Table:
+    """The tables of one resolution as one series of the wanted resolution, with its attributes."""
+    series = merge_slices(tables) if len(tables) > 1 else tables[0]
+    attributes = attributes_of(series)
+    if attributes["resolution"] == resolution:
+        return series
+    return aggregate_series(with_attributes(_between(series, wanted.start, wanted.end), attributes), resolution)
+
+
+def _outside(series: pa.Table, asked: tuple[SourceSpan, ...], resolution: str) -> pa.Table:
+    """The candles of which no part lies in ``asked``: what was asked for in a better resolution says it all there."""
+    opens, step = microseconds(series["ts"]), duration_microseconds(RESOLUTIONS[resolution])
+    free = np.ones(len(opens), dtype=np.bool_)
+    for span in asked:
+        free &= (opens + step <= epoch_microseconds(span.start)) | (opens >= epoch_microseconds(span.end))
+    return series.filter(pa.array(free))
+
+
+def _refuse_other_units(address: str, parts: list[pa.Table]) -> None:
+    for name in ("price_unit", "volume_unit"):
+        units = sorted({attributes_of(part)[name] for part in parts} - {UNKNOWN_UNIT})
+        if len(units) > 1:
+            raise InvalidInputError(
+                f"{address}: its candles of several resolutions have {name.replace('_', ' ')} {' and '.join(units)}; "
+                "ask for the resolution of one of them and a range that it spans"
+            )
+
+
+def _by_resolution(found: list[_Stored]) -> dict[str, list[_Stored]]:
+    grouped: dict[str, list[_Stored]] = {}
+    for head, parts in found:
+        grouped.setdefault(parts["res"], []).append((head, parts))
+    return grouped
+
+
+def _of_token(store: ArtifactStore, artifact_type: str, address: str, chain: str | None) -> list[_Stored]:
+    heads = store.heads(artifact_type, f"token={address}/")
+    if not heads and address.startswith("0x"):
+        # The earlier store's keys spell EVM addresses with their capitals.
+        beginning = f"token={address}/"
+        heads = [h for h in store.heads(artifact_type, "token=0") if h.logical_key.lower().startswith(beginning)]
+    found = [(head, key_parts_of(head)) for head in heads]
     return [
         (head, parts)
-        for head, parts in heads
-        if parts is not None and parts["res"] == resolution and chain in (None, Token.from_key_parts(parts).chain)
+        for head, parts in found
+        if parts is not None and chain in (None, Token.from_key_parts(parts).chain)
     ]
+
+
+def _between(candles: pa.Table, since: datetime, until: datetime) -> pa.Table:
+    stamps = candles["ts"]
+    return candles.filter(
+        pc.and_(pc.greater_equal(stamps, pa.scalar(since, stamps.type)), pc.less(stamps, pa.scalar(until, stamps.type)))
+    )
 
 
 def _may_reach(parts: dict[str, str], since: datetime, until: datetime) -> bool:

@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from quantlab_core.candles.candle_source import CandleSource
     from quantlab_core.clock import Clock
     from quantlab_core.code_provenance import CodeProvenance
-    from quantlab_core.projections.projection_builder import ProjectionBuilder
     from quantlab_resources.artifacts.artifact_catalogue import ArtifactCatalogue
     from quantlab_resources.artifacts.artifact_store import ParquetArtifactStore
     from quantlab_resources.current_rows import Instant
     from quantlab_resources.experiments.experiment_index import ExperimentIndex
     from quantlab_resources.experiments.experiment_tracker import ArtifactExperimentTracker
+    from quantlab_resources.projections.projection_builder import DuckDBProjectionBuilder
 
 
 class Lab:
@@ -103,14 +103,14 @@ class Lab:
 
     @cached_property
     def candle_source(self) -> CandleSource:
-        """Where candles come from: the files that were imported, each read once; what is current is asked each time."""
-        from quantlab_resources.candles.imported_candle_source import ImportedCandleSource
+        """Where candles come from, as ``QUANTLAB_CANDLES`` says: by default the files that were imported."""
+        from quantlab_resources.candles.configured_candle_source import configured_candle_source
 
-        return ImportedCandleSource(self.artifacts)
+        return configured_candle_source(self.artifacts, clock=self.clock)
 
     @cached_property
-    def projections(self) -> ProjectionBuilder:
-        """The DuckDB projection builder."""
+    def projections(self) -> DuckDBProjectionBuilder:
+        """The projection builder; ``open`` gives read-only connections to what it built."""
         from quantlab_resources.projections.projection_builder import DuckDBProjectionBuilder
 
         return DuckDBProjectionBuilder(self.artifacts, self.paths.projection_cache)
@@ -145,9 +145,10 @@ class Lab:
     ) -> pl.DataFrame:
         """The current candles of ``token`` (an address or ``<chain>:<address>``) with start <= ts < end, in UTC.
 
-        From the token's merged series, else from its slices; none are invented: a minute that no source gave has no
-        row. A limit is a date (its midnight), a datetime with a zone, or the text of either. ``chain`` is only needed
-        for an address with candles on several. Raises as `alerts`.
+        From the token's merged series, else from its slices. A resolution that is not stored is made of the finest that
+        is, exactly and from whole intervals only. None are invented: an interval that no source gave has no row. A
+        limit is a date (its midnight), a datetime with a zone, or the text of either. ``chain`` is only needed for an
+        address with candles on several. Raises as `alerts`.
         """
         from quantlab_resources.current_rows import as_polars, current_candles
 
@@ -169,6 +170,11 @@ class RunView:
     def heads(self, spec: ArtifactType, key_prefix: str = "") -> list[Artifact]:
         """The heads of this type whose key begins with ``key_prefix``, sorted by key."""
         return self._store.heads_as_of(spec.name, key_prefix, sequence=self.sequence, run_id=self._run_id)
+
+    def last_publication(self, *specs: ArtifactType) -> str | None:
+        """When an artifact of these types was published last, whether its content was new or not; UTC text."""
+        names = [spec.name for spec in specs]
+        return self._store.last_publication(names, sequence=self.sequence, run_id=self._run_id)
 
 
 @lru_cache(maxsize=64)

@@ -91,6 +91,11 @@ class LakePaths:
         return self.manifest_db.parent / "writers.lock"
 
     @cached_property
+    def projection_records(self) -> Path:
+        """What each projection was asked for: enough to build it again when the whole cache is gone."""
+        return self.home / "projections"
+
+    @cached_property
     def reports(self) -> Path:
         """Pages for people, made from artifacts; disposable."""
         return self.home / "reports"

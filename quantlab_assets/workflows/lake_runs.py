@@ -11,10 +11,12 @@ from typing import Any, Protocol
 import dagster as dg
 
 from quantlab_assets.definitions import build_defs
-from quantlab_assets.partitions import BRIDGED_GAP, add_partitions, day_ranges, first_day, index_ranges
+from quantlab_assets.partitions import BRIDGED_GAP, add_partitions, day_ranges, index_ranges
 from quantlab_core.errors import HeadChangedError, InvalidInputError
+from quantlab_resources.first_day import first_day
 from quantlab_resources.lab import Lab
 from quantlab_resources.progress import ProgressListener, PublishedUnit, listening
+from quantlab_resources.refusals import Refusal, gathering
 
 RANGE_START_TAG = "dagster/asset_partition_range_start"
 RANGE_END_TAG = "dagster/asset_partition_range_end"
@@ -54,6 +56,8 @@ class LakeRuns:
         self.instance = instance
         self.stages: StageListener = stages or SilentStages()
         self.counts = ArtifactCounts()
+        self.refusals: list[Refusal] = []
+        """What runs left out because its input cannot be used."""
         self._job = build_defs(home=str(lab.paths.home)).resolve_implicit_global_asset_job_def()
 
     def materialize(self, title: str, assets: Sequence[str], *, config: Mapping[str, Any] | None = None) -> None:
@@ -171,5 +175,5 @@ class LakeRuns:
                 self.counts.new += unit.new
                 show(unit)
 
-            with listening(count_and_show):
+            with listening(count_and_show), gathering(self.refusals):
                 yield

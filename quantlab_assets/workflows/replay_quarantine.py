@@ -11,7 +11,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from quantlab_assets.alerts import READING_PARAM, last_params
-from quantlab_assets.partitions import first_day
 from quantlab_assets.workflows.ingest_alerts import bring_days_up_to_date, read_exports, touched_days
 from quantlab_assets.workflows.lake_runs import LakeRuns
 from quantlab_core.alerts.artifact_types import ALERTS_QUARANTINE, MESSAGE_DISPOSITIONS, TELEGRAM_MESSAGES
@@ -23,6 +22,7 @@ from quantlab_core.errors import NotFoundError
 from quantlab_resources.alerts.read_options_config import options_from_config
 from quantlab_resources.alerts.time_zones import time_zone
 from quantlab_resources.artifacts.artifact_store import ParquetArtifactStore
+from quantlab_resources.first_day import first_day
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ manifest has gets an event of its own, with the metadata and tags that a run wou
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -59,14 +59,16 @@ class SyncReport:
         return sum(asset.reported for asset in self.assets)
 
 
-def sync_dagster(lab: Lab, instance: dg.DagsterInstance, *, progress: Progress | None = None) -> SyncReport:
+def sync_dagster(
+    lab: Lab, instance: dg.DagsterInstance, *, progress: Progress | None = None, only: Collection[str] | None = None
+) -> SyncReport:
     """Register partitions and report materializations until Dagster shows what the manifest holds.
 
-    A second call finds nothing to do. Memory grows with the partitions of the lake, not with its artifacts. An event
-    says that its partition is made from the upstream partitions as they are, unless one of the same key changed later:
-    then Dagster shows it as out of sync, which it is.
+    With ``only``, of these assets alone. A second call finds nothing to do. Memory grows with the partitions of the
+    lake, not with its artifacts. An event says that its partition is made from the upstream partitions as they are,
+    unless one of the same key changed later: then Dagster shows it as out of sync, which it is.
     """
-    return _Sync(lab, instance, progress or (lambda _done, _total: None)).run()
+    return _Sync(lab, instance, progress or (lambda _done, _total: None)).run(only)
 
 
 class _Sync:
@@ -79,9 +81,9 @@ class _Sync:
         self._progress = progress
         self._done = self._total = 0
 
-    def run(self) -> SyncReport:
-        """Bring all assets up to date, upstream ones first, since an event names the events before it."""
-        specs = {asset: spec for spec in ARTIFACT_TYPES for asset in spec.assets}
+    def run(self, only: Collection[str] | None) -> SyncReport:
+        """Bring the assets up to date, upstream ones first, since an event names the events before it."""
+        specs = {asset: spec for spec in ARTIFACT_TYPES for asset in spec.assets if only is None or asset in only}
         ordered = [key.to_user_string() for key in self._graph.toposorted_asset_keys if key.to_user_string() in specs]
         self._register_tokens()
         reports = [self._sync_asset(asset, specs[asset]) for asset in ordered]

@@ -23,10 +23,10 @@ import pyarrow as pa
 from quantlab_core.artifacts.table_attributes import attributes_of, with_attributes
 from quantlab_core.candles.arrow_columns import Integers, Mask, floats, microseconds, rows_at
 from quantlab_core.candles.artifact_types import CANDLE_SCHEMA
-from quantlab_core.candles.epoch_time import duration_microseconds, epoch_microseconds, instant_of, iso_text
+from quantlab_core.candles.epoch_time import duration_microseconds, instant_of, iso_text
 from quantlab_core.candles.exact_sums import exact_sums
 from quantlab_core.candles.resolution import RESOLUTIONS, finer_than
-from quantlab_core.candles.source_spans import SourceSpan, decode_spans, encode_spans, merge_spans
+from quantlab_core.candles.source_spans import SourceSpan, decode_spans, encode_spans, spanned_intervals
 from quantlab_core.candles.token_codes import token_codes
 from quantlab_core.errors import InvalidInputError
 
@@ -41,7 +41,7 @@ def aggregate_candles(candles: pa.Table, *, resolution: str, spans: Sequence[Sou
     step = _step(resolution)
     candles = _by_time(candles.select(CANDLE_SCHEMA.names).cast(CANDLE_SCHEMA))
     buckets = microseconds(candles["ts"]) // step
-    within = _in_whole_buckets(buckets, spans, step)
+    within = _in_whole_buckets(buckets, spans, resolution)
     if not within.all():
         candles, buckets = candles.filter(pa.array(within)), buckets[within]
     if not len(buckets):
@@ -84,13 +84,9 @@ def aggregate_series(series: pa.Table, resolution: str) -> pa.Table:
 def whole_bucket_spans(spans: Iterable[SourceSpan], resolution: str) -> tuple[SourceSpan, ...]:
     """The spans, united and each cut to the whole buckets inside it; one that holds no whole bucket is dropped."""
     step = _step(resolution)
-    cut = ((first * step, end * step) for first, end in _bucket_ranges(spans, step))
+    starts, ends = spanned_intervals(spans, RESOLUTIONS[resolution])
+    cut = zip((starts * step).tolist(), (ends * step).tolist(), strict=True)
     return tuple(SourceSpan(instant_of(start), instant_of(end)) for start, end in cut)
-
-
-def coarser_than(stored: Iterable[str], wanted: str) -> str | None:
-    """The coarsest of the ``stored`` resolutions that ``wanted`` can be made of; None where there is none."""
-    return next(reversed(finer_than(stored, wanted)), None)
 
 
 def _step(resolution: str) -> int:
@@ -113,17 +109,10 @@ def _by_time(candles: pa.Table) -> pa.Table:
     return rows_at(candles, order)
 
 
-def _bucket_ranges(spans: Iterable[SourceSpan], step: int) -> list[tuple[int, int]]:
-    """Numbers [first, end) of the buckets that lie wholly inside the union of the spans, in order."""
-    united = [(epoch_microseconds(span.start), epoch_microseconds(span.end)) for span in merge_spans(spans)]
-    ranges = [(-(-start // step), end // step) for start, end in united]
-    return [(first, end) for first, end in ranges if first < end]
-
-
-def _in_whole_buckets(buckets: Integers, spans: Iterable[SourceSpan], step: int) -> Mask:
-    """Per row whether its bucket is one of `_bucket_ranges`."""
-    # Ranges are disjoint and in order: a bucket lies in one exactly when it has passed a start without its end.
-    edges = np.asarray([edge for bounds in _bucket_ranges(spans, step) for edge in bounds], dtype=np.int64)
+def _in_whole_buckets(buckets: Integers, spans: Iterable[SourceSpan], resolution: str) -> Mask:
+    """Per row whether its bucket lies wholly inside a span."""
+    # Runs of whole buckets are apart and in order: a bucket lies in one exactly when it has passed a start but no end.
+    edges = np.column_stack(spanned_intervals(spans, RESOLUTIONS[resolution])).ravel()
     within: Mask = np.searchsorted(edges, buckets, side="right") % 2 == 1
     return within
 

@@ -79,7 +79,7 @@ def _refuse_coarse_run(
     )
     raise CandleFileError(
         f"{subject}: {len(rows)} rows in a row are exactly {name} apart ({_named(rows, stamps, numbers)}) although "
-        f"{resolution} is declared; {remedy}, or --accept-regular-gaps if the token really traded in this rhythm"
+        f"they are read as {resolution}; {remedy}, or --accept-regular-gaps if the token really traded in this rhythm"
     )
 
 

@@ -6,14 +6,15 @@ alert: every alert of the day has its 48 hours, and the hours before the first c
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 from datetime import UTC, date, datetime, time, timedelta
 
 import pyarrow as pa
 
 from quantlab_core.artifacts.table_attributes import with_attributes
-from quantlab_core.candles.artifact_types import CANDLE_SCHEMA
-from quantlab_core.candles.candle_source import SourcedCandles
+from quantlab_core.candles.artifact_types import CANDLE_SCHEMA, SLICE_QUARANTINE
+from quantlab_core.candles.candle_source import RejectedCandle, SourcedCandles
 from quantlab_core.candles.epoch_time import epoch_microseconds, iso_text
 from quantlab_core.candles.source_spans import encode_spans
 from quantlab_core.errors import LogicalKeyError
@@ -63,6 +64,13 @@ def slice_table(token: Token, resolution: str, sourced: SourcedCandles) -> pa.Ta
             "volume_unit": sourced.volume_unit,
         },
     )
+
+
+def quarantine_table(rejections: Iterable[tuple[str, RejectedCandle]]) -> pa.Table:
+    """Rejected rows of a source, each with the resolution that was asked for, as ``slice_quarantine_v1``."""
+    rows = [{"resolution": resolution, **asdict(rejected)} for resolution, rejected in rejections]
+    table = pa.Table.from_pylist(rows, schema=SLICE_QUARANTINE.schema)
+    return table.sort_by([(name, "ascending") for name in SLICE_QUARANTINE.sort_key])
 
 
 def named_for(token: Token, candles: pa.Table) -> pa.Table:

@@ -5,9 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+
+import numpy as np
 
 from quantlab_core.artifacts.timestamp_text import format_timestamp_short, parse_timestamp
+from quantlab_core.candles.arrow_columns import Integers
+from quantlab_core.candles.epoch_time import duration_microseconds, epoch_microseconds
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -37,6 +41,15 @@ def clip_spans(spans: Iterable[SourceSpan], start: datetime, end: datetime) -> t
 def span_end_at(spans: Iterable[SourceSpan], instant: datetime) -> datetime | None:
     """End of the span that holds ``instant``, or None when no span does."""
     return next((span.end for span in spans if span.start <= instant < span.end), None)
+
+
+def spanned_intervals(spans: Iterable[SourceSpan], step: timedelta) -> tuple[Integers, Integers]:
+    """Starts and ends [first, last) of the runs of whole intervals inside the spans, counted in steps since 1970."""
+    merged, length = merge_spans(spans), duration_microseconds(step)
+    starts = np.array([-(-epoch_microseconds(span.start) // length) for span in merged], dtype=np.int64)
+    ends = np.array([epoch_microseconds(span.end) // length for span in merged], dtype=np.int64)
+    holds_one = starts < ends
+    return starts[holds_one], ends[holds_one]
 
 
 def encode_spans(spans: Iterable[SourceSpan]) -> str:

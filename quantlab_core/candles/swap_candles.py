@@ -20,7 +20,7 @@ values is another swap of the same transaction. Without signatures nothing is ta
 - ``swap_price_far``: the price is more than 10 times above or below the middle price of its token and interval, the
   price at which half of the money was traded no higher. Captures of swaps hold rows whose amount is not what was paid
   for the tokens but a fee or a deposit: tiny, consistent in themselves, and wrong by a factor of a thousand. In a real
-  capture of 20 token launches one swap in seven was of this kind, nearly all below 0.01 SOL, and without the rule the
+  capture of 20 token launches one swap in eight was of this kind, most below 0.01 SOL, and without the rule the
   median candle had a high 28,000 times its low. Money decides, so a real crash, which takes money, is no outlier; a
   last small swap after it may show only in the next candle. The rule looks at nothing outside its interval.
 

@@ -1,4 +1,4 @@
-"""One series per token and resolution, merged from its slices."""
+"""One series per token and resolution, merged from its slices, with what the merge says of each candle."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from itertools import chain
 import pyarrow as pa
 
 from quantlab_core.artifacts.table_attributes import attributes_of, with_attributes
-from quantlab_core.candles.duplicate_candles import merge_candles
+from quantlab_core.candles.arrow_columns import Integers
+from quantlab_core.candles.duplicate_candles import merge_candles, merge_with_conflicts
+from quantlab_core.candles.series_quality import with_quality
 from quantlab_core.candles.source_spans import decode_spans, encode_spans, merge_spans
 from quantlab_core.candles.token_codes import token_codes
 from quantlab_core.errors import InvalidInputError
@@ -24,10 +26,23 @@ def merge_slices(slices: Sequence[pa.Table]) -> pa.Table:
     series: InvalidInputError. A unit that is unknown contradicts no other and makes the whole series' unit unknown. The
     units of a slice that holds neither candle nor span say nothing and are not compared.
     """
+    return _merged(slices)[0]
+
+
+def token_series(slices: Sequence[pa.Table]) -> pa.Table:
+    """`merge_slices` in the schema of ``token_candles_v1``: every candle with its quality (see `series_quality`).
+
+    Slices that occur twice are counted twice: the quality is that of exactly these slices.
+    """
+    return with_quality(*_merged(slices))
+
+
+def _merged(slices: Sequence[pa.Table]) -> tuple[pa.Table, Sequence[pa.Table], Integers]:
+    """The merged candles with their attributes, the slices, and how many candles lost to each."""
     if not slices:
         raise InvalidInputError("a token's series needs at least one slice; export its candles first")
     attributes = [attributes_of(table) for table in slices]
-    candles, _ = merge_candles(slices)
+    candles, conflicts = merge_with_conflicts(slices)
     tokens = [token.partition_key for token in token_codes(candles).tokens]
     if len(tokens) > 1:
         raise InvalidInputError(f"slices of {tokens[0]} and {tokens[1]} cannot be merged into one series")
@@ -38,7 +53,7 @@ def merge_slices(slices: Sequence[pa.Table]) -> pa.Table:
         if table.num_rows > 0 or merge_spans(spans)
     ]
     subject = tokens[0] if tokens else "a token without candles"
-    return with_attributes(
+    series = with_attributes(
         candles,
         {
             "resolution": _common(attributes, "resolution", subject),
@@ -50,6 +65,7 @@ def merge_slices(slices: Sequence[pa.Table]) -> pa.Table:
             "volume_unit": _common(telling, "volume_unit", subject),
         },
     )
+    return series, slices, conflicts
 
 
 def conflicting_candles(slices: Sequence[pa.Table]) -> int:

@@ -19,13 +19,16 @@ from quantlab_core.candles.arrow_columns import (
     Integers,
     Mask,
     floats,
+    is_valid,
     microseconds,
     row_positions,
     rows_at,
 )
 from quantlab_core.candles.artifact_types import CANDLE_SCHEMA
+from quantlab_core.candles.candle_source import CHAIN_UNCLEAR, UNITS_CONTRADICT
 from quantlab_core.candles.duplicate_candles import resolve_duplicates
 from quantlab_core.candles.epoch_time import duration_microseconds, epoch_microseconds, iso_text
+from quantlab_core.candles.token_codes import token_codes
 
 RULES: dict[str, int] = {
     "row_malformed": 1,
@@ -44,9 +47,12 @@ RULES: dict[str, int] = {
     "swap_amount_not_positive": 1,
     "swap_price_mismatch": 1,
     "swap_price_far": 1,
+    UNITS_CONTRADICT: 1,
+    CHAIN_UNCLEAR: 1,
 }
-"""Version of every rule by its id, in the order in which they are applied. The first four are found while reading; the
-last four are of swaps (`swap_candles`), before there are candles."""
+"""Version of every rule by its id, in the order in which they are applied. The first four are found while reading;
+those of swaps (`swap_candles`) before there are candles. The last two are of no row: by them a source does not answer
+for a token at all (`candle_source`)."""
 
 PRICES = ("open", "high", "low", "close")
 
@@ -83,16 +89,21 @@ class _Columns:
     volume: Floats
 
 
-def validate_candles(rows: pa.Table, *, resolution: timedelta, as_of: datetime) -> ValidatedCandles:
+def validate_candles(
+    rows: pa.Table, *, resolution: timedelta, as_of: datetime, fills_before_first_trade: bool = False
+) -> ValidatedCandles:
     """Split ``rows`` by the rules.
 
     ``rows`` has the candle columns and ``row_number``; chain, token and ts are known, prices and volume may be null.
     ``as_of`` is the instant up to which the source can have known anything: a row that opens after it is rejected, the
-    candle that it falls into is still open and is dropped.
+    candle that it falls into is still open and is dropped. Two more columns are optional: ``fetched_at``, where rows
+    were fetched earlier than ``as_of`` (timestamp, null where unknown), and ``preference`` (int64): of rows of one
+    token and time the one with the highest stays, before `duplicate_candles` decides. With ``fills_before_first_trade``
+    flat rows of volume 0 before a token's first trade are dropped as empty minutes: nobody had paid their price yet.
     """
     columns = _Columns(microseconds(rows["ts"]), *(floats(rows[name]) for name in (*PRICES, "volume")))
     step = duration_microseconds(resolution)
-    now = epoch_microseconds(as_of)
+    now = _known_until(rows, as_of)
     undecided = np.ones(rows.num_rows, dtype=np.bool_)
     rejections: list[Rejection] = []
     row_numbers = np.asarray(rows["row_number"].to_numpy(), dtype=np.int64)
@@ -111,7 +122,9 @@ def validate_candles(rows: pa.Table, *, resolution: timedelta, as_of: datetime) 
         return int(dropped.sum())
 
     reject(
-        "time_in_future", columns.ts > now, lambda row: f"opens at {iso_text(columns.ts[row])}, after {iso_text(now)}"
+        "time_in_future",
+        columns.ts > now,
+        lambda row: f"opens at {iso_text(columns.ts[row])}, after {iso_text(now[row])}",
     )
     open_candles = drop(columns.ts + step > now)
     reject(
@@ -120,7 +133,14 @@ def validate_candles(rows: pa.Table, *, resolution: timedelta, as_of: datetime) 
         lambda row: f"{iso_text(columns.ts[row])} is no multiple of {resolution}",
     )
     empty_minutes = drop(_states_no_trade(columns))
+    if fills_before_first_trade:
+        empty_minutes += drop(_before_first_trade(rows, columns))
     _reject_bad_values(columns, reject)
+    reject(
+        "conflicting_duplicate",
+        _outranked(rows, columns.ts, undecided),
+        lambda row: "a row of the same token and time is of better quality, or newer by the source's own account",
+    )
 
     positions = row_positions(undecided)
     candles = _without_negative_zero(rows_at(rows, positions)).select(CANDLE_SCHEMA.names).cast(CANDLE_SCHEMA)
@@ -171,6 +191,43 @@ def _reject_bad_values(columns: _Columns, reject: Callable[[str, Mask, Callable[
     reject("open_close_outside_range", outside, lambda row: f"open or close is outside low to high: {written(row)}")
     bad_volume = (columns.volume < 0) | np.isinf(columns.volume)
     reject("volume_negative", bad_volume, lambda row: f"volume {float(columns.volume[row])!r} is negative or infinite")
+
+
+def _known_until(rows: pa.Table, as_of: datetime) -> Integers:
+    """Per row the instant up to which its source can have known anything."""
+    limit = epoch_microseconds(as_of)
+    if "fetched_at" not in rows.column_names:
+        return np.full(rows.num_rows, limit, dtype=np.int64)
+    fetched = np.where(is_valid(rows["fetched_at"]), microseconds(rows["fetched_at"]), limit)
+    return np.minimum(fetched, limit).astype(np.int64)
+
+
+def _before_first_trade(rows: pa.Table, columns: _Columns) -> Mask:
+    """Flat rows of volume 0 with no other row of their token before them."""
+    is_flat: Mask = (columns.high == columns.low) & (columns.open == columns.close) & (columns.volume == 0)
+    encoded = token_codes(rows)
+    first_trade = np.full(len(encoded.tokens), np.iinfo(np.int64).max)
+    np.minimum.at(first_trade, encoded.codes[~is_flat], columns.ts[~is_flat])
+    return np.asarray(is_flat & (columns.ts < first_trade[encoded.codes]), dtype=np.bool_)
+
+
+def _outranked(rows: pa.Table, ts: Integers, undecided: Mask) -> Mask:
+    """Rows that a row of their token and time is preferred to; rows with the same values are not meant."""
+    outranked = np.zeros(rows.num_rows, dtype=np.bool_)
+    if "preference" not in rows.column_names:
+        return outranked
+    positions = row_positions(undecided)
+    codes, preference = token_codes(rows).codes[positions], rows["preference"].to_numpy()[positions]
+    values = np.stack([floats(rows[name])[positions] for name in (*PRICES, "volume")])
+    order = np.lexsort((-preference, ts[positions], codes))
+    is_first = np.ones(len(order), dtype=np.bool_)
+    is_first[1:] = (np.diff(codes[order]) != 0) | (np.diff(ts[positions][order]) != 0)
+    best = order[is_first][np.cumsum(is_first) - 1]
+    is_less = preference[order] < preference[best]
+    own, best_values = values[:, order], values[:, best]
+    is_other = ~((own == best_values) | (np.isnan(own) & np.isnan(best_values))).all(axis=0)
+    outranked[positions[order[is_less & is_other]]] = True
+    return outranked
 
 
 def _states_no_trade(columns: _Columns) -> Mask:

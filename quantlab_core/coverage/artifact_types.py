@@ -14,7 +14,7 @@ THRESHOLD_ATTRIBUTES = {
     "good": "least span ratio of the verdict good",
     "partial": "least span ratio of the verdict partial",
 }
-AS_OF = {"as_of": "UTC instant at which the sets that were measured were frozen"}
+AS_OF = {"as_of": "UTC instant as of which was measured: horizons that end later are pending"}
 
 
 def _judged_by_defaults(table: pa.Table, _logical_key: str) -> pa.Table:

@@ -85,9 +85,16 @@ class ForwardCounts:
         return with_attributes(ordered, thresholds.attributes)
 
 
-def judged(coverage: pa.Table, thresholds: Thresholds) -> pa.Table:
-    """The same coverage with the verdicts of other thresholds: ratios and what is pending do not depend on them."""
-    is_open = np.asarray(coverage["verdict"].to_numpy(zero_copy_only=False) == PENDING, dtype=np.bool_)
+def judged(coverage: pa.Table, thresholds: Thresholds, *, as_of: datetime | None = None) -> pa.Table:
+    """The same coverage with the verdicts of other thresholds, and of another as-of time where one is given.
+
+    Counts and ratios depend on neither.
+    """
+    if as_of is None:
+        is_open = np.asarray(coverage["verdict"].to_numpy(zero_copy_only=False) == PENDING, dtype=np.bool_)
+    else:
+        horizons = coverage["horizon_h"].to_numpy().astype(np.int64)
+        is_open = (first_minutes(coverage) + 60 * horizons) * MINUTE_US > epoch_microseconds(as_of)
     verdicts = pa.array(thresholds.verdicts(floats(coverage["span_ratio"]), is_open).tolist(), pa.string())
     position = coverage.schema.get_field_index("verdict")
     return with_attributes(

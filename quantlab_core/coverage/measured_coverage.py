@@ -30,6 +30,14 @@ class MeasuredCoverage:
     summary: pa.Table
 
 
+@dataclass(frozen=True, slots=True)
+class AlertCoverage:
+    """``alert_forward_coverage_v1`` of some alerts, and as of when they were judged (UTC text)."""
+
+    forward: pa.Table
+    as_of: str
+
+
 def measure_coverage(
     alerts: pa.Table,
     candles: Mapping[Token, pa.Table],
@@ -40,8 +48,8 @@ def measure_coverage(
     """Measure how well ``candles`` cover the time after ``alerts``.
 
     ``alerts`` has ``alert_ts_utc``, ``alert_id``, ``chain`` and ``mint``. ``candles`` has the 1m series of tokens with
-    their attributes; a token that is absent is covered by nothing. ``as_of`` is the instant at which the series were
-    frozen. Raises InvalidInputError for a series of another resolution.
+    their attributes; a token that is absent is covered by nothing. ``as_of`` is the instant up to which the series
+    could hold anything: later horizons are pending. Raises InvalidInputError for a series of another resolution.
     """
     encoded = token_codes(alerts, "mint")
     by_token = np.argsort(encoded.codes, kind="stable")

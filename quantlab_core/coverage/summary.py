@@ -33,16 +33,34 @@ DAY_US = 1_440 * MINUTE_US
 def summarize(coverage: pa.Table, as_of_text: str) -> pa.Table:
     """``coverage_summary_v1`` of an ``alert_forward_coverage_v1``: its schema, order and attributes."""
     days, chains, horizons, group = _groups(coverage)
-    number = len(days)
+    columns: list[pa.Array[Any]] = [
+        pa.array(days.astype(np.int32)).cast(pa.date32()),
+        pa.array(chains, pa.string()),
+        _int32(horizons),
+    ]
+    attributes = attributes_of(coverage)
+    return with_attributes(
+        pa.table([*columns, *_figures(coverage, group, len(days))], schema=COVERAGE_SUMMARY.schema),
+        {"good": attributes["good"], "partial": attributes["partial"], "as_of": as_of_text},
+    )
+
+
+def totals(coverage: pa.Table) -> pa.Table:
+    """The same figures over all days and chains together: ``horizon_h`` and the columns after it, a row per horizon."""
+    horizons, group = np.unique(coverage["horizon_h"].to_numpy(), return_inverse=True)
+    columns = [_int32(horizons), *_figures(coverage, group.astype(np.int64), len(horizons))]
+    names = COVERAGE_SUMMARY.schema.names
+    return pa.table(columns, names=names[names.index("horizon_h") :])
+
+
+def _figures(coverage: pa.Table, group: Integers, number: int) -> list[pa.Array[Any]]:
+    """The columns from ``alerts`` on, of ``number`` groups; ``group`` has the position of each row's."""
     verdict = np.asarray(one_array(coverage["verdict"]).to_numpy(zero_copy_only=False), dtype=np.str_)
     counts = {name: _counted(group, verdict == name, number) for name in (*VERDICTS, PENDING)}
     judged = sum((counts[name] for name in VERDICTS), np.zeros(number, dtype=np.int64))
     is_judged = verdict != PENDING
     is_spanned = is_judged & is_valid(coverage["activity_ratio"])
-    columns: list[pa.Array[Any]] = [
-        pa.array(days.astype(np.int32)).cast(pa.date32()),
-        pa.array(chains, pa.string()),
-        _int32(horizons),
+    return [
         *(_int32(values) for values in (judged + counts[PENDING], *counts.values())),
         *(
             pa.array(np.divide(counts[name], judged, out=np.zeros(len(judged)), where=judged > 0), mask=judged == 0)
@@ -52,11 +70,6 @@ def summarize(coverage: pa.Table, as_of_text: str) -> pa.Table:
         _medians(group, floats(coverage["activity_ratio"]), is_spanned, number),
         _medians(group, floats(coverage["largest_silence_minutes"]), is_spanned, number),
     ]
-    attributes = attributes_of(coverage)
-    return with_attributes(
-        pa.table(columns, schema=COVERAGE_SUMMARY.schema),
-        {"good": attributes["good"], "partial": attributes["partial"], "as_of": as_of_text},
-    )
 
 
 def _groups(coverage: pa.Table) -> tuple[Integers, list[str], Integers, Integers]:

@@ -4,8 +4,8 @@ One entry per token and cohort day. With t0 and the 48 hours of `forward_coverag
 
 - missing = the minutes of [t0, t0 + 48 h) of the day's alerts, up to now, that lie in a gap, or after the as-of time of
   the gaps: what has passed since they were measured was spanned by nobody;
-- asked = the times up to which the source could answer when it was asked: 10 minutes before each answer was published,
-  as the manifest tells, for asking takes time and sources lag;
+- asked = the times up to which the source could answer when it was asked: 10 minutes before each of its answers was
+  published, as the manifest tells, for asking takes time and sources lag; what another source answered is none of them;
 - attempts = how many of these lie at or after the end of the last missing minute, so that it could have been answered;
 - reason = never_asked without any; asked_too_early when every missing minute came after the last one; else no_answer
   when none of the needed minutes is spanned, and partly_answered when some are.
@@ -59,11 +59,15 @@ class Missing:
 
 @dataclass(frozen=True, slots=True)
 class Worklist:
-    """Slices to ask for again, those that more alerts need first; those given up, likewise; and how many wait."""
+    """Slices to ask for again, those that more alerts need first; those given up, likewise; and how many wait.
+
+    ``before_first_day`` are slices that lack minutes and that nobody can ask for: the graph does not know their days.
+    """
 
     due: tuple[Missing, ...]
     given_up: tuple[Missing, ...]
     waiting: int
+    before_first_day: int = 0
 
     def days(self) -> list[date]:
         """The cohort days of what is due, in order."""
@@ -76,22 +80,26 @@ def worklist(
     asked: Callable[[Token, date], Sequence[datetime]],
     *,
     now: datetime,
+    first_day: date = date.min,
     most_attempts: int = MOST_ATTEMPTS,
 ) -> Worklist:
     """The worklist of ``alert_forward_coverage_v1`` and ``coverage_gaps_v1``, measured together.
 
     ``asked`` gives the times at which answers of the source for a token and cohort day were published, in order; it is
-    called only for slices that lack minutes.
+    called only for slices that lack minutes. Those of days before ``first_day`` are counted, and not listed.
     """
     as_of_minute = epoch_microseconds(parse_timestamp(attributes_of(gaps)["as_of"])) // MINUTE_US
     now_minute = max(as_of_minute, epoch_microseconds(now) // MINUTE_US)
     gaps_of = _gaps_by_token(gaps)
-    due, given_up, waiting = list[Missing](), list[Missing](), 0
+    due, given_up, waiting, before = list[Missing](), list[Missing](), 0, 0
     for (token, day), starts in _starts_by_slice(coverage):
         lacking = [*gaps_of.get(token, ()), (as_of_minute, _END_OF_TIME)]
         needed = union_of([(start, min(start + WINDOW_MINUTES, now_minute)) for start in starts])
         missing = [part for window in needed for part in _common(window, lacking)]
         if not missing:
+            continue
+        if day < first_day:
+            before += 1
             continue
         times = asked(token, day)
         found = _described(token, day, starts, needed, missing, times)
@@ -102,7 +110,7 @@ def worklist(
             given_up.append(found)
         else:
             due.append(found)
-    return Worklist(tuple(sorted(due, key=_urgency)), tuple(sorted(given_up, key=_urgency)), waiting)
+    return Worklist(tuple(sorted(due, key=_urgency)), tuple(sorted(given_up, key=_urgency)), waiting, before)
 
 
 def _urgency(missing: Missing) -> tuple[int, int, date, Token]:

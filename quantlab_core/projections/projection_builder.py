@@ -1,15 +1,19 @@
-"""Port of the projection builder: disposable, rebuildable DuckDB files made from artifacts."""
+"""Port of the projection builder: disposable, rebuildable DuckDB files and datasets made from artifacts."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from datetime import datetime
+from typing import Literal, Protocol
+
+ProjectionForm = Literal["duckdb", "dataset"]
+"""``duckdb``: one DuckDB file. ``dataset``: a folder of Parquet files, ``bucket=<n>/month=<YYYY-MM>/``, one table."""
 
 
 @dataclass(frozen=True, slots=True)
 class ProjectionIndex:
-    """A wish for fast access to ``table`` by ``columns``; served by the table's sort order."""
+    """A wish for fast access to ``table`` by ``columns``; served by the table's sort order where that can."""
 
     table: str
     columns: tuple[str, ...]
@@ -19,12 +23,15 @@ class ProjectionIndex:
 class ProjectionRequest:
     """What to build: for each table, the artifact ids whose rows it holds. Artifact sets stand for their members.
 
-    ``tables`` maps a table name to artifact ids, e.g. ``{"alerts": [...], "ohlcv": [...]}``.
+    ``tables`` maps a table name to artifact ids, e.g. ``{"alerts": [...], "ohlcv": [...]}``. ``cache_dir`` is the
+    folder for the file or dataset (None: the lake's own cache folder).
     """
 
     projection_id: str
     tables: Mapping[str, Sequence[str]]
     indexes: tuple[ProjectionIndex, ...] = ()
+    cache_dir: str | None = None
+    form: ProjectionForm = "duckdb"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +46,10 @@ class ProjectionTable:
 
 @dataclass(frozen=True, slots=True)
 class ProjectionResult:
-    """A built projection. ``fingerprint`` is a hash of its logical content, equal for equal content."""
+    """A built projection. ``duckdb_path`` is the DuckDB file, or the folder of a dataset.
+
+    ``fingerprint`` is a hash of its logical content, equal for equal content.
+    """
 
     projection_id: str
     duckdb_path: str
@@ -48,17 +58,54 @@ class ProjectionResult:
     total_rows: int
     artifact_ids: tuple[str, ...] = field(default=())
     fingerprint: str = ""
+    form: ProjectionForm = "duckdb"
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectionState:
+    """How a projection stands now.
+
+    ``superseded`` and ``withdrawn`` count the artifacts in it that are no longer current, ``added`` those that a
+    refresh would bring in. ``byte_size`` is 0 and ``last_used`` None (UTC otherwise) where the file is gone.
+    """
+
+    projection: ProjectionResult
+    is_there: bool
+    byte_size: int
+    last_used: datetime | None
+    superseded: int
+    withdrawn: int
+    added: int
+
+    @property
+    def is_fresh(self) -> bool:
+        """Whether a refresh would change nothing of its content."""
+        return not (self.superseded or self.withdrawn or self.added)
+
+
+@dataclass(frozen=True, slots=True)
+class Eviction:
+    """Which projections leave the disk so that the others fit: least recently used first.
+
+    ``kept_bytes`` is what stays. It can be over the limit: what is being built now is never evicted.
+    """
+
+    evicted: tuple[ProjectionState, ...]
+    kept_bytes: int
 
 
 class ProjectionBuilder(Protocol):
     """Builds, finds and disposes projections. Nothing in a projection is truth."""
 
-    def build(self, request: ProjectionRequest) -> ProjectionResult:
-        """Build (or replace) the projection and record the request, so that `rebuild` works from the id alone."""
+    def build(self, request: ProjectionRequest, *, incremental: bool = False) -> ProjectionResult:
+        """Build (or replace) the projection and record the request, so that `rebuild` works from the id alone.
+
+        ``incremental`` changes only what differs from the projection that is there, where that is quicker.
+        """
         ...
 
     def refresh(self, projection_id: str) -> ProjectionResult:
-        """Bring a projection up to the current heads of the keys that it was built from."""
+        """Bring a projection up to the current heads of the keys that it was built from, incrementally."""
         ...
 
     def rebuild(self, projection_id: str) -> ProjectionResult:
@@ -79,4 +126,13 @@ class ProjectionBuilder(Protocol):
 
     def list(self) -> list[ProjectionResult]:
         """Every projection that was built here and whose request is recorded, by id."""
+        ...
+
+    def states(self) -> tuple[ProjectionState, ...]:
+        """Every recorded projection with size, last use, and what has changed since it was built, by id."""
+        ...
+
+    def evict(self, max_bytes: int, *, apply: bool, keep: Sequence[str] = ()) -> Eviction:
+        """Dispose the least recently used projections until the rest takes ``max_bytes`` at most; only says which
+        unless ``apply``. What is in ``keep`` or is being built stays."""
         ...

@@ -78,6 +78,14 @@ class ArtifactCatalogue:
         with self.manifest.reading() as connection:
             return publication_log.publications(connection, artifact_id)
 
+    def last_publication(self, artifact_types: Sequence[str], *, sequence: int, run_id: str) -> str | None:
+        """When the latest publication of these types was (UTC text), deduplicated ones included; None without any.
+
+        As of ``sequence``, plus what the run ``run_id`` has published since.
+        """
+        with self.manifest.reading() as connection:
+            return publication_log.last_publication(connection, artifact_types, sequence=sequence, run_id=run_id)
+
     def last_sequence(self) -> int:
         """The number of the latest committed change of this lake; 0 when nothing was published yet."""
         with self.manifest.reading() as connection:

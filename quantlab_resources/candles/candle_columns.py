@@ -15,6 +15,9 @@ COLUMN_NAMES: dict[str, tuple[str, ...]] = {
     "volume": ("volume", "vol", "v"),
     "token_address": ("token_address", "mint", "contract_address", "address", "token"),
     "chain": ("chain", "network", "blockchain"),
+    "quality_score": ("quality_score",),
+    "ingested_at": ("ingested_at",),
+    "interval": ("interval", "interval_seconds", "resolution", "timeframe"),
 }
 """Accepted names of every field. Where a file has several, the earlier name in this list is read."""
 
@@ -28,7 +31,7 @@ def recognise_columns(names: Sequence[str], *, subject: str) -> dict[str, str]:
     """
     by_plain_name: dict[str, str] = {}
     for name in names:
-        plain = name.strip().lower().replace(" ", "_").replace("-", "_")
+        plain = plain_name(name)
         if plain in by_plain_name:
             raise CandleFileError(f"{subject}: two columns are named {name.strip()!r}; rename or remove one")
         by_plain_name[plain] = name
@@ -44,6 +47,11 @@ def recognise_columns(names: Sequence[str], *, subject: str) -> dict[str, str]:
             "the first line must be a header such as ts,open,high,low,close,volume"
         )
     return found
+
+
+def plain_name(name: str) -> str:
+    """A column's name as it stands in `COLUMN_NAMES`."""
+    return name.strip().lower().replace(" ", "_").replace("-", "_")
 
 
 def missing_columns(columns: Mapping[str, str]) -> list[str]:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from pathlib import Path
+from typing import Literal, get_args
 
-PriceUnit = Literal["usd", "sol"]
-VolumeUnit = Literal["usd", "sol", "token", "unknown"]
-PRICE_UNITS = ("usd", "sol")
-VOLUME_UNITS = ("usd", "sol", "token", "unknown")
+from quantlab_core.candles.resolution import RESOLUTIONS
+from quantlab_core.errors import CandleFileError
+
+PriceUnit = Literal["usd", "sol", "eth", "bnb", "btc"]
+VolumeUnit = Literal["usd", "sol", "eth", "bnb", "btc", "token", "unknown"]
+PRICE_UNITS: tuple[str, ...] = get_args(PriceUnit)
+VOLUME_UNITS: tuple[str, ...] = get_args(VolumeUnit)
 AUTO = "auto"
 """The format is told by content."""
 
@@ -37,3 +41,30 @@ class CandleFileDeclaration:
     fetched_at: datetime | None = None
     accept_regular_gaps: bool = False
     source: str = AUTO
+
+
+def check_declaration(path: Path, declaration: CandleFileDeclaration, as_of: datetime) -> None:
+    """Raise CandleFileError for a declaration that no file could fit. ``as_of`` is when the file came in."""
+    for flag, value, known in (
+        ("--resolution", declaration.resolution, tuple(RESOLUTIONS)),
+        ("--price-unit", declaration.price_unit, PRICE_UNITS),
+        ("--volume-unit", declaration.volume_unit, VOLUME_UNITS),
+    ):
+        if value is not None and value not in known:
+            raise CandleFileError(f"{path}: {flag} {value!r} is not known; use {', '.join(known)}")
+    start, end = declaration.span_from, declaration.span_to
+    if (start is None) != (end is None):
+        raise CandleFileError(f"{path}: a source span needs both ends; declare --from and --to, or neither")
+    if start is not None and end is not None:
+        if start.tzinfo is None or end.tzinfo is None:
+            raise CandleFileError(f"{path}: --from and --to need a zone, for example 2025-05-01T00:00:00Z")
+        if not start < end <= as_of:
+            raise CandleFileError(
+                f"{path}: the declared span {start.isoformat()} to {end.isoformat()} must run forward and end by "
+                f"{as_of.isoformat()}, when the file was there"
+            )
+    fetched_at = declaration.fetched_at
+    if fetched_at is not None and (fetched_at.tzinfo is None or fetched_at > as_of):
+        raise CandleFileError(
+            f"{path}: --fetched-at needs a zone and must not lie after {as_of.isoformat()}, when the file was there"
+        )

@@ -5,6 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+import pyarrow as pa
+
+from quantlab_core.candles.interval_detection import MIN_ROWS, detect_interval
+from quantlab_core.candles.mixed_intervals import refuse_mixed_intervals
 from quantlab_core.candles.resolution import RESOLUTIONS
 from quantlab_core.candles.source_spans import SourceSpan
 from quantlab_core.errors import CandleFileError
@@ -20,6 +24,7 @@ class CandleFacts:
     """What holds for every row of a file. ``resolution`` is None where it has yet to be found in the steps."""
 
     resolution: str | None
+    resolution_is_stated: bool
     price_unit: str
     volume_unit: str
     span: SourceSpan | None
@@ -32,15 +37,14 @@ def settled_facts(path: Path, kind: CandleFormat, stated: FormatRows, declared: 
     price_unit = _one_of(path, kind, "price-unit", stated.price_unit, declared.price_unit) or house
     volume_unit = _one_of(path, kind, "volume-unit", stated.volume_unit, declared.volume_unit) or house
     if price_unit is None or volume_unit is None:
-        unnamed = [
-            f"--{name} ({', '.join(known)})"
-            for name, unit, known in (
-                ("price-unit", price_unit, PRICE_UNITS),
-                ("volume-unit", volume_unit, VOLUME_UNITS),
-            )
-            if unit is None
-        ]
-        raise CandleFileError(f"{path}: {kind.name} files do not state their units; declare {' and '.join(unnamed)}")
+        unnamed = {
+            f"--price-unit ({', '.join(PRICE_UNITS)})": price_unit is None,
+            f"--volume-unit ({', '.join(VOLUME_UNITS)})": volume_unit is None,
+            "--token": declared.token is None and stated.token is None and "token_address" not in stated.columns,
+            "--chain": declared.chain is None and stated.chain is None and "chain" not in stated.columns,
+        }
+        wanted = [flag for flag, is_missing in unnamed.items() if is_missing]
+        raise CandleFileError(f"{path}: this {kind.name} file does not state its units; declare {', '.join(wanted)}")
     for what, value, known in (
         ("interval", resolution, tuple(RESOLUTIONS)),
         ("price unit", price_unit, PRICE_UNITS),
@@ -50,7 +54,38 @@ def settled_facts(path: Path, kind: CandleFormat, stated: FormatRows, declared: 
             raise CandleFileError(
                 f"{path}: its {what} {value!r} is none that can be stored ({', '.join(known)}); fetch it in one of them"
             )
-    return CandleFacts(resolution, price_unit, volume_unit, _span(path, kind, stated.span, declared))
+    span = _span(path, kind, stated.span, declared)
+    return CandleFacts(resolution, stated.resolution is not None, price_unit, volume_unit, span)
+
+
+@dataclass(frozen=True, slots=True)
+class SettledInterval:
+    """The resolution of a file, and how it is known."""
+
+    resolution: str
+    reason: str
+
+
+def settled_interval(rows: pa.Table, kind: CandleFormat, facts: CandleFacts, subject: str) -> SettledInterval:
+    """The resolution that is stated or declared, else the one that the steps of ``rows`` prove.
+
+    The house's own form is taken for 1m where so few rows cannot prove it but do not speak against it. Raises
+    CandleFileError where the resolution has to be declared.
+    """
+    if facts.resolution is not None:
+        return SettledInterval(facts.resolution, "stated" if facts.resolution_is_stated else "declared")
+    found = detect_interval(rows)
+    if found.resolution is not None:
+        return SettledInterval(found.resolution, found.reason)
+    if found.coarsest_grid is None:  # rows of another interval, or two: named as such, they are easier to find
+        refuse_mixed_intervals(rows, resolution=HOUSE_RESOLUTION, subject=subject)
+    speaks_against = found.steps > 0 and found.coarsest_grid not in {None, HOUSE_RESOLUTION}
+    is_plausible = found.rows < MIN_ROWS and not speaks_against
+    if kind.assumes_house_units and is_plausible:
+        return SettledInterval(HOUSE_RESOLUTION, "taken for granted")
+    raise CandleFileError(
+        f"{subject}: its interval is not stated, and too little shows it ({found.reason}); declare --resolution"
+    )
 
 
 def _one_of(path: Path, kind: CandleFormat, flag: str, stated: str | None, declared: str | None) -> str | None:

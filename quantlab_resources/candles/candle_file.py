@@ -1,4 +1,4 @@
-"""Import of one candle file, Parquet or CSV, into the normal form of ``imported_candles_v1``.
+"""Import of one candle file, whatever its format, into the normal form of ``imported_candles_v1``.
 
 What a file does not say must be declared; nothing is guessed. Every row of the file is accounted for in the report.
 """
@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -27,11 +28,13 @@ from quantlab_core.candles.token_codes import token_codes
 from quantlab_core.candles.validation import RULES, Rejection, ValidatedCandles, validate_candles
 from quantlab_core.errors import CandleFileError
 from quantlab_resources.candles.candle_columns import missing_columns
-from quantlab_resources.candles.candle_declaration import PRICE_UNITS, VOLUME_UNITS, CandleFileDeclaration
-from quantlab_resources.candles.candle_facts import HOUSE_RESOLUTION, CandleFacts, settled_facts
+from quantlab_resources.candles.candle_declaration import CandleFileDeclaration, check_declaration
+from quantlab_resources.candles.candle_facts import CandleFacts, SettledInterval, settled_facts, settled_interval
 from quantlab_resources.candles.formats.candle_formats import format_of
+from quantlab_resources.candles.formats.format_rows import FormatRows
 from quantlab_resources.candles.number_columns import parse_numbers
 from quantlab_resources.candles.raw_rows import RawRows
+from quantlab_resources.candles.row_preference import preference_of_rows
 from quantlab_resources.candles.row_tokens import RowTokens, tokens_of_rows
 
 _VALUES = ("open", "high", "low", "close", "volume")
@@ -39,8 +42,14 @@ _VALUES = ("open", "high", "low", "close", "volume")
 
 @dataclass(frozen=True, slots=True)
 class CandleFileReport:
-    """Where the rows went: rows = valid + rejected + equal_duplicates + open_candles + empty_minutes."""
+    """Where the rows went: rows = valid + rejected + equal_duplicates + open_candles + empty_minutes.
 
+    ``source`` is the format's name, ``resolution_reason`` how the resolution was known, ``notes`` are the format's.
+    """
+
+    source: str
+    resolution: str
+    resolution_reason: str
     rows: int
     valid: int
     rejected: int
@@ -52,6 +61,7 @@ class CandleFileReport:
     tokens: tuple[str, ...]
     first_ts: datetime | None
     last_ts: datetime | None
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,20 +76,21 @@ class CandleFile:
 def read_candle_file(path: Path, declaration: CandleFileDeclaration, *, as_of: datetime) -> CandleFile:
     """Read, check and normalise one file.
 
-    ``as_of`` is when the file was fetched, or at the latest now: the candle that is open then is dropped. Raises
-    CandleFileError, naming rows, when the file cannot be read without guessing; NotFoundError; StorageError.
+    ``as_of`` is when the file came in, which is the latest that it can have been fetched: the candle that was open when
+    it was fetched is dropped. Raises CandleFileError, naming rows, when the file cannot be read without guessing;
+    NotFoundError; StorageError.
     """
-    _check_declaration(path, declaration, as_of)
+    check_declaration(path, declaration, as_of)
     kind = format_of(path, declaration.source)
     found = kind.read(path, declaration)
     facts = settled_facts(path, kind, found, declaration)
-    raw, columns, subject = found.rows, found.columns, str(path)
-    times = _times(raw, columns, declaration, subject)
-    tokens = tokens_of_rows(raw.table, columns, token=declaration.token, chain=declaration.chain, subject=subject)
-    numbers = {name: parse_numbers(raw.table, columns.get(name)) for name in _VALUES}
+    raw, subject = found.rows, str(path)
+    times = _times(raw, found.columns, declaration, subject)
+    tokens = _tokens(found, declaration, subject)
+    numbers = {name: parse_numbers(raw.table, found.columns.get(name)) for name in _VALUES}
 
     rejections = [Rejection(row.row_number, row.rule_id, row.reason) for row in raw.malformed]
-    rejections += _unreadable(raw, columns, times, tokens, {name: bad for name, (_, bad) in numbers.items()})
+    rejections += _unreadable(raw, found.columns, times, tokens, {name: bad for name, (_, bad) in numbers.items()})
     all_rows = pa.table(
         {
             "row_number": pa.array(raw.row_numbers, pa.int64()),
@@ -87,51 +98,39 @@ def read_candle_file(path: Path, declaration: CandleFileDeclaration, *, as_of: d
             "chain": tokens.chains,
             "ts": times.instants,
             **{name: values for name, (values, _) in numbers.items()},
+            **_optional_columns(found, declaration, subject),
         }
     )
     is_rejected = np.isin(raw.row_numbers, [rejection.row_number for rejection in rejections])
     rows = rows_at(all_rows, row_positions(~is_rejected))
-    resolution = facts.resolution or HOUSE_RESOLUTION
+    interval = settled_interval(rows, kind, facts, subject)
     refuse_mixed_intervals(
         rows,
-        resolution=resolution,
+        resolution=interval.resolution,
         subject=subject,
         accept_regular_gaps=declaration.accept_regular_gaps,
     )
-    validated = validate_candles(rows, resolution=RESOLUTIONS[resolution], as_of=as_of)
-    _check_span(validated.candles, facts.span, resolution, subject)
+    validated = validate_candles(
+        rows,
+        resolution=RESOLUTIONS[interval.resolution],
+        as_of=min(filter(None, (as_of, declaration.fetched_at, found.fetched_at))),
+        fills_before_first_trade=found.fills_before_first_trade,
+    )
+    _check_span(validated.candles, facts.span, interval.resolution, subject)
     rejections = sorted([*rejections, *validated.rejections], key=lambda rejection: rejection.row_number)
-    candles = with_attributes(validated.candles, _attributes(facts, resolution))
-    return CandleFile(candles, _quarantine(raw, all_rows, rejections), _report(raw, validated, rejections, times))
-
-
-def _check_declaration(path: Path, declaration: CandleFileDeclaration, as_of: datetime) -> None:
-    for flag, value, known in (
-        ("--resolution", declaration.resolution, tuple(RESOLUTIONS)),
-        ("--price-unit", declaration.price_unit, PRICE_UNITS),
-        ("--volume-unit", declaration.volume_unit, VOLUME_UNITS),
-    ):
-        if value is not None and value not in known:
-            raise CandleFileError(f"{path}: {flag} {value!r} is not known; use {', '.join(known)}")
-    start, end = declaration.span_from, declaration.span_to
-    if (start is None) != (end is None):
-        raise CandleFileError(f"{path}: a source span needs both ends; declare --from and --to, or neither")
-    if start is not None and end is not None:
-        if start.tzinfo is None or end.tzinfo is None:
-            raise CandleFileError(f"{path}: --from and --to need a zone, for example 2025-05-01T00:00:00Z")
-        if not start < end <= as_of:
-            raise CandleFileError(
-                f"{path}: the declared span {start.isoformat()} to {end.isoformat()} must run forward and end by "
-                f"{as_of.isoformat()}, when the file was there"
-            )
+    candles = with_attributes(validated.candles, _attributes(facts, interval.resolution))
+    report = _report(kind.name, interval, found, validated, rejections, times)
+    return CandleFile(candles, _quarantine(raw, all_rows, rejections), report)
 
 
 def _times(raw: RawRows, columns: Mapping[str, str], declaration: CandleFileDeclaration, subject: str) -> ParsedTimes:
     """The rows' times; a file that lacks price columns too is refused with both reasons in one message."""
     missing = missing_columns(columns)
     lacks = f"it has no column for {', '.join(missing)}" if missing else ""
-    if raw.table.num_rows == 0 and not missing:
+    if raw.table.num_rows == 0:
         raise CandleFileError(f"{subject}: the file has no readable rows; there is nothing to import")
+    if "ts" not in columns:
+        raise CandleFileError(f"{subject}: its rows have no time; candles need ts, open, high, low and close")
     try:
         times = parse_times(
             raw.table[columns["ts"]],
@@ -144,6 +143,28 @@ def _times(raw: RawRows, columns: Mapping[str, str], declaration: CandleFileDecl
     if missing:
         raise CandleFileError(f"{subject}: {lacks}; candles need ts, open, high, low and close")
     return times
+
+
+def _tokens(found: FormatRows, declaration: CandleFileDeclaration, subject: str) -> RowTokens:
+    """The token of every row; one that the format states for the whole file counts as a column that names it."""
+    table, columns = found.rows.table, dict(found.columns)
+    for field, stated in (("token_address", found.token), ("chain", found.chain)):
+        if stated is not None:
+            columns[field] = f"(stated) {field}"
+            table = table.append_column(columns[field], pa.repeat(stated, table.num_rows))
+    return tokens_of_rows(table, columns, token=declaration.token, chain=declaration.chain, subject=subject)
+
+
+def _optional_columns(found: FormatRows, declaration: CandleFileDeclaration, subject: str) -> dict[str, Any]:
+    """What `validate_candles` takes beside the candles: per row when it was fetched, and which is preferred."""
+    columns: dict[str, Any] = {}
+    if "fetched_at" in found.columns:
+        written = found.rows.table[found.columns["fetched_at"]]
+        columns["fetched_at"] = parse_times(written, subject=subject, row_numbers=found.rows.row_numbers).instants
+    preference = preference_of_rows(found.rows, found.columns, subject=subject, time_zone=declaration.time_zone)
+    if preference is not None:
+        columns["preference"] = pa.array(preference, pa.int64())
+    return columns
 
 
 def _unreadable(
@@ -216,13 +237,21 @@ def _quarantine(raw: RawRows, rows: pa.Table, rejections: list[Rejection]) -> pa
 
 
 def _report(
-    raw: RawRows, validated: ValidatedCandles, rejections: list[Rejection], times: ParsedTimes
+    source: str,
+    interval: SettledInterval,
+    found: FormatRows,
+    validated: ValidatedCandles,
+    rejections: list[Rejection],
+    times: ParsedTimes,
 ) -> CandleFileReport:
     candles = validated.candles
     by_rule = Counter(rejection.rule_id for rejection in rejections)
     stamps = microseconds(candles["ts"])
     return CandleFileReport(
-        rows=raw.total,
+        source=source,
+        resolution=interval.resolution,
+        resolution_reason=interval.reason,
+        rows=found.rows.total,
         valid=candles.num_rows,
         rejected=len(rejections),
         equal_duplicates=validated.equal_duplicates,
@@ -233,4 +262,5 @@ def _report(
         tokens=tuple(token.partition_key for token in token_codes(candles).tokens),
         first_ts=instant_of(stamps.min()) if candles.num_rows else None,
         last_ts=instant_of(stamps.max()) if candles.num_rows else None,
+        notes=found.notes,
     )

@@ -29,6 +29,7 @@ def declaration_from_config(config: Mapping[str, Any]) -> CandleFileDeclaration:
     if unknown:
         raise CandleFileError(f"a candle file has no declaration {unknown[0]!r}; there are {', '.join(sorted(known))}")
     values: dict[str, Any] = {
-        name: parse_timestamp(value) if name in {"span_from", "span_to"} else value for name, value in config.items()
+        name: parse_timestamp(value) if name in {"span_from", "span_to", "fetched_at"} else value
+        for name, value in config.items()
     }
     return CandleFileDeclaration(**values)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections import OrderedDict, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -15,18 +17,24 @@ from quantlab_core.artifacts.artifact_store import ArtifactStore
 from quantlab_core.artifacts.table_attributes import attributes_of
 from quantlab_core.candles.arrow_columns import microseconds
 from quantlab_core.candles.artifact_types import CANDLE_SCHEMA, IMPORTED_CANDLES
-from quantlab_core.candles.candle_source import CandleRequest, SourcedCandles
+from quantlab_core.candles.candle_source import (
+    IMPORTED_FILES,
+    UNITS_CONTRADICT,
+    CandleRequest,
+    RejectedCandle,
+    SourcedCandles,
+)
 from quantlab_core.candles.duplicate_candles import merge_candles
-from quantlab_core.candles.epoch_time import epoch_microseconds, instant_of
+from quantlab_core.candles.epoch_time import epoch_microseconds, instant_of, iso_text
 from quantlab_core.candles.resolution import RESOLUTIONS
 from quantlab_core.candles.slices import named_for
 from quantlab_core.candles.source_spans import SourceSpan, clip_spans, decode_spans, merge_spans
 from quantlab_core.candles.token_codes import token_codes
 from quantlab_core.candles.token_series import UNKNOWN_UNIT
-from quantlab_core.errors import InvalidInputError
+from quantlab_core.candles.validation import RULES
 from quantlab_core.token import EVM_UNKNOWN, SOLANA, Token
 
-SOURCE_NAME = "file"
+SOURCE_NAME = IMPORTED_FILES
 DEFAULT_CACHE_BYTES = 256 * 1024**2
 
 
@@ -68,9 +76,9 @@ class ImportedCandleSource:
 
     Candles of one minute that differ between files are decided by `duplicate_candles`, not by import order, and
     counted in ``conflicting_candles``. A file's span is the declared one, else first candle open to last candle
-    close. Files of a token that differ in price or volume unit cannot be merged: InvalidInputError names them. A
-    token on ``evm_unknown`` is answered from the one EVM chain on which its address was imported; where there are
-    several, none is guessed.
+    close. Files of a token that differ in price or volume unit cannot be merged: a rejection names them. A token on
+    ``evm_unknown`` is answered from the one EVM chain on which its address was imported; where there are several, none
+    is guessed.
 
     Which file holds which token is read once per artifact and process; new imports are seen at the next request. Tables
     are kept up to ``cache_bytes``. Not for use by several threads at once.
@@ -89,6 +97,11 @@ class ImportedCandleSource:
     def holds_any(self) -> bool:
         """Whether any file was imported."""
         return bool(self._store.heads(IMPORTED_CANDLES.name))
+
+    def fingerprint(self) -> str:
+        """Of the files that are current: another import, and no repetition, can bring another answer."""
+        ids = "".join(sorted(artifact.artifact_id for artifact in self._store.heads(IMPORTED_CANDLES.name)))
+        return f"{SOURCE_NAME} {hashlib.sha256(ids.encode()).hexdigest()}"
 
     def fetch_many(self, requests: Sequence[CandleRequest], *, asked_by: str = "") -> list[SourcedCandles]:
         """The answers in the order of the requests; each file is read at most once."""
@@ -173,25 +186,52 @@ def _between(table: pa.Table, rows: _TokenRows, start: datetime, end: datetime) 
 
 def _sourced(answer: _Answer) -> SourcedCandles:
     token = Token(answer.request.chain, answer.request.token_address)
+    contradiction = _contradiction(answer)
+    if contradiction:
+        return SourcedCandles(
+            CANDLE_SCHEMA.empty_table(),
+            (),
+            SOURCE_NAME,
+            UNKNOWN_UNIT,
+            UNKNOWN_UNIT,
+            input_artifact_ids=_inputs(answer),
+            rejections=(
+                RejectedCandle(
+                    *(token.address, token.chain, None, UNITS_CONTRADICT, RULES[UNITS_CONTRADICT], contradiction),
+                    payload=_request_text(answer.request),
+                ),
+            ),
+        )
     named = [named_for(token, candles) for candles in answer.candles]
     candles, conflicting = merge_candles(named or [CANDLE_SCHEMA.empty_table()])
     return SourcedCandles(
         candles=candles,
         spans=merge_spans(answer.spans),
         source=SOURCE_NAME,
-        price_unit=_common_unit(token, "price_unit", [(file.price_unit, file) for file in answer.files]),
-        volume_unit=_common_unit(token, "volume_unit", [(file.volume_unit, file) for file in answer.files]),
-        input_artifact_ids=tuple(sorted({file.artifact.artifact_id for file in answer.files})),
+        price_unit=next((file.price_unit for file in answer.files), UNKNOWN_UNIT),
+        volume_unit=next((file.volume_unit for file in answer.files), UNKNOWN_UNIT),
+        input_artifact_ids=_inputs(answer),
         conflicting_candles=conflicting,
     )
 
 
-def _common_unit(token: Token, name: str, stated: Sequence[tuple[str, _ImportedFile]]) -> str:
-    key_of_unit = {unit: file.artifact.logical_key for unit, file in stated}
-    if len(key_of_unit) > 1:
-        both = " and ".join(f"{unit} ({key})" for unit, key in sorted(key_of_unit.items()))
-        raise InvalidInputError(
-            f"{token.partition_key}: imported files state its {name.replace('_', ' ')} as {both}; "
-            f"import one of them again with the right --{name.replace('_', '-')}"
-        )
-    return next(iter(key_of_unit), UNKNOWN_UNIT)
+def _inputs(answer: _Answer) -> tuple[str, ...]:
+    return tuple(sorted({file.artifact.artifact_id for file in answer.files}))
+
+
+def _contradiction(answer: _Answer) -> str:
+    """What the files of a token state differently, with a file of each; empty when they agree."""
+    for name in ("price_unit", "volume_unit"):
+        key_of_unit = {getattr(file, name): file.artifact.logical_key for file in answer.files}
+        if len(key_of_unit) > 1:
+            both = " and ".join(f"{unit} ({key})" for unit, key in sorted(key_of_unit.items()))
+            return (
+                f"imported files state its {name.replace('_', ' ')} as {both}; "
+                f"import one of them again with the right --{name.replace('_', '-')}"
+            )
+    return ""
+
+
+def _request_text(request: CandleRequest) -> str:
+    window = {"from": iso_text(epoch_microseconds(request.start)), "to": iso_text(epoch_microseconds(request.end))}
+    return json.dumps({"resolution": request.resolution, **window})

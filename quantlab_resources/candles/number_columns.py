@@ -11,7 +11,7 @@ from quantlab_core.candles.arrow_columns import Mask, compute, is_valid, matches
 
 _NUMBER = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$"
 _INFINITE = r"(?i)^[+-]?inf(inity)?$"
-_MISSING = r"(?i)^(|nan|null|none|n/a|na|-)$"
+_MISSING = r"(?i)^(|nan|null|none|n/a|na|-|\\n)$"
 
 
 def parse_numbers(table: pa.Table, column: str | None) -> tuple[pa.Array[Any], Mask]:

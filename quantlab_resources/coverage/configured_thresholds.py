@@ -13,16 +13,20 @@ PARTIAL_VARIABLE = "QUANTLAB_COVERAGE_PARTIAL"
 
 
 def configured_thresholds(
-    good: float | None = None, partial: float | None = None, environment: Mapping[str, str] | None = None
+    good: float | None = None,
+    partial: float | None = None,
+    *,
+    default: Thresholds = DEFAULT_THRESHOLDS,
+    environment: Mapping[str, str] | None = None,
 ) -> Thresholds:
-    """``good`` and ``partial`` where they are given, else QUANTLAB_COVERAGE_GOOD and QUANTLAB_COVERAGE_PARTIAL.
+    """``good`` and ``partial`` where they are given, else QUANTLAB_COVERAGE_GOOD and _PARTIAL, else of ``default``.
 
     An empty variable counts as unset. Raises InvalidInputError.
     """
     variables = os.environ if environment is None else environment
     return Thresholds(
-        _number(variables, GOOD_VARIABLE, DEFAULT_THRESHOLDS.good) if good is None else good,
-        _number(variables, PARTIAL_VARIABLE, DEFAULT_THRESHOLDS.partial) if partial is None else partial,
+        _number(variables, GOOD_VARIABLE, default.good) if good is None else good,
+        _number(variables, PARTIAL_VARIABLE, default.partial) if partial is None else partial,
     )
 
 

@@ -16,9 +16,15 @@ from dagster._serdes import ConfigurableClassData
 
 from quantlab_resources.lake_paths import LakePaths
 
+POOL_LIMITS = {"clickhouse": 2}
+"""How many steps may run at once in pools that take more than ``default_limit``; ``dagster.yaml`` cannot say that."""
+
 
 class LakeDagsterStorage(DagsterSqliteStorage):
-    """Runs, events and schedules in SQLite files under ``<home>/dagster``."""
+    """Runs, events and schedules in SQLite files under ``<home>/dagster``.
+
+    Pools get their `POOL_LIMITS` unless somebody has set another limit (``dagster instance concurrency set``).
+    """
 
     @classmethod
     def config_type(cls) -> dict[str, Any]:
@@ -28,7 +34,12 @@ class LakeDagsterStorage(DagsterSqliteStorage):
     @classmethod
     def from_config_value(cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]) -> Self:
         """Storage of the lake that the environment names."""
-        return cls(_dagster_folder(), inst_data=inst_data)
+        storage = cls(_dagster_folder(), inst_data=inst_data)
+        events = storage.event_log_storage
+        decided = {pool.name for pool in events.get_pool_limits() if not pool.from_default}
+        for name in POOL_LIMITS.keys() - decided:
+            events.set_concurrency_slots(name, POOL_LIMITS[name])
+        return storage
 
 
 class LakeComputeLogManager(LocalComputeLogManager):

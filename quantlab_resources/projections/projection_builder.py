@@ -1,112 +1,118 @@
-"""The projection builder: DuckDB files in the cache folder, built from verified artifacts and swapped in by rename."""
+"""The projection builder: DuckDB files and datasets, built aside from verified artifacts and swapped in when done."""
 
 from __future__ import annotations
 
-import hashlib
-import os
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import duckdb
 
 from quantlab_core.artifacts.artifact import Artifact
-from quantlab_core.artifacts.artifact_store import ArtifactStore
-from quantlab_core.errors import ConflictError, InvalidInputError, ProjectionNotFoundError, StorageError
+from quantlab_core.errors import InvalidInputError, StorageError
 from quantlab_core.projections.projection_builder import (
-    ProjectionIndex,
+    Eviction,
     ProjectionRequest,
     ProjectionResult,
+    ProjectionState,
     ProjectionTable,
 )
-from quantlab_resources.advisory_lock import locked
-from quantlab_resources.projections.duckdb_file import open_read_only, remove_duckdb_file, writing_duckdb_file
+from quantlab_resources.artifacts.artifact_store import ParquetArtifactStore
+from quantlab_resources.artifacts.files.durable_files import make_directory
+from quantlab_resources.projections.bucketed_dataset import (
+    WrittenRows,
+    check_dataset_plan,
+    write_dataset,
+)
+from quantlab_resources.projections.build_tables import build_tables, record_of
+from quantlab_resources.projections.change_tables import NeedsFullBuild, change_tables, plan_changes
+from quantlab_resources.projections.current_inputs import current_ids, current_members
+from quantlab_resources.projections.duckdb_file import (
+    embed_text,
+    open_read_only,
+    writing_duckdb_file,
+)
+from quantlab_resources.projections.eviction import evict
 from quantlab_resources.projections.projection_names import check_projection_id, check_table_names
 from quantlab_resources.projections.projection_record import (
     ProjectionRecord,
+    RecordedSource,
     RecordedTable,
-    embed_record,
-    embedded_record,
-    projection_input,
-    read_record,
-    write_record,
+    encode_record,
 )
-from quantlab_resources.projections.table_plan import TablePlan, current_heads, existing, expand_sets, plan_table
-from quantlab_resources.projections.table_writing import (
-    check_index_requests,
-    fingerprint_table,
-    serve_indexes,
-    write_table,
-)
+from quantlab_resources.projections.projection_state import state_of
+from quantlab_resources.projections.recorded_projections import RecordedProjections
+from quantlab_resources.projections.stored_inputs import verified_inputs
+from quantlab_resources.projections.table_plan import TablePlan, existing, expand_sets, plan_table
+from quantlab_resources.projections.table_writing import check_index_requests, fingerprint_of_table
+from quantlab_resources.projections.unfinished_builds import building_path, remove_unfinished_builds
+from quantlab_resources.projections.verified_rows import VerifiedRows
+
+Inputs = Mapping[str, Sequence[Artifact]]
 
 
 class DuckDBProjectionBuilder:
-    """Builds ``<cache_dir>/<id>.duckdb`` with its record ``<id>.json`` (see docs/projections.md).
+    """Builds ``<cache_dir>/<id>.duckdb`` or the dataset ``<cache_dir>/<id>/`` (see docs/projections.md).
 
     Implements `ProjectionBuilder`. One build of an id runs at a time, also across processes; others wait. A file of
-    that name that quantlab did not build is never replaced or deleted (ConflictError).
+    that name that quantlab did not build, or built from another lake, is never replaced, read or deleted
+    (ConflictError). Records lie in the folder ``projections`` of the lake, so the whole cache can be deleted.
     """
 
-    def __init__(self, store: ArtifactStore, cache_dir: Path) -> None:
+    def __init__(self, store: ParquetArtifactStore, cache_dir: Path) -> None:
         self._store = store
-        self._cache_dir = cache_dir
+        self._recorded = RecordedProjections(store.paths.projection_records, cache_dir, store.paths.manifest_db)
 
-    def build(self, request: ProjectionRequest) -> ProjectionResult:
+    def build(self, request: ProjectionRequest, *, incremental: bool = False) -> ProjectionResult:
         """Build or replace the projection. After an error the previous file is as it was.
 
         A table whose sets have no member is recorded with no rows and left out of the file: it has no columns.
         Raises InvalidInputError (names, nothing to build), SchemaError, ArtifactNotFoundError, ArtifactDamagedError,
-        ArtifactMissingError, ConflictError (a file that quantlab did not build), StorageError.
+        ArtifactMissingError, ConflictError (a file of another maker or lake), StorageError.
         """
         check_projection_id(request.projection_id)
         check_table_names([*request.tables, *(index.table for index in request.indexes)])
-        expanded = {name: expand_sets(self._store, ids) for name, ids in request.tables.items()}
-        with self._locked(request.projection_id):
-            return self._build(request.projection_id, request.tables, expanded, request.indexes)
+        request = replace(request, cache_dir=self._recorded.cache_dir(request.cache_dir))
+        inputs = {name: expand_sets(self._store, ids) for name, ids in request.tables.items()}
+        with self._recorded.locked(request.projection_id, request):
+            return self._make(request, inputs, incremental=incremental)
 
     def refresh(self, projection_id: str) -> ProjectionResult:
-        """Build from the present heads of the keys that it was built from.
+        """Make the projection of the present heads of the keys that it was built from.
 
         A set is replaced by the head of its own key, then its members by the heads of theirs. A key whose head was
-        withdrawn leaves the projection. Nothing is built when nothing changed and the file is there.
-        Raises as `build`, and ProjectionNotFoundError.
+        withdrawn leaves the projection. Nothing is written when nothing changed and the file is there; a DuckDB file is
+        changed on a copy where that is quicker than building it anew. Raises as `build`, and ProjectionNotFoundError.
         """
-        with self._locked(projection_id):
-            record = self._existing_record(projection_id)
-            requested = {table.built.name: _head_ids(self._store, table.requested) for table in record.tables}
-            expanded = {
-                name: current_heads(self._store, expand_sets(self._store, ids)) for name, ids in requested.items()
-            }
-            before = {table.built.name: [entry.artifact_id for entry in table.inputs] for table in record.tables}
-            now = {name: [artifact.artifact_id for artifact in artifacts] for name, artifacts in expanded.items()}
-            if now == before and self._path(projection_id).is_file():
-                return record.result(self._path(projection_id))
-            return self._build(projection_id, requested, expanded, record.indexes)
+        check_projection_id(projection_id)
+        with self._recorded.locked(projection_id):
+            record = self._recorded.get(projection_id)
+            tables = {name: current_ids(self._store, ids) for name, ids in record.request.tables.items()}
+            inputs = {name: current_members(self._store, ids) for name, ids in tables.items()}
+            return self._make(replace(record.request, tables=tables), inputs, incremental=True)
 
     def rebuild(self, projection_id: str) -> ProjectionResult:
         """Build again from exactly the artifacts of the record; the file may be gone. Raises as `build`, and
         ProjectionNotFoundError."""
-        with self._locked(projection_id):
-            record = self._existing_record(projection_id)
-            requested = {table.built.name: table.requested for table in record.tables}
-            expanded = {
-                table.built.name: existing(self._store, [entry.artifact_id for entry in table.inputs])
+        check_projection_id(projection_id)
+        with self._recorded.locked(projection_id):
+            record = self._recorded.get(projection_id)
+            inputs = {
+                table.built.name: existing(self._store, [entry.artifact_id for entry in table.sources])
                 for table in record.tables
             }
-            return self._build(projection_id, requested, expanded, record.indexes)
+            return self._make(record.request, inputs, incremental=False)
 
     def dispose(self, projection_id: str) -> None:
         """Delete the file; readers that have it open keep it. The record stays. Raises ConflictError, StorageError."""
-        with self._locked(projection_id):
-            path = self._path(projection_id)
-            if not path.exists():
-                return
-            record = self._record(projection_id)
+        check_projection_id(projection_id)
+        with self._recorded.locked(projection_id):
+            record = self._recorded.find(projection_id)
             if record is None:
-                raise self._foreign(path)
-            if read_record(self._record_path(projection_id)) != record:
-                write_record(self._record_path(projection_id), record)
-            remove_duckdb_file(path)
+                self._recorded.check_ours(projection_id, self._recorded.path(projection_id, "duckdb", None))
+                return
+            self._recorded.remove(record)
+            self._recorded.save(record)
 
     def exists(self, projection_id: str) -> bool:
         """Whether the projection's file is there. False for an id that none can have."""
@@ -114,128 +120,139 @@ class DuckDBProjectionBuilder:
             check_projection_id(projection_id)
         except InvalidInputError:
             return False
-        return self._path(projection_id).is_file() and self._record(projection_id) is not None
+        record = self._recorded.find(projection_id)
+        return record is not None and self._recorded.is_there(record)
 
     def get(self, projection_id: str) -> ProjectionResult:
         """The projection as it was last built; its file may have been disposed. Raises ProjectionNotFoundError."""
         check_projection_id(projection_id)
-        return self._existing_record(projection_id).result(self._path(projection_id))
+        return self._result(self._recorded.get(projection_id))
 
     def list(self) -> list[ProjectionResult]:
         """Every recorded projection by id, whether its file is there or not."""
-        files = self._cache_dir.glob("[A-Za-z0-9]*") if self._cache_dir.is_dir() else ()
-        ids = sorted({path.stem for path in files if path.suffix in {".duckdb", ".json"}})
-        records = [(projection_id, self._record(projection_id)) for projection_id in ids]
-        return [record.result(self._path(projection_id)) for projection_id, record in records if record is not None]
+        return [self._result(record) for record in self._recorded.all()]
 
-    def _build(
-        self,
-        projection_id: str,
-        requested: Mapping[str, Sequence[str]],
-        expanded: Mapping[str, Sequence[Artifact]],
-        indexes: tuple[ProjectionIndex, ...],
-    ) -> ProjectionResult:
-        path, record_path = self._path(projection_id), self._record_path(projection_id)
-        for taken in (path, record_path):
-            if taken.exists() and self._record(projection_id) is None:
-                raise self._foreign(taken)
-        if not any(expanded.values()):
+    def states(self) -> tuple[ProjectionState, ...]:
+        """Every recorded projection by id with size, last use, and what has changed since it was built."""
+        return tuple(state_of(self._store, self._recorded, record) for record in self._recorded.all())
+
+    def evict(self, max_bytes: int, *, apply: bool, keep: Sequence[str] = ()) -> Eviction:
+        """Dispose the least recently used projections until the rest takes ``max_bytes`` at most; see the port."""
+        return evict(self._recorded, self.states(), max_bytes, apply=apply, keep=keep)
+
+    def open(self, projection_id: str) -> duckdb.DuckDBPyConnection:
+        """A read-only connection to the projection's file as it is now; counts as a use of it.
+
+        Close it, or use it in a ``with`` block. It keeps this file when the projection is built again; writes are
+        refused by DuckDB. Raises ProjectionNotFoundError, ConflictError (a file of another maker or lake), StorageError
+        (disposed: `rebuild` brings it back), and InvalidInputError for a dataset, whose files are read where they are.
+        """
+        check_projection_id(projection_id)
+        record = self._recorded.get(projection_id)
+        path = self._recorded.path_of(record)
+        self._recorded.check_ours(projection_id, path)
+        if record.form != "duckdb":
+            raise InvalidInputError(f"projection {projection_id} is a dataset; read the Parquet files below {path}")
+        if not path.is_file():
+            raise StorageError(f"{path} is not there; `quantlab projections rebuild {projection_id}` brings it back")
+        self._recorded.note_use(record, self._store.clock.now())
+        return open_read_only(path)
+
+    def _make(self, request: ProjectionRequest, inputs: Inputs, *, incremental: bool) -> ProjectionResult:
+        """Build, or change on a copy, with the lock of the id held."""
+        path = self._recorded.path(request.projection_id, request.form, request.cache_dir)
+        before = self._recorded.find(request.projection_id)
+        self._recorded.check_ours(request.projection_id, path)
+        if not any(inputs.values()):
             raise InvalidInputError(
-                f"projection {projection_id}: no artifact was named, directly or through a set; nothing was built"
+                f"projection {request.projection_id}: no artifact was named, directly or through a set;"
+                " nothing was built"
             )
-        plans = {
-            name: plan_table(self._store, name, requested[name], artifacts)
-            for name, artifacts in expanded.items()
-            if artifacts
-        }
-        for index in indexes:
-            if index.table not in requested:
-                raise InvalidInputError(
-                    f"an index names the table {index.table!r}, which projection {projection_id} does not have"
-                )
-        for name, plan in plans.items():
-            check_index_requests(plan, _of_table(indexes, name))
-        self._remove_leftovers(projection_id)
-        temporary = self._cache_dir / f".{projection_id}.{os.getpid()}.building"
-        with writing_duckdb_file(path, temporary) as connection:
-            tables = tuple(
-                self._build_table(connection, plans[name], indexes)
-                if name in plans
-                else _empty_table(name, requested[name])
-                for name in requested
-            )
-            fingerprint = fingerprint_of((table.built.name, table.fingerprint) for table in tables)
-            record = ProjectionRecord(projection_id, tables, indexes, fingerprint)
-            embed_record(connection, record)
-        write_record(record_path, record)
+        make_directory(path.parent)
+        remove_unfinished_builds(path.parent, request.projection_id)
+        record = self._changed(request, inputs, before, path) if incremental and before is not None else None
+        if record is None:
+            record = self._built(request, inputs, path)
+        self._recorded.save(record)
+        if before is not None and self._recorded.path_of(before) != path and self._recorded.is_there(before):
+            self._recorded.remove(before)
         return record.result(path)
 
-    def _build_table(
-        self, connection: duckdb.DuckDBPyConnection, plan: TablePlan, indexes: Sequence[ProjectionIndex]
-    ) -> RecordedTable:
-        row_count = write_table(connection, self._store, plan)
-        served = serve_indexes(connection, plan, _of_table(indexes, plan.name))
-        return RecordedTable(
-            requested=plan.requested,
-            inputs=tuple(projection_input(artifact) for artifact in plan.artifacts),
-            built=ProjectionTable(plan.name, row_count, plan.columns, served),
-            fingerprint=fingerprint_table(connection, plan),
-        )
-
-    def _existing_record(self, projection_id: str) -> ProjectionRecord:
-        record = self._record(projection_id)
-        if record is None:
-            raise ProjectionNotFoundError(f"projection not found: {projection_id} was never built in {self._cache_dir}")
+    def _changed(
+        self, request: ProjectionRequest, inputs: Inputs, before: ProjectionRecord, path: Path
+    ) -> ProjectionRecord | None:
+        """The record after changing what differs; None where everything has to be built."""
+        if self._recorded.path_of(before) != path or not self._recorded.is_there(before):
+            return None
+        if _holds(before, request, inputs):
+            tables = [replace(t, requested=tuple(request.tables[t.built.name])) for t in before.tables]
+            return self._recorded.of_this_lake(record_of(request, tables))
+        try:
+            changes = plan_changes(self._store, before, request, inputs)
+            with writing_duckdb_file(
+                path, building_path(path.parent, request.projection_id), copy_of=path
+            ) as connection:
+                record = self._recorded.of_this_lake(change_tables(connection, self._store, request, changes))
+                embed_text(connection, encode_record(record))
+        except (NeedsFullBuild, StorageError, duckdb.Error):
+            return None  # whatever is wrong with the old file, a new one does without it
         return record
 
-    def _record(self, projection_id: str) -> ProjectionRecord | None:
-        """The record inside the file where there is one, since the file is renamed first; else the one beside it."""
-        path = self._path(projection_id)
-        if path.is_file():
-            try:
-                with open_read_only(path) as connection:
-                    inside = embedded_record(connection)
-            except StorageError:
-                inside = None
-            if inside is not None and inside.projection_id == projection_id:
-                return inside
-        return read_record(self._record_path(projection_id))
+    def _built(self, request: ProjectionRequest, inputs: Inputs, path: Path) -> ProjectionRecord:
+        plans = {
+            name: plan_table(name, verified_inputs(self._store, artifacts))
+            for name, artifacts in inputs.items()
+            if artifacts
+        }
+        for index in request.indexes:
+            if index.table not in request.tables:
+                raise InvalidInputError(
+                    f"an index names the table {index.table!r}, which projection {request.projection_id} does not have"
+                )
+        for name, plan in plans.items():
+            check_index_requests(plan.shape, [index for index in request.indexes if index.table == name])
+        if request.form == "dataset":
+            return self._built_dataset(request, plans, path)
+        with writing_duckdb_file(path, building_path(path.parent, request.projection_id)) as connection:
+            record = self._recorded.of_this_lake(build_tables(connection, self._store, request, plans))
+            embed_text(connection, encode_record(record))
+        return record
 
-    def _remove_leftovers(self, projection_id: str) -> None:
-        """Files of builds that died: the lock is held, so nobody is writing them."""
-        for path in self._cache_dir.iterdir():
-            if path.name.startswith(f".{projection_id}.") and path.name.endswith(".building"):
-                remove_duckdb_file(path)
+    def _built_dataset(
+        self, request: ProjectionRequest, plans: Mapping[str, TablePlan], path: Path
+    ) -> ProjectionRecord:
+        if len(request.tables) != 1 or request.indexes:
+            raise InvalidInputError(
+                f"dataset {request.projection_id}: it holds one table and no index; build a DuckDB file for more"
+            )
+        ((name, plan),) = plans.items()
+        check_dataset_plan(request.projection_id, plan)
+        records: list[ProjectionRecord] = []
 
-    def _locked(self, projection_id: str) -> AbstractContextManager[None]:
-        check_projection_id(projection_id)
-        return locked(self._cache_dir / f".{projection_id}.lock")
+        def record_text(written: WrittenRows, rows: VerifiedRows) -> str:
+            sources = tuple(
+                RecordedSource.of(source_id, entry.artifact, written.row_counts[source_id])
+                for source_id, entry in rows.sources.items()
+            )
+            table = RecordedTable(
+                requested=tuple(request.tables[name]),
+                sources=sources,
+                built=ProjectionTable(name, written.row_count, (*plan.shape.content_columns, "bucket", "month")),
+                rows_hash=written.rows_hash,
+                fingerprint=fingerprint_of_table(plan.shape, written.row_count, written.rows_hash),
+            )
+            records.append(self._recorded.of_this_lake(record_of(request, [table])))
+            return encode_record(records[0])
 
-    def _path(self, projection_id: str) -> Path:
-        return self._cache_dir / f"{projection_id}.duckdb"
+        write_dataset(self._store, plan, path, record_text)
+        return records[0]
 
-    def _record_path(self, projection_id: str) -> Path:
-        return self._cache_dir / f"{projection_id}.json"
-
-    def _foreign(self, path: Path) -> ConflictError:
-        return ConflictError(f"{path} was not built by quantlab and is left alone; choose another projection id")
-
-
-def _head_ids(store: ArtifactStore, artifact_ids: Sequence[str]) -> list[str]:
-    return [artifact.artifact_id for artifact in current_heads(store, existing(store, artifact_ids))]
-
-
-def _of_table(indexes: Sequence[ProjectionIndex], table: str) -> list[ProjectionIndex]:
-    return [index for index in indexes if index.table == table]
-
-
-def _empty_table(name: str, requested: Sequence[str]) -> RecordedTable:
-    return RecordedTable(tuple(requested), (), ProjectionTable(name, 0, ()), "")
+    def _result(self, record: ProjectionRecord) -> ProjectionResult:
+        return record.result(self._recorded.path_of(record))
 
 
-def fingerprint_of(tables: Iterable[tuple[str, str]]) -> str:
-    """The fingerprint of a projection from (name, fingerprint) of its tables; their order does not matter."""
-    digest = hashlib.sha256()
-    for name, fingerprint in sorted(tables):
-        digest.update(f"{name}\t{fingerprint}\n".encode())
-    return f"sha256:{digest.hexdigest()}"
+def _holds(before: ProjectionRecord, request: ProjectionRequest, inputs: Inputs) -> bool:
+    """Whether the recorded projection has these tables, indexes and artifacts."""
+    held = {table.built.name: {entry.artifact_id for entry in table.sources} for table in before.tables}
+    wanted = {name: {artifact.artifact_id for artifact in artifacts} for name, artifacts in inputs.items()}
+    return held == wanted and before.indexes == request.indexes and before.form == request.form

@@ -38,18 +38,20 @@ def check_table_names(names: Iterable[str]) -> None:
             )
 
 
-def check_column_names(table: str, names: Iterable[str]) -> None:
-    """Raise SchemaError for column names that DuckDB cannot hold or cannot tell apart."""
+def check_column_names(table: str, names: Iterable[str], *, reserved: Iterable[str] = ()) -> None:
+    """Raise SchemaError for column names that DuckDB cannot hold or tell apart, or that the table has of its own."""
+    own = {name.lower() for name in reserved}
     seen: dict[str, str] = {}
     for name in names:
         if not name or "\0" in name:
             raise SchemaError(f"table {table!r}: {name!r} cannot be a column of a DuckDB table")
-        if name.lower() in seen:
-            other = seen[name.lower()]
+        if name.lower() in own:
+            raise SchemaError(f"table {table!r}: {name!r} is taken by a column that every table of a projection has")
+        other = seen.setdefault(name.lower(), name)
+        if other != name:
             raise SchemaError(
                 f"table {table!r}: DuckDB cannot tell the columns {other!r} and {name!r} apart (case only)"
             )
-        seen[name.lower()] = name
 
 
 def quoted(identifier: str) -> str:

@@ -1,71 +1,111 @@
-"""The record of a projection: what was asked for, what went in, what came out.
+"""The record of a projection: what was asked for, which artifacts went in, what came out.
 
-It stands beside the DuckDB file as ``<id>.json``, outlives it, and is enough to build it again. A copy lies inside the
-file (table ``quantlab.record``), so that a file always explains itself, also after a crash between the two renames.
+It lies in the folder ``projections`` of the lake, outlives the cache, and is enough to build the projection again. A
+copy lies inside the file (table ``quantlab.record``) or the dataset, which so explains itself after a crash.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import duckdb
-
 from quantlab_core.artifacts.artifact import Artifact
-from quantlab_core.projections.projection_builder import ProjectionIndex, ProjectionResult, ProjectionTable
-from quantlab_resources.artifacts.files.durable_files import replace_durably
+from quantlab_core.projections.projection_builder import (
+    ProjectionForm,
+    ProjectionIndex,
+    ProjectionRequest,
+    ProjectionResult,
+    ProjectionTable,
+)
+from quantlab_core.projections.row_fingerprint import RowsHash
 
-FORMAT = "quantlab-projection/1"
+FORMAT = "quantlab-projection/2"
 
 
 @dataclass(frozen=True, slots=True)
-class ProjectionInput:
-    """An artifact in a table, as it was when the table was built."""
+class RecordedSource:
+    """An artifact in a table, as it was when the table was built. Rows of the table name it by ``source_id``."""
 
+    source_id: int
     artifact_id: str
     artifact_type: str
     logical_key: str
     content_hash: str
+    row_count: int
+
+    @classmethod
+    def of(cls, source_id: int, artifact: Artifact, row_count: int) -> RecordedSource:
+        """What is recorded of ``artifact``."""
+        named = (artifact.artifact_id, artifact.artifact_type, artifact.logical_key, artifact.content_hash)
+        return cls(source_id, *named, row_count)
 
 
 @dataclass(frozen=True, slots=True)
 class RecordedTable:
-    """A table: the ids that were asked for, the artifacts that they stood for, and what was built of them."""
+    """A table: the ids that were asked for, the artifacts that they stood for, and what was built of them.
+
+    ``appended_rows`` counts rows that refreshes put behind the sorted ones, or took out, since all were sorted.
+    """
 
     requested: tuple[str, ...]
-    inputs: tuple[ProjectionInput, ...]
+    sources: tuple[RecordedSource, ...]
     built: ProjectionTable
+    rows_hash: RowsHash
     fingerprint: str
+    appended_rows: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class ProjectionRecord:
-    """All that is known of a projection. ``fingerprint`` covers the tables by name."""
+    """All that is known of a projection.
+
+    ``fingerprint`` covers the tables by name; ``cache_dir`` is None for the lake's own. ``lake`` is the path of the
+    manifest from the folder of the projection, so that both can be moved together; None where it was not recorded.
+    """
 
     projection_id: str
+    form: ProjectionForm
+    cache_dir: str | None
     tables: tuple[RecordedTable, ...]
     indexes: tuple[ProjectionIndex, ...]
     fingerprint: str
+    lake: str | None = None
 
-    def result(self, duckdb_path: Path) -> ProjectionResult:
+    @property
+    def request(self) -> ProjectionRequest:
+        """The request as it was made."""
+        tables = {table.built.name: table.requested for table in self.tables}
+        return ProjectionRequest(self.projection_id, tables, self.indexes, self.cache_dir, self.form)
+
+    @property
+    def artifact_ids(self) -> tuple[str, ...]:
+        """The artifacts of all tables, each once."""
+        return tuple(dict.fromkeys(entry.artifact_id for table in self.tables for entry in table.sources))
+
+    def result(self, path: Path) -> ProjectionResult:
         """The record as the port's result."""
-        artifact_ids = tuple(dict.fromkeys(entry.artifact_id for table in self.tables for entry in table.inputs))
         return ProjectionResult(
             projection_id=self.projection_id,
-            duckdb_path=str(duckdb_path),
+            duckdb_path=str(path),
             tables=tuple(table.built for table in self.tables),
-            artifact_count=len(artifact_ids),
+            artifact_count=len(self.artifact_ids),
             total_rows=sum(table.built.row_count for table in self.tables),
-            artifact_ids=artifact_ids,
+            artifact_ids=self.artifact_ids,
             fingerprint=self.fingerprint,
+            form=self.form,
         )
 
 
-def projection_input(artifact: Artifact) -> ProjectionInput:
-    """What is recorded of ``artifact``."""
-    return ProjectionInput(artifact.artifact_id, artifact.artifact_type, artifact.logical_key, artifact.content_hash)
+def fingerprint_of(tables: Iterable[tuple[str, str]]) -> str:
+    """The fingerprint of a projection from (name, fingerprint) of its tables; their order does not matter."""
+    digest = hashlib.sha256()
+    for name, fingerprint in sorted(tables):
+        digest.update(f"{name}\t{fingerprint}\n".encode())
+    return f"sha256:{digest.hexdigest()}"
 
 
 def encode_record(record: ProjectionRecord) -> str:
@@ -73,6 +113,9 @@ def encode_record(record: ProjectionRecord) -> str:
     value = {
         "format": FORMAT,
         "projectionId": record.projection_id,
+        "form": record.form,
+        **({} if record.cache_dir is None else {"cacheDir": record.cache_dir}),
+        **({} if record.lake is None else {"lake": record.lake}),
         "fingerprint": record.fingerprint,
         "indexes": [{"table": index.table, "columns": list(index.columns)} for index in record.indexes],
         "tables": [
@@ -80,17 +123,21 @@ def encode_record(record: ProjectionRecord) -> str:
                 "name": table.built.name,
                 "requested": list(table.requested),
                 "rowCount": table.built.row_count,
+                "appendedRows": table.appended_rows,
                 "columns": list(table.built.columns),
                 "indexes": list(table.built.indexes),
+                "rowsHash": str(table.rows_hash),
                 "fingerprint": table.fingerprint,
                 "artifacts": [
                     {
+                        "sourceId": entry.source_id,
                         "artifactId": entry.artifact_id,
                         "artifactType": entry.artifact_type,
                         "logicalKey": entry.logical_key,
                         "contentHash": entry.content_hash,
+                        "rowCount": entry.row_count,
                     }
-                    for entry in table.inputs
+                    for entry in table.sources
                 ],
             }
             for table in record.tables
@@ -108,53 +155,34 @@ def decode_record(text: str) -> ProjectionRecord | None:
         return None
 
 
-def read_record(path: Path) -> ProjectionRecord | None:
-    """The record in the file ``path``; None when there is none."""
-    try:
-        return decode_record(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError):
-        return None
-
-
-def write_record(path: Path, record: ProjectionRecord) -> None:
-    """Replace the file ``path`` durably. Raises StorageError."""
-    replace_durably(path, encode_record(record).encode())
-
-
-def embed_record(connection: duckdb.DuckDBPyConnection, record: ProjectionRecord) -> None:
-    """Put the record into the DuckDB file that is being built."""
-    connection.execute("CREATE SCHEMA quantlab")
-    connection.execute("CREATE TABLE quantlab.record (record VARCHAR)")
-    connection.execute("INSERT INTO quantlab.record VALUES (?)", [encode_record(record)])
-
-
-def embedded_record(connection: duckdb.DuckDBPyConnection) -> ProjectionRecord | None:
-    """The record inside an open projection; None when the file was not built by quantlab."""
-    try:
-        rows = connection.execute("SELECT record FROM quantlab.record").fetchall()
-    except duckdb.Error:
-        return None
-    return decode_record(rows[0][0]) if rows else None
-
-
 def _record_of(value: dict[str, Any]) -> ProjectionRecord:
     return ProjectionRecord(
         projection_id=value["projectionId"],
+        form=value["form"],
+        cache_dir=value.get("cacheDir"),
+        lake=value.get("lake"),
         fingerprint=value["fingerprint"],
         indexes=tuple(ProjectionIndex(index["table"], tuple(index["columns"])) for index in value["indexes"]),
         tables=tuple(
             RecordedTable(
                 requested=tuple(table["requested"]),
-                inputs=tuple(
-                    ProjectionInput(
-                        entry["artifactId"], entry["artifactType"], entry["logicalKey"], entry["contentHash"]
+                sources=tuple(
+                    RecordedSource(
+                        entry["sourceId"],
+                        entry["artifactId"],
+                        entry["artifactType"],
+                        entry["logicalKey"],
+                        entry["contentHash"],
+                        entry["rowCount"],
                     )
                     for entry in table["artifacts"]
                 ),
                 built=ProjectionTable(
                     table["name"], table["rowCount"], tuple(table["columns"]), tuple(table["indexes"])
                 ),
+                rows_hash=RowsHash.parse(table["rowsHash"]),
                 fingerprint=table["fingerprint"],
+                appended_rows=table["appendedRows"],
             )
             for table in value["tables"]
         ),

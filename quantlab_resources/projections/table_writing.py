@@ -1,67 +1,77 @@
-"""One table of a projection: filled from verified artifacts, sorted, indexed where that helps, and fingerprinted."""
+"""One table of a projection in its DuckDB file: filled, changed, indexed where that helps, and fingerprinted."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import duckdb
 import pyarrow as pa
 
-from quantlab_core.artifacts.any_version import read_newest
-from quantlab_core.artifacts.artifact_store import ArtifactStore
-from quantlab_core.artifacts.content_hash import content_hash
-from quantlab_core.artifacts.table_normal_form import inferred_type
-from quantlab_core.errors import InvalidInputError, QuantlabError, SchemaError
+from quantlab_core.errors import InvalidInputError
 from quantlab_core.projections.projection_builder import ProjectionIndex
+from quantlab_core.projections.row_fingerprint import RowsHash, hash_of_rows
 from quantlab_resources.projections.projection_names import quoted
-from quantlab_resources.projections.table_plan import TIME, TablePlan, plain_schema, schema_difference
+from quantlab_resources.projections.table_plan import SOURCE_ID, TIME, TOKEN_ID, TableShape
+from quantlab_resources.projections.verified_rows import ROW, VerifiedRows, check_row_count
 
-FINGERPRINT_BLOCK_ROWS = 131_072
-_SOURCE = "artifact_rows"
+_HASHED_ROWS = 131_072
 
 
-def write_table(connection: duckdb.DuckDBPyConnection, store: ArtifactStore, plan: TablePlan) -> int:
-    """Create the table of ``plan`` with its rows in the plan's order; returns their number.
+@dataclass(frozen=True, slots=True)
+class SourceRows:
+    """How many rows of a table come from one source."""
 
-    Rows stream from `ArtifactStore.read`, so the bytes that were verified are the bytes that are inserted, and one
-    artifact is in memory at a time. Raises what the store raises, and SchemaError for an artifact outside the plan.
+    source_id: int
+    row_count: int
+
+
+def create_table(connection: duckdb.DuckDBPyConnection, shape: TableShape, rows: VerifiedRows) -> list[SourceRows]:
+    """Create the table with these rows by token id, time, source and place in it; what each source gave.
+
+    Raises ArtifactDamagedError for a source that gave other than its recorded rows, and as `verified_rows`.
     """
-    rows = _VerifiedRows(store, plan)
-    time = f", CAST({quoted(plan.time_column or TIME)} AS TIMESTAMPTZ) AS {TIME}" if plan.adds_time else ""
-    order = ", ".join(f"{quoted(name)} NULLS LAST" for name in plan.row_order)
-    connection.register(_SOURCE, pa.RecordBatchReader.from_batches(plan.schema, rows.batches()))
-    try:
-        connection.execute(f"CREATE TABLE {quoted(plan.name)} AS SELECT *{time} FROM {_SOURCE} ORDER BY {order}")  # noqa: S608
-    except duckdb.ConversionException as error:
-        raise SchemaError(
-            f"table {plan.name!r}: column {plan.time_column!r} cannot be read as times: {str(error).splitlines()[0]}"
-        ) from error
-    except duckdb.Error:
-        # An error of the stream reaches DuckDB as text only; the store's own error is what the caller must see.
-        if rows.error is not None:
-            raise rows.error from None
-        raise
-    finally:
-        connection.unregister(_SOURCE)
-    # Fetched to the end: DuckDB refuses other work on a connection with an unfinished result.
-    ((count,),) = connection.execute(f"SELECT count(*) FROM {quoted(plan.name)}").fetchall()  # noqa: S608
-    return int(count)
+    _add_tokens(connection, rows.tokens)
+    connection.execute(f"CREATE TABLE {quoted(shape.name)} AS {_ordered(shape, rows)}", dict(rows.parameters))
+    return _counted(connection, shape, rows)
 
 
-def check_index_requests(plan: TablePlan, requests: Sequence[ProjectionIndex]) -> None:
+def insert_rows(connection: duckdb.DuckDBPyConnection, shape: TableShape, rows: VerifiedRows) -> list[SourceRows]:
+    """Append these rows in the same order among themselves. Raises as `create_table`."""
+    _add_tokens(connection, rows.tokens)
+    connection.execute(f"INSERT INTO {quoted(shape.name)} {_ordered(shape, rows)}", dict(rows.parameters))
+    return _counted(connection, shape, rows)
+
+
+def delete_rows(connection: duckdb.DuckDBPyConnection, shape: TableShape, source_ids: Sequence[int]) -> None:
+    """Delete the rows of these sources."""
+    connection.execute(
+        f"DELETE FROM {quoted(shape.name)} WHERE {SOURCE_ID} IN (SELECT unnest($ids::INTEGER[]))",  # noqa: S608
+        {"ids": list(source_ids)},
+    )
+
+
+def create_token_table(connection: duckdb.DuckDBPyConnection) -> None:
+    """Create ``quantlab.tokens``, which gives every token of the projection a small integer."""
+    connection.execute("CREATE SCHEMA IF NOT EXISTS quantlab")
+    connection.execute("CREATE TABLE quantlab.tokens (token_id INTEGER, token VARCHAR)")
+
+
+def check_index_requests(shape: TableShape, requests: Iterable[ProjectionIndex]) -> None:
     """Raise InvalidInputError for a request without columns, or with one that the table will not have."""
     for request in requests:
-        missing = [name for name in request.columns if name not in plan.columns]
+        missing = [name for name in request.columns if name not in shape.columns]
         if missing or not request.columns:
             named = repr(missing[0]) if missing else "no column"
             raise InvalidInputError(
-                f"an index of table {plan.name!r} names {named}; its columns are {', '.join(plan.columns)}"
+                f"an index of table {shape.name!r} names {named}; its columns are {', '.join(shape.columns)}"
             )
 
 
 def serve_indexes(
-    connection: duckdb.DuckDBPyConnection, plan: TablePlan, requests: Sequence[ProjectionIndex]
+    connection: duckdb.DuckDBPyConnection, shape: TableShape, requests: Sequence[ProjectionIndex]
 ) -> tuple[str, ...]:
     """Serve each request and say how, in the order of the requests.
 
@@ -72,76 +82,107 @@ def serve_indexes(
     served = []
     for request in requests:
         wanted = ", ".join(request.columns)
-        sorted_by = plan.leading_order[: len(request.columns)]
-        if set(request.columns) <= _order_names(plan, sorted_by):
-            served.append(f"sort order ({', '.join(plan.leading_order)}) serves ({wanted})")
+        sorted_by = shape.leading_order[: len(request.columns)]
+        if set(request.columns) <= _order_names(shape, sorted_by):
+            served.append(f"sort order ({', '.join(shape.leading_order)}) serves ({wanted})")
         elif len(request.columns) == 1:
-            name = f"idx_{plan.name}_{request.columns[0]}"
+            name = f"idx_{shape.name}_{request.columns[0]}"
             try:
                 connection.execute(
-                    f"CREATE INDEX IF NOT EXISTS {quoted(name)} ON {quoted(plan.name)} ({quoted(request.columns[0])})"
+                    f"CREATE INDEX IF NOT EXISTS {quoted(name)} ON {quoted(shape.name)} ({quoted(request.columns[0])})"
                 )
             except (duckdb.BinderException, duckdb.NotImplementedException, duckdb.InvalidInputException) as error:
                 raise InvalidInputError(
-                    f"column {wanted!r} of table {plan.name!r} cannot be indexed: {str(error).splitlines()[0]}"
+                    f"column {wanted!r} of table {shape.name!r} cannot be indexed: {str(error).splitlines()[0]}"
                 ) from error
             served.append(f"ART index {name}")
         else:
-            served.append(f"scan: no index over ({wanted}); the rows are sorted by ({', '.join(plan.leading_order)})")
+            served.append(f"scan: no index over ({wanted}); the rows are sorted by ({', '.join(shape.leading_order)})")
     return tuple(served)
 
 
-def fingerprint_table(connection: duckdb.DuckDBPyConnection, plan: TablePlan) -> str:
-    """Hash of the table's logical content: columns, types and rows in the declared order, in blocks of fixed size.
+def hash_of_table(
+    connection: duckdb.DuckDBPyConnection, shape: TableShape, source_ids: Sequence[int] | None = None
+) -> RowsHash:
+    """The hash of the table's rows, or of those of some sources, over its content columns, read back from DuckDB.
 
-    Equal for equal content, whatever the number of threads or the layout of the file; read back from DuckDB, so that it
-    vouches for what is in the file and not for what should be.
+    So it vouches for what is in the file, and not for what should be.
     """
-    digest = hashlib.sha256(f"{plan.name}\n".encode())
-    relation = connection.sql(f"SELECT * FROM {quoted(plan.name)}")  # noqa: S608
-    for block in _blocks(relation.to_arrow_reader(FINGERPRINT_BLOCK_ROWS)):
-        digest.update(content_hash(block, inferred_type(plan.name, 1, block)).encode())
-    return f"sha256:{digest.hexdigest()}"
+    columns = ", ".join(quoted(name) for name in shape.content_columns)
+    query = f"SELECT {columns} FROM {quoted(shape.name)}"  # noqa: S608
+    if source_ids is None:
+        return hash_of_query(connection, query)
+    return hash_of_query(
+        connection, f"{query} WHERE {SOURCE_ID} IN (SELECT unnest($ids::INTEGER[]))", {"ids": list(source_ids)}
+    )
 
 
-class _VerifiedRows:
-    """The rows of the plan's artifacts as batches of its schema; keeps the error that ended the stream."""
-
-    def __init__(self, store: ArtifactStore, plan: TablePlan) -> None:
-        self._store = store
-        self._plan = plan
-        self.error: QuantlabError | None = None
-
-    def batches(self) -> Iterator[pa.RecordBatch]:
-        for artifact in self._plan.artifacts:
-            try:
-                table = read_newest(self._store, artifact)
-                difference = schema_difference(self._plan.schema, plain_schema(table.schema))
-                if difference:
-                    raise SchemaError(
-                        f"table {self._plan.name!r}: {artifact.artifact_id} does not have the columns of its type: "
-                        f"{difference} (first: the type)"
-                    )
-            except QuantlabError as error:
-                self.error = error
-                raise
-            yield from table.select(self._plan.schema.names).cast(self._plan.schema).to_batches()
+def hash_of_query(
+    connection: duckdb.DuckDBPyConnection, query: str, parameters: dict[str, list[int]] | None = None
+) -> RowsHash:
+    """The hash of the rows that a query gives."""
+    total = RowsHash()
+    for batch in batches_of(connection, query, parameters or {}, _HASHED_ROWS):
+        total += hash_of_rows(batch)
+    return total
 
 
-def _order_names(plan: TablePlan, columns: Sequence[str]) -> set[str]:
+def batches_of(
+    connection: duckdb.DuckDBPyConnection, query: str, parameters: Mapping[str, Any], rows: int
+) -> pa.RecordBatchReader:
+    """What a query gives, as a stream of batches of at most ``rows`` rows."""
+    # A relation streams; the result of `execute` would be held as a whole.
+    reader: pa.RecordBatchReader = connection.sql(query, params=dict(parameters)).to_arrow_reader(rows)
+    return reader
+
+
+def fingerprint_of_table(shape: TableShape, row_count: int, rows: RowsHash) -> str:
+    """The table's fingerprint: its name, the names of its content columns, the number and the hash of its rows."""
+    columns = "\t".join(shape.content_columns)
+    text = f"{shape.name}\n{columns}\n{row_count}\n{rows}"
+    return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
+
+
+def _ordered(shape: TableShape, rows: VerifiedRows) -> str:
+    content = ", ".join(f"r.{quoted(name)}" for name in shape.content_columns)
+    time = [f"r.{TIME} NULLS LAST"] if shape.has_time else []
+    order = ", ".join([*time, f"r.{SOURCE_ID}", f"r.{ROW}"])
+    if shape.token_column is None:
+        return f"SELECT {content}, r.{SOURCE_ID} FROM ({rows.query}) r ORDER BY {order}"  # noqa: S608
+    return (
+        f"SELECT {content}, t.token_id AS {TOKEN_ID}, r.{SOURCE_ID} FROM ({rows.query}) r"  # noqa: S608
+        f" LEFT JOIN quantlab.tokens t ON t.token = r.{quoted(shape.token_column)}"
+        f" ORDER BY t.token_id NULLS LAST, {order}"
+    )
+
+
+def _add_tokens(connection: duckdb.DuckDBPyConnection, tokens: frozenset[str]) -> None:
+    """Number the tokens that have no number yet, in their order as text, after those that have one."""
+    connection.execute(
+        "INSERT INTO quantlab.tokens"
+        " SELECT (SELECT count(*) FROM quantlab.tokens) + row_number() OVER (ORDER BY token), token"
+        " FROM (SELECT unnest($tokens::VARCHAR[]) AS token) new"
+        " WHERE NOT EXISTS (FROM quantlab.tokens known WHERE known.token = new.token)",
+        {"tokens": sorted(tokens)},
+    )
+
+
+def _counted(connection: duckdb.DuckDBPyConnection, shape: TableShape, rows: VerifiedRows) -> list[SourceRows]:
+    found = connection.execute(
+        f"SELECT {SOURCE_ID}, count(*) FROM {quoted(shape.name)} WHERE {SOURCE_ID} >= $first GROUP BY ALL",  # noqa: S608
+        {"first": min(rows.sources)},
+    ).fetchall()
+    counts = {int(source_id): int(count) for source_id, count in found}
+    for source_id, entry in rows.sources.items():
+        check_row_count(entry, counts.get(source_id, 0), shape.name)
+    return [SourceRows(source_id, counts.get(source_id, 0)) for source_id in rows.sources]
+
+
+def _order_names(shape: TableShape, columns: Sequence[str]) -> set[str]:
     """The columns with every name under which they go: the time is both ``ts`` and the source's own column."""
-    return {*columns, *([plan.time_column] if TIME in columns and plan.time_column else [])}
-
-
-def _blocks(reader: pa.RecordBatchReader) -> Iterator[pa.Table]:
-    """The rows in tables of `FINGERPRINT_BLOCK_ROWS` rows, the last may be shorter; one empty table without rows."""
-    pending = reader.schema.empty_table()
-    yielded = False
-    for batch in reader:
-        pending = pa.concat_tables([pending, pa.Table.from_batches([batch])])
-        while pending.num_rows >= FINGERPRINT_BLOCK_ROWS:
-            yield pending.slice(0, FINGERPRINT_BLOCK_ROWS)
-            pending = pending.slice(FINGERPRINT_BLOCK_ROWS)
-            yielded = True
-    if pending.num_rows or not yielded:
-        yield pending
+    names = set(columns)
+    if TIME in columns and shape.time_column:
+        names.add(shape.time_column)
+    if shape.token_column in columns:
+        names.add(TOKEN_ID)
+    return names

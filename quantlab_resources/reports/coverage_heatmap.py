@@ -11,6 +11,7 @@ import pyarrow as pa
 from quantlab_core.artifacts.table_attributes import attributes_of
 from quantlab_core.coverage.alert_windows import HORIZONS_H
 from quantlab_core.coverage.heat_map import Cell, HeatMap, heat_map
+from quantlab_resources.reports import number_text
 from quantlab_resources.reports.figure_output import DPI, LIGHT, Palette, png_of, svg_of
 
 if TYPE_CHECKING:
@@ -117,12 +118,12 @@ def _write_shares(grid: Axes, shares: np.ndarray[tuple[int, int], np.dtype[np.fl
     for (row, column), share in np.ndenumerate(shares):
         if not np.isnan(share):
             colour = "white" if share < 0.15 or share > 0.85 else "#1c2430"
-            text = f"{share:.0%}" if share in (0, 1) or 0.005 <= share < 0.995 else "<1%" if share < 0.5 else ">99%"
+            text = number_text.share(float(share))
             grid.text(column + 0.5, row + 0.5, text, ha="center", va="center", fontsize=8, color=colour)
 
 
 def _label_stretches(grid: Axes, drawn: HeatMap, form: str, palette: Palette) -> None:
-    most = 5 if form == "narrow" else 9
+    most = 3 if form == "narrow" else 9
     step = -(-len(drawn.stretches) // most)
     positions = range(0, len(drawn.stretches), step)
     labels = [_label(drawn.stretches[position].first, drawn.unit) for position in positions]

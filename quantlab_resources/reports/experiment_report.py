@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from quantlab_core.coverage.measured_coverage import AlertCoverage
 from quantlab_core.experiments.experiment import Experiment, ExperimentResults
 from quantlab_resources.reports.charts import equity_curve_svg
+from quantlab_resources.reports.coverage_view import coverage_view
 from quantlab_resources.reports.number_text import duration, number, percent, shortened
 from quantlab_resources.reports.result_summary import (
     best_and_worst,
@@ -43,11 +45,13 @@ def render_experiment_report(
     metrics: pa.Table,
     curves: pa.Table,
     diagnostics: pa.Table,
+    coverage: AlertCoverage | None = None,
     lineage_note: str = "",
     param_id: str = BASE_PARAM_ID,
 ) -> str:
     """One HTML page for an experiment's five result tables, each in the schema of its artifact type.
 
+    ``coverage`` is that of its alerts by its candles; None says that it could not be measured.
     ``lineage_note`` is a sentence on where the inputs come from; ``param_id`` chooses the parameter set of a sweep.
     Every text from outside is escaped. The page loads nothing from anywhere.
     """
@@ -62,6 +66,7 @@ def render_experiment_report(
         story=story(overall, trades),
         figures=headline(overall),
         charts={"wide": equity_curve_svg(curves), "narrow": equity_curve_svg(curves, is_narrow=True)},
+        coverage=None if coverage is None else coverage_view(coverage),
         bins=distribution(trades),
         callers=caller_rows(metrics),
         best=best,

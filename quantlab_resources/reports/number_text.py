@@ -16,6 +16,16 @@ def percent(value: float | None, *, digits: int = 1, signed: bool = True) -> str
     return _signed(f"{value * 100:{'+' if signed else ''},.{digits}f}") + "\u202f%"
 
 
+def share(value: float | None) -> str:
+    """A share in whole percent: ``97%``. Only all is ``100%``, and only nothing is ``0%``."""
+    if value is None or not math.isfinite(value):
+        return MISSING
+    text = f"{value:.0%}"
+    if text == "0%" and value > 0:
+        return "<1%"
+    return ">99%" if text == "100%" and value < 1 else text
+
+
 def money(value: float | None) -> str:
     """An amount with its sign: ``+1,234.50``."""
     return MISSING if value is None or not math.isfinite(value) else _signed(f"{value:+,.2f}")

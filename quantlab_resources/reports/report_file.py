@@ -5,14 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 
 from quantlab_core.artifacts.artifact_store import ArtifactStore
+from quantlab_core.coverage.measured_coverage import AlertCoverage
 from quantlab_core.errors import ConflictError
 from quantlab_core.experiments.experiment import Experiment
 from quantlab_resources.artifacts.files.durable_files import replace_durably
 from quantlab_resources.reports.experiment_report import render_experiment_report
 
 
-def write_experiment_report(store: ArtifactStore, experiment: Experiment, folder: Path) -> Path:
+def write_experiment_report(
+    store: ArtifactStore, experiment: Experiment, folder: Path, *, coverage: AlertCoverage | None = None
+) -> Path:
     """Write ``<folder>/<experiment id>.html`` and return its path.
+
+    ``coverage`` is that of the experiment's own sets, None where it cannot be measured.
 
     Raises ConflictError for an experiment without results, IntegrityError for damaged ones, StorageError.
     """
@@ -32,7 +37,13 @@ def write_experiment_report(store: ArtifactStore, experiment: Experiment, folder
         )
     trades, fills, metrics, curves, diagnostics = (store.read(artifact_id) for artifact_id in ids if artifact_id)
     page = render_experiment_report(
-        experiment=experiment, trades=trades, fills=fills, metrics=metrics, curves=curves, diagnostics=diagnostics
+        experiment=experiment,
+        trades=trades,
+        fills=fills,
+        metrics=metrics,
+        curves=curves,
+        diagnostics=diagnostics,
+        coverage=coverage,
     )
     path = folder / f"{experiment_id}.html"
     replace_durably(path, page.encode())

@@ -13,21 +13,23 @@ import pytest
 
 from quantlab_assets.artifact_asset import OWNER
 from quantlab_assets.definitions import build_defs
-from quantlab_assets.partitions import first_day
 from quantlab_core.artifacts.registry import ARTIFACT_TYPES
+from quantlab_resources.first_day import first_day
 
 ROOT = Path(__file__).parents[2]
 HEAVY = ("polars", "pandas", "duckdb", "matplotlib", "numba", "chdb")
 
 SNAPSHOT = """
 alert_events            alerts       days          parquet           1      < telegram_messages
-alert_forward_coverage  coverage     -             parquet           1      < alert_set, candle_set
+alert_forward_coverage  coverage     -             parquet           3      < alert_set, candle_set
 alert_set               alerts       -             parquet           1      < alerts
 alerts                  alerts       days          parquet           1      < alert_events
 alerts_quarantine       alerts       exports       parquet+telegram  2      < telegram_exports
-candle_files            ohlcv        candle_files  csv+parquet       -      <
+candle_files            ohlcv        candle_files  csv+json+parquet  -      <
 candle_set              ohlcv        -             parquet           1      < token_candles
-candles_quarantine      ohlcv        candle_files  parquet           1      < candle_files
+candles_quarantine      ohlcv        candle_files  parquet           2      < candle_files
+coverage_gaps           coverage     -             parquet           3      < alert_set, candle_set
+coverage_summary        coverage     -             parquet           3      < alert_set, candle_set
 experiment_curves       experiments  experiments   parquet           1.0.0  < experiment_definitions
 experiment_definitions  experiments  experiments   parquet           1      < alert_set, candle_set
 experiment_diagnostics  experiments  experiments   parquet           1.0.0  < experiment_definitions
@@ -35,14 +37,16 @@ experiment_fills        experiments  experiments   parquet           1.0.0  < ex
 experiment_metrics      experiments  experiments   parquet           1.0.0  < experiment_definitions
 experiment_outcome      experiments  experiments   parquet           1.0.0  < experiment_definitions
 experiment_trades       experiments  experiments   parquet           1.0.0  < experiment_definitions
-imported_candles        ohlcv        candle_files  parquet           1      < candle_files
+imported_candles        ohlcv        candle_files  parquet           2      < candle_files
 message_dispositions    alerts       exports       parquet+telegram  2      < telegram_exports
-ohlcv_slices            ohlcv        days          parquet           1      < alerts, imported_candles
+ohlcv_slices            ohlcv        days          parquet           3      < alerts, imported_candles
 research_projection     projections  -             duckdb+parquet    1      < alert_set, candle_set
+slice_quarantine        ohlcv        days          parquet           3      < alerts, imported_candles
+slice_revisions         ohlcv        days          parquet           1      < ohlcv_slices
 telegram_exports        alerts       exports       json+telegram     -      <
 telegram_messages       alerts       exports       parquet+telegram  2      < telegram_exports
 token_calls             alerts       -             parquet           1      < alert_set
-token_candles           ohlcv        tokens        parquet           1      < ohlcv_slices
+token_candles           ohlcv        tokens        parquet           2      < ohlcv_slices
 """
 """Asset, group, partitions, kinds, code version, upstream assets. External assets have no code version."""
 
@@ -50,6 +54,7 @@ MAPPINGS = {
     ("telegram_messages", "alert_events"): "AllPartitionMapping",
     ("alerts", "alert_set"): "AllPartitionMapping",
     ("imported_candles", "ohlcv_slices"): "AllPartitionMapping",
+    ("imported_candles", "slice_quarantine"): "AllPartitionMapping",
     ("ohlcv_slices", "token_candles"): "AllPartitionMapping",
     ("token_candles", "candle_set"): "AllPartitionMapping",
 }
@@ -117,7 +122,7 @@ def test_only_the_fan_ins_declare_a_partition_mapping() -> None:
     assert declared == MAPPINGS
 
 
-def test_the_checks_of_the_graph_are_judged_before_anything_is_published() -> None:
+def test_the_checks_of_the_graph_and_which_are_judged_before_anything_is_published() -> None:
     graph = build_defs().resolve_asset_graph()
     checks = {(key.asset_key.to_user_string(), key.name): graph.get(key).blocking for key in graph.asset_check_keys}
     assert checks == {
@@ -127,6 +132,7 @@ def test_the_checks_of_the_graph_are_judged_before_anything_is_published() -> No
         ("telegram_messages", "every_message_is_accounted_for"): True,
         ("telegram_messages", "few_are_quarantined"): True,
         ("telegram_messages", "none_is_of_the_future"): True,
+        ("research_projection", "file_holds_the_receipt"): False,
     }
 
 

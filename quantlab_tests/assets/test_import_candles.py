@@ -14,7 +14,7 @@ from quantlab_assets.workflows.lake_runs import LakeRuns
 from quantlab_assets.workflows.refresh_research import refresh_research
 from quantlab_core.artifacts.artifact import ArtifactStatus, PublishRequest, Writer
 from quantlab_core.artifacts.table_attributes import with_attributes
-from quantlab_core.errors import CandleFileError
+from quantlab_core.errors import CandleFileError, InvalidInputError, NotFoundError
 from quantlab_resources.candles.candle_declaration import CandleFileDeclaration
 from quantlab_resources.lab import Lab
 from quantlab_tests.assets.small_inputs import (
@@ -148,3 +148,90 @@ def test_calls_without_candles_have_no_slices_and_no_coverage_is_invented(runs: 
     refresh_research(runs, days)
     assert heads(runs, "ohlcv_slice_v2") == {}
     assert {FIRST, SECOND} & {key[4:14] for key in heads(runs, "alerts_v1")} == {FIRST}
+
+
+def owl_file(path: Path, closes: list[float], *, volume: str = "10", start: timedelta = timedelta()) -> Path:
+    """Flat candles of one volume, a minute apart."""
+    lines = ["mint,chain,ts,open,high,low,close,volume"]
+    for number, close in enumerate(closes):
+        ts = NOON + start + timedelta(minutes=number)
+        lines.append(f"{OWL},solana,{ts.isoformat()},{close},{close},{close},{close},{volume}")
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def series_of_owl(runs: LakeRuns) -> list[tuple[float, float]]:
+    (head,) = heads(runs, "token_candles_v1").values()
+    table = runs.lab.artifacts.read(head.artifact_id)
+    return list(zip(table["close"].to_pylist(), table["volume"].to_pylist(), strict=True))
+
+
+def test_a_corrected_file_replaces_the_earlier_one_even_downwards(runs: LakeRuns, tmp_path: Path) -> None:
+    """The later fetch has less volume and lost a minute: by the rule for duplicates the false trade would stay."""
+    days = ingest_telegram_export(runs, write_export(tmp_path / "a.json", exported(10, OWL))).days
+    false_trade = import_candle_file(runs, owl_file(tmp_path / "a.csv", [1.0, 9.0, 1.0], volume="70"), SPAN)
+    refresh_research(runs, days)
+    assert series_of_owl(runs) == [(1.0, 70.0), (9.0, 70.0), (1.0, 70.0)]
+    corrected = owl_file(tmp_path / "b.csv", [1.0, 1.1])
+    later = import_candle_file(runs, corrected, SPAN, replaces=false_trade.file)
+    refresh_research(runs, later.cohort_days())
+    assert series_of_owl(runs) == [(1.0, 10.0), (1.1, 10.0)]
+    assert later.replaced == false_trade.file
+    replaced, current = (heads(runs, "imported_candles_v1")[f"file={key}"] for key in (false_trade.file, later.file))
+    assert (replaced.row_count, current.row_count) == (0, 2)
+    inputs = {artifact.artifact_id for artifact in runs.lab.artifacts.get_lineage(replaced.artifact_id).inputs}
+    assert current.artifact_id in inputs
+
+
+def test_a_replacement_can_be_repeated_and_reaches_the_days_of_both_files(runs: LakeRuns, tmp_path: Path) -> None:
+    first = import_candle_file(runs, owl_file(tmp_path / "a.csv", [1.0]), CandleFileDeclaration())
+    moved = owl_file(tmp_path / "b.csv", [1.0], start=timedelta(days=9))
+    once = import_candle_file(runs, moved, CandleFileDeclaration(), replaces=str(first.path))
+    assert first.cohort_days() | {date(2025, 5, 10)} <= once.cohort_days()
+    before = artifacts(runs)
+    assert import_candle_file(runs, moved, CandleFileDeclaration(), replaces=first.file[:6]) == once
+    assert is_untouched(runs, before)
+
+
+def test_a_replaced_file_says_so_and_can_be_brought_back(runs: LakeRuns, tmp_path: Path) -> None:
+    path = owl_file(tmp_path / "a.csv", [1.0])
+    old = import_candle_file(runs, path, CandleFileDeclaration())
+    new = import_candle_file(runs, owl_file(tmp_path / "b.csv", [2.0]), CandleFileDeclaration(), replaces=old.file)
+    with pytest.raises(CandleFileError, match=f"was replaced by file {new.file}; to bring it back"):
+        import_candle_file(runs, path, CandleFileDeclaration())
+    import_candle_file(runs, path, CandleFileDeclaration(), replaces=new.file)
+    assert [row["close"] for row in rows(runs, "imported_candles_v1")] == [1.0]
+
+
+def test_a_run_that_says_nothing_repeats_what_the_last_import_said(runs: LakeRuns, tmp_path: Path) -> None:
+    """As from the UI: neither the declared span nor a replacement may get lost."""
+    old = import_candle_file(runs, owl_file(tmp_path / "a.csv", [1.0]), CandleFileDeclaration())
+    new = import_candle_file(runs, owl_file(tmp_path / "b.csv", [2.0]), SPAN, replaces=old.file)
+    before = heads(runs, "imported_candles_v1")
+    for file in (old.file, new.file):
+        runs.materialize_partition("Again", ["imported_candles", "candles_quarantine"], file)
+    assert heads(runs, "imported_candles_v1") == before
+
+
+def test_a_file_replaces_another_only_if_it_holds_all_of_its_tokens(runs: LakeRuns, tmp_path: Path) -> None:
+    both = write_candles(tmp_path / "a.csv", {OWL: minutes([1.0]), FOX: minutes([5.0])})
+    old = import_candle_file(runs, both, CandleFileDeclaration())
+    before = artifacts(runs)
+    one = owl_file(tmp_path / "b.csv", [2.0])
+    with pytest.raises(CandleFileError, match=rf"no candles of solana:{FOX}, which file {old.file} has"):
+        import_candle_file(runs, one, CandleFileDeclaration(), replaces=old.file)
+    with pytest.raises(NotFoundError, match="imported file 'feed' not found"):
+        import_candle_file(runs, one, CandleFileDeclaration(), replaces="feed")
+    with pytest.raises(CandleFileError, match="is the very file that it would replace"):
+        import_candle_file(runs, both, CandleFileDeclaration(), replaces=old.file)
+    with pytest.raises(InvalidInputError, match="one file replaces another; 2 were given"):
+        import_candle_files(runs, [one, both], CandleFileDeclaration(), replaces=old.file)
+    assert is_untouched(runs, before)
+
+
+def test_two_fetches_side_by_side_are_merged_and_the_conflict_is_counted(runs: LakeRuns, tmp_path: Path) -> None:
+    days = ingest_telegram_export(runs, write_export(tmp_path / "a.json", exported(10, OWL))).days
+    for name, closes, volume in (("a", [1.0, 1.1], "5"), ("b", [1.0, 1.2, 1.3], "9")):
+        import_candle_file(runs, owl_file(tmp_path / f"{name}.csv", closes, volume=volume), SPAN)
+    refresh_research(runs, days)
+    assert series_of_owl(runs) == [(1.0, 9.0), (1.2, 9.0), (1.3, 9.0)]

@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from quantlab_assets.partitions import TOKENS, add_partitions, checked_key, day_of, day_ranges, first_day
+from quantlab_assets.partitions import TOKENS, add_partitions, checked_key, day_of, day_ranges
 from quantlab_assets.workflows.lake_runs import LakeRuns
 from quantlab_core.errors import InvalidInputError
+from quantlab_resources.first_day import first_day
 from quantlab_resources.lab import Lab
 from quantlab_resources.progress import ProgressListener, PublishedUnit
 

@@ -87,7 +87,8 @@ def test_an_event_says_of_its_partition_what_a_run_says(
 ) -> None:
     sync_dagster(research.lab, empty)
     of_run, of_sync = (_newest(instance, "ohlcv_slices", partition) for instance in (research.instance, empty))
-    own = {"new_artifacts"}
+    counted = {"tokens_called", "tokens_unknown_to_source", "tokens_refused", "slices_without_candles"}
+    own = {"new_artifacts", "conflicting_candles", "rejected_rows", *counted}
     assert set(of_sync.metadata) == set(of_run.metadata) - own
     for name in ("dagster/row_count", "artifacts"):
         assert of_sync.metadata[name] == of_run.metadata[name]
@@ -107,13 +108,13 @@ def test_what_no_run_reported_is_reported_and_what_rests_on_it_is_out_of_sync(
     report = sync_dagster(copied.lab, empty)
     assert _changed(before, versions(empty)) == {("alerts", SECOND): published}
     assert report.reported == 1
-    assert out_of_sync(empty) == {("ohlcv_slices", SECOND)}
+    assert out_of_sync(empty) == {("ohlcv_slices", SECOND), ("slice_quarantine", SECOND)}
 
 
 def test_a_deleted_storage_does_not_hide_what_was_out_of_sync(copied: LakeRuns, empty: dg.DagsterInstance) -> None:
     _republished(copied, ALERTS, f"day={SECOND}/chain=solana")
     sync_dagster(copied.lab, empty)
-    assert out_of_sync(empty) == {("ohlcv_slices", SECOND)}
+    assert out_of_sync(empty) == {("ohlcv_slices", SECOND), ("slice_quarantine", SECOND)}
 
 
 def test_a_partition_is_what_its_last_run_published_and_what_came_by_hand_since(

@@ -166,8 +166,8 @@ def test_a_projection_is_listed_disposed_and_rebuilt(small_lake: SmallLake) -> N
     assert file.is_file()
     assert small_lake.call("projections", "dispose", "research").exit_code == 0
     assert not file.exists()
-    rebuilt = small_lake.json("projections", "rebuild", "research")
-    assert rebuilt == [research]
+    (rebuilt,) = small_lake.json("projections", "rebuild", "research")
+    assert rebuilt.items() <= research.items()
     assert file.is_file()
     assert small_lake.call("projections", "rebuild", "no-such").exit_code == 1
     assert small_lake.call("projections", "build", "own").exit_code == 2

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from quantlab_cli.errors_to_exit_status import errors_to_exit_status
 from quantlab_cli.json_shapes import artifact_json, experiment_json
 from quantlab_cli.lake_command import LakeGroup
-from quantlab_cli.ohlcv_commands import PRICE_UNIT_NAMES, RESOLUTION_NAMES, VOLUME_UNIT_NAMES
+from quantlab_cli.ohlcv_commands import PRICE_UNIT_NAMES, RESOLUTION_NAMES, SOURCE_NAMES, VOLUME_UNIT_NAMES
 from quantlab_cli.tables import NARROWEST, Column, fitting_widths, show_csv, show_json, show_rows, shown
 from quantlab_core.artifacts.artifact import Artifact, ArtifactStatus
 from quantlab_core.candles.resolution import RESOLUTIONS
@@ -29,7 +29,8 @@ from quantlab_core.experiments.experiment import (
     ExperimentProvenance,
     ExperimentStatus,
 )
-from quantlab_resources.candles.candle_file import PRICE_UNITS, VOLUME_UNITS
+from quantlab_resources.candles.candle_declaration import AUTO, PRICE_UNITS, VOLUME_UNITS
+from quantlab_resources.candles.formats.candle_formats import FORMATS
 
 
 def ended(error: BaseException, *, debug: bool = False) -> tuple[int, str]:
@@ -198,6 +199,7 @@ def test_the_choices_of_the_import_are_what_the_importer_knows() -> None:
     assert tuple(RESOLUTIONS) == RESOLUTION_NAMES
     assert PRICE_UNIT_NAMES == PRICE_UNITS
     assert VOLUME_UNIT_NAMES == VOLUME_UNITS
+    assert (AUTO, *FORMATS) == SOURCE_NAMES
 
 
 def test_every_error_of_the_project_is_expected() -> None:

@@ -125,6 +125,21 @@ def test_the_equity_curve_of_an_experiment_is_a_picture_in_the_ui(ui: str, small
         browser.close()
 
 
+def test_the_heat_map_of_coverage_is_a_picture_in_the_ui(ui: str) -> None:
+    from playwright.sync_api import expect, sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=BROWSER_FLAGS)
+        page = browser.new_page(viewport={"width": 1600, "height": 1000})
+        page.set_default_timeout(60_000)
+        page.goto(f"{ui}/assets/coverage_summary")
+        page.get_by_text("Show Markdown").first.click()
+        picture = page.locator("img[src^='data:image/png;base64,']").first
+        expect(picture).to_be_visible()
+        assert picture.evaluate("image => image.naturalWidth") > 100
+        browser.close()
+
+
 def _wait_until_it_listens(port: int, server: subprocess.Popen[bytes], log: Path) -> None:
     deadline = time.monotonic() + START_S
     while True:

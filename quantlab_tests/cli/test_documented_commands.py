@@ -1,4 +1,4 @@
-"""docs/cli.md: every `quantlab artifacts …` and `quantlab lake …` line of the page works as it stands there."""
+"""docs/cli.md: `quantlab artifacts`, `coverage`, `lake`, `ohlcv export`, `ohlcv gaps` work as they stand there."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ import pytest
 
 from quantlab_cli.main import cli
 from quantlab_resources.lab import Lab
-from quantlab_tests.cli.small_lake import SmallLake, call_quantlab
+from quantlab_tests.cli.small_lake import FIRST_TOKEN, SmallLake, call_quantlab
 from quantlab_tests.resources.adoption.earlier_store import small_earlier_lake
 
 PAGE = Path(__file__).parents[2] / "docs" / "cli.md"
-COMMAND = re.compile(r"^ {4}quantlab (?:artifacts|lake) .+", re.MULTILINE)
+COMMAND = re.compile(r"^ {4}quantlab (?:artifacts|coverage|lake|ohlcv export|ohlcv gaps) .+", re.MULTILINE)
 
 
 def commands(page: str) -> list[list[str]]:
@@ -59,15 +59,16 @@ def words(lake: Path, tmp_path: Path) -> dict[str, Callable[[], str]]:
         ),
         "OLD": lambda: published("old"),
         "NEW": lambda: published("new"),
+        "ADDRESS": lambda: FIRST_TOKEN,
         "KEY=VALUE": lambda: "chain=solana",
         "PATH": earlier_lake,
         "FILE": lambda: str(tmp_path / "rebuilt.sqlite"),
     }
 
 
-def test_every_command_of_the_two_groups_is_on_the_page() -> None:
-    documented = {tuple(arguments[:2]) for arguments in COMMANDS}
-    groups = {name: cli.commands[name] for name in ("artifacts", "lake")}
+def test_every_command_of_these_groups_is_on_the_page() -> None:
+    documented = {tuple(arguments[:2]) for arguments in COMMANDS} - {("ohlcv", "export"), ("ohlcv", "gaps")}
+    groups = {name: cli.commands[name] for name in ("artifacts", "coverage", "lake")}
     existing = {(name, command) for name, group in groups.items() for command in group.commands}  # type: ignore[attr-defined]
     assert documented == existing
 

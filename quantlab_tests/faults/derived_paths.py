@@ -17,7 +17,7 @@ from quantlab_resources.projections.projection_builder import DuckDBProjectionBu
 from quantlab_tests.faults.lake_view import clean_up, flaws, store_at
 from quantlab_tests.faults.scenario import WritePath
 from quantlab_tests.faults.store_paths import make_lake
-from quantlab_tests.resources.artifacts.lakes import free_request
+from quantlab_tests.resources.artifacts.lakes import free_request, slice_request
 from quantlab_tests.resources.experiments.experiment_lake import ExperimentLake
 
 
@@ -58,6 +58,7 @@ def build_in_place(home: Path) -> None:
     path.unlink()
     with duckdb.connect(str(path)) as connection:
         connection.execute("CREATE TABLE numbers AS SELECT unnest(range(100)) AS n")
+    path.unlink()  # a file without a record is somebody else's, and would be left alone
     build(home)
 
 
@@ -94,6 +95,110 @@ PROJECTION = WritePath(
     flaws,
     clear_cache,
     build_in_place,
+)
+
+
+def make_lake_with_a_stale_projection(home: Path) -> None:
+    make_lake(home)
+    store = store_at(home)
+    store.publish_many([free_request(list(range(100 * i, 100 * i + 100)), key=f"part={i}") for i in range(10)])
+    store.close()
+    build(home)
+    store = store_at(home)
+    store.publish(free_request(list(range(50)), key="part=3"))
+    store.close()
+
+
+def refresh(home: Path) -> None:
+    builder_at(home).refresh("p")
+
+
+def refresh_in_place(home: Path) -> None:
+    with duckdb.connect(str(home / "cache" / "p.duckdb")) as connection:
+        connection.execute("DELETE FROM numbers WHERE n BETWEEN 300 AND 399")
+        connection.execute("CHECKPOINT")
+        connection.execute("INSERT INTO numbers (n) SELECT unnest(range(50))")
+    refresh(home)
+
+
+REFRESH = WritePath(
+    "refresh",
+    make_lake_with_a_stale_projection,
+    (refresh,),
+    projection_view,
+    lambda view: view,
+    flaws,
+    clear_cache,
+    refresh_in_place,
+    cases=10,
+    refused_cases=6,
+)
+
+
+def make_lake_with_a_dataset(home: Path) -> None:
+    make_lake(home)
+    store = store_at(home)
+    store.publish(slice_request([1.0, 2.0], key="first"))
+    build_dataset(home)
+    store.publish(slice_request([1.0, 2.0, 3.0], key="more"))
+    store.close()
+
+
+def build_dataset(home: Path) -> None:
+    store = store_at(home)
+    ids = [head.artifact_id for head in store.heads("ohlcv_slice_v2")]
+    store.close()
+    builder_at(home).build(ProjectionRequest("d", {"ohlcv": ids}, form="dataset"))
+
+
+def dispose_dataset(home: Path) -> None:
+    builder_at(home).dispose("d")
+
+
+def rebuild_dataset(home: Path) -> None:
+    builder_at(home).rebuild("d")
+
+
+def build_dataset_in_place(home: Path) -> None:
+    parts = sorted((home / "cache" / "d").glob("*/*/*.parquet"))
+    for part in parts:
+        part.unlink()
+    build_dataset(home)
+
+
+def dataset_view(home: Path) -> Any:
+    """Rows of the dataset that is there, and whether it is what its record says."""
+    builder = builder_at(home)
+    recorded = builder.get("d")
+    if not builder.exists("d"):
+        return "disposed", recorded.fingerprint
+    with duckdb.connect() as connection:
+        try:
+            query = "SELECT count(*), sum(close) FROM read_parquet(?)"
+            rows = connection.execute(query, [f"{recorded.duckdb_path}/*/*/*.parquet"]).fetchall()
+        except duckdb.Error as error:
+            return "broken", str(error)
+    return "built", recorded.fingerprint, recorded.total_rows, rows
+
+
+def clear_dataset(home: Path) -> bool:
+    """Building is what clears the cache; says whether it left more than the dataset and the link to it."""
+    left = [path.name for path in (home / "cache").iterdir() if path.name.startswith(".")]
+    clean_up(home)
+    return len(left) > 1
+
+
+DATASET = WritePath(
+    "dataset",
+    make_lake_with_a_dataset,
+    (build_dataset, dispose_dataset, rebuild_dataset),
+    dataset_view,
+    lambda view: view,
+    flaws,
+    clear_dataset,
+    build_dataset_in_place,
+    cases=12,
+    refused_cases=6,
 )
 
 
@@ -155,4 +260,4 @@ INDEX = WritePath(
     index_in_pieces,
 )
 
-DERIVED_PATHS = (PROJECTION, INDEX)
+DERIVED_PATHS = (PROJECTION, REFRESH, DATASET, INDEX)

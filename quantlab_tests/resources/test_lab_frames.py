@@ -17,7 +17,10 @@ from quantlab_core.alerts.artifact_types import ALERTS
 from quantlab_core.artifacts.artifact import PublishRequest, Writer
 from quantlab_core.artifacts.artifact_type import ArtifactType
 from quantlab_core.candles.artifact_types import CANDLE_SCHEMA, OHLCV_SLICE, TOKEN_CANDLES
+from quantlab_core.candles.resolution import RESOLUTIONS
+from quantlab_core.candles.source_spans import SourceSpan, encode_spans
 from quantlab_core.errors import ArtifactDamagedError, InvalidInputError, LakeNotFoundError
+from quantlab_core.projections.projection_builder import ProjectionRequest
 from quantlab_resources.lab import Lab
 
 NOON = datetime(2025, 5, 1, 12, tzinfo=UTC)
@@ -26,7 +29,6 @@ WRITER = Writer("test", "1", "0" * 40, False)
 ATTRIBUTES = {
     "resolution": "1m",
     "source": "file",
-    "source_spans": "[]",
     "price_unit": "usd",
     "volume_unit": "usd",
 }
@@ -72,21 +74,23 @@ def candles(
     chain: str = "solana",
     resolution: str = "1m",
 ) -> str:
-    """One candle per minute from ``start``: a slice whose window ends with the last, or a token's series."""
+    """One candle per step from ``start``: a slice whose window ends with the last, or a token's series; all spanned."""
+    step = RESOLUTIONS[resolution]
     rows = [
         {
             "token_address": token,
             "chain": chain,
-            "ts": start + timedelta(minutes=minute),
+            "ts": start + number * step,
             **dict.fromkeys(("open", "high", "low", "close"), close),
             "volume": 1.0,
         }
-        for minute, close in enumerate(closes)
+        for number, close in enumerate(closes)
     ]
-    end = start + timedelta(minutes=len(closes))
+    end = start + len(closes) * step
     named = f"token={token}" + ("" if chain == "solana" else f"/chain={chain}") + f"/res={resolution}"
     window = f"/from={start:%Y-%m-%dT%H:%M:%SZ}/to={end:%Y-%m-%dT%H:%M:%SZ}"
-    schema = spec.schema.with_metadata({**ATTRIBUTES, "resolution": resolution})
+    spans = encode_spans([SourceSpan(start, end)])
+    schema = spec.schema.with_metadata({**ATTRIBUTES, "resolution": resolution, "source_spans": spans})
     key = named + (window if spec is OHLCV_SLICE else "")
     return publish(lab, spec, key, pa.Table.from_pylist(rows, schema=schema))
 
@@ -187,6 +191,88 @@ def test_resolutions_are_kept_apart(lab: Lab) -> None:
     assert lab.candles(OWL, "2025-05-01", "2025-05-02", resolution="1h").height == 0
 
 
+def test_a_resolution_that_is_not_stored_is_made_of_the_finest_that_is(lab: Lab) -> None:
+    """Minutes 1 to 10 from noon make 5 (last of the first five) and 10; the five-minute candles are passed over."""
+    candles(lab, OHLCV_SLICE, [99.0] * 3, resolution="5m")
+    candles(lab, OHLCV_SLICE, [float(number) for number in range(1, 16)])
+    frame = lab.candles(OWL, "2025-05-01", "2025-05-02", "15m")
+    assert frame.rows() == [(OWL, "solana", NOON, 1.0, 15.0, 1.0, 15.0, 15.0)]
+    assert frame.columns == CANDLE_SCHEMA.names
+    assert closes(lab.candles(OWL, "2025-05-01", "2025-05-02", "5m")) == [99.0, 99.0, 99.0]
+
+
+def test_each_part_of_a_range_comes_from_the_best_resolution_that_was_asked_for_there(lab: Lab) -> None:
+    """Minutes were asked for on the first day, five-minute candles on the sixth: neither hides the other."""
+    candles(lab, TOKEN_CANDLES, [float(number) for number in range(1, 16)])
+    candles(lab, TOKEN_CANDLES, [50.0, 51.0, 52.0], start=NOON + timedelta(days=5), resolution="5m")
+
+    assert closes(lab.candles(OWL, "2025-05-01", "2025-05-31", "15m")) == [15.0, 52.0]
+    assert closes(lab.candles(OWL, "2025-05-06", "2025-05-07", "15m")) == [52.0]
+    assert closes(lab.candles(OWL, "2025-05-01", "2025-05-31", "5m")) == [5.0, 10.0, 15.0, 50.0, 51.0, 52.0]
+
+
+def test_silence_of_a_better_resolution_is_not_filled_from_a_worse_one(lab: Lab) -> None:
+    """Nobody traded in the second five minutes, says who was asked for such; stray minutes do not gainsay it."""
+    candles(lab, OHLCV_SLICE, [1.0] * 15)
+    five_minutes = candles(lab, TOKEN_CANDLES, [9.0], resolution="5m")
+    spans = encode_spans([SourceSpan(NOON, NOON + timedelta(minutes=10))])
+    table = lab.artifacts.read(five_minutes)
+    widened = table.replace_schema_metadata({**(table.schema.metadata or {}), b"source_spans": spans.encode()})
+    publish(lab, TOKEN_CANDLES, f"token={OWL}/res=5m", widened)
+
+    frame = lab.candles(OWL, "2025-05-01", "2025-05-02", "5m")
+
+    assert [(row["ts"].minute, row["close"]) for row in frame.to_dicts()] == [(0, 9.0), (10, 1.0)]
+
+
+def test_resolutions_in_different_units_make_no_common_candles(lab: Lab) -> None:
+    candles(lab, OHLCV_SLICE, [1.0] * 5)
+    head = candles(lab, OHLCV_SLICE, [2.0], start=NOON + timedelta(minutes=5), resolution="5m")
+    table = lab.artifacts.read(head)
+    in_sol = table.replace_schema_metadata({**(table.schema.metadata or {}), b"price_unit": b"sol"})
+    publish(lab, OHLCV_SLICE, lab.artifacts.get_artifact(head).logical_key, in_sol)
+
+    with pytest.raises(InvalidInputError, match="have price unit sol and usd"):
+        lab.candles(OWL, "2025-05-01", "2025-05-02", "5m")
+    assert closes(lab.candles(OWL, NOON + timedelta(minutes=5), NOON + timedelta(minutes=10), "5m")) == [2.0]
+
+
+def test_slices_of_the_earlier_store_are_found_however_their_key_spells_the_address(lab: Lab) -> None:
+    spelled = "0x" + "aB" * 20
+    columns = {name: [3.0] for name in ("open", "high", "low", "close", "volume")}
+    table = pa.table({"token_address": [spelled], "timestamp": [NOON.replace(tzinfo=None)], **columns})
+    key = f"token={spelled}/res=1m/from=2025-05-01T00:00:00.000Z/to=2025-05-02T00:00:00.000Z"
+    lab.artifacts.publish(PublishRequest(OHLCV_SLICE.name, 2, key, table, WRITER))
+
+    for asked in (spelled, FOX, spelled.upper().replace("X", "x")):
+        assert closes(lab.candles(asked, "2025-05-01", "2025-05-02")) == [3.0], asked
+
+
+@pytest.mark.parametrize("spec", [OHLCV_SLICE, TOKEN_CANDLES])
+def test_the_edges_of_a_range_make_no_partial_candles(lab: Lab, spec: ArtifactType) -> None:
+    """Candles that open in the range are whole, also beyond its end; what opens before its start is not given."""
+    candles(lab, spec, [float(number) for number in range(20)])
+
+    def asked(start: float, end: float) -> list[tuple[int, float, float]]:
+        frame = lab.candles(OWL, NOON + timedelta(minutes=start), NOON + timedelta(minutes=end), "5m")
+        return [(row["ts"].minute, row["open"], row["close"]) for row in frame.to_dicts()]
+
+    whole = [(0, 0.0, 4.0), (5, 5.0, 9.0), (10, 10.0, 14.0), (15, 15.0, 19.0)]
+    assert asked(0, 20) == asked(-60, 60) == whole
+    assert asked(0, 11) == whole[:3]
+    assert asked(1, 10.5) == whole[1:3]
+    assert asked(5, 10) == whole[1:2]
+    assert asked(6, 9) == []
+
+
+def test_a_bucket_across_two_slices_is_whole_and_one_at_the_end_of_all_is_left_out(lab: Lab) -> None:
+    candles(lab, OHLCV_SLICE, [1.0, 2.0, 3.0])
+    candles(lab, OHLCV_SLICE, [4.0, 5.0, 6.0, 7.0], start=NOON + timedelta(minutes=3))
+    frame = lab.candles(OWL, NOON, NOON + timedelta(minutes=2), "5m")
+    assert (frame["ts"].to_list(), closes(frame), frame["volume"].to_list()) == ([NOON], [5.0], [5.0])
+    assert closes(lab.candles(OWL, "2025-05-01", "2025-05-02", "5m")) == [5.0]
+
+
 def test_an_address_on_several_chains_needs_its_chain(lab: Lab) -> None:
     candles(lab, OHLCV_SLICE, [1.0], token=FOX, chain="base")
     assert closes(lab.candles(FOX.upper().replace("X", "x"), "2025-05-01", "2025-05-02")) == [1.0]
@@ -237,7 +323,8 @@ def test_a_lab_does_not_import_polars_before_a_frame_is_asked_for(lab: Lab) -> N
 
 def test_the_lines_of_the_readme_run(lab: Lab, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     calls(lab, "2025-05-03", ["12:00:00"])
-    candles(lab, TOKEN_CANDLES, [1.0, 2.0], start=NOON + timedelta(days=2))
+    series = candles(lab, TOKEN_CANDLES, [1.0, 2.0], start=NOON + timedelta(days=2))
+    lab.projections.build(ProjectionRequest("research", {"ohlcv": [series]}))
     text = (Path(__file__).parents[2] / "README.md").read_text("utf-8").split("## In Python")[1].split("##")[0]
     lines = [line.strip() for line in text.splitlines() if line.startswith("    ") and "experiments" not in line]
     monkeypatch.chdir(tmp_path)

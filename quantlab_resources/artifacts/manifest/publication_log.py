@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,10 @@ SELECT p.artifact_id, p.deduped, p.run_id, p.at, p.writer_name, p.writer_version
     SELECT json_group_array(i.input_artifact_id) FROM publication_inputs i WHERE i.seq = p.seq AND i.ordinal = p.ordinal
 )
 FROM publications p {where} ORDER BY p.seq, p.ordinal
+"""
+_LATEST = """
+SELECT max(p.at) FROM artifacts a JOIN publications p ON p.artifact_id = a.artifact_id
+WHERE a.artifact_type IN ({listed}) AND (p.seq <= ? OR p.run_id = ?)
 """
 
 
@@ -30,6 +34,15 @@ class PublicationRecord:
     writer: Writer
     params: Mapping[str, Any]
     input_artifact_ids: tuple[str, ...]
+
+
+def last_publication(
+    connection: apsw.Connection, artifact_types: Sequence[str], *, sequence: int, run_id: str
+) -> str | None:
+    """When the latest publication of these types was, up to ``sequence`` or of the run; None without any."""
+    listed = ", ".join("?" * len(artifact_types))
+    found = connection.execute(_LATEST.format(listed=listed), (*artifact_types, sequence, run_id)).get
+    return None if found is None else str(found)
 
 
 def publications(connection: apsw.Connection, artifact_id: str | None = None) -> list[PublicationRecord]:

@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from quantlab_core.candles.interval_detection import stated_resolution
 from quantlab_core.candles.source_spans import SourceSpan
+from quantlab_resources.candles.candle_columns import recognise_columns
 from quantlab_resources.candles.candle_declaration import CandleFileDeclaration
 from quantlab_resources.candles.raw_rows import FileStart, RawRows
 
@@ -41,6 +43,18 @@ class FormatRows:
     fetched_at: datetime | None = None
     fills_before_first_trade: bool = False
     notes: tuple[str, ...] = ()
+
+
+def rows_under_names(start: FileStart, rows: RawRows) -> FormatRows:
+    """Rows whose columns have names that are known, and the interval where one of them names it.
+
+    Raises CandleFileError when no column holds times, or when rows name several intervals.
+    """
+    subject = str(start.path)
+    columns = recognise_columns(rows.table.column_names, subject=subject)
+    interval = columns.pop("interval", None)
+    resolution = interval and stated_resolution(rows.table[interval], row_numbers=rows.row_numbers, subject=subject)
+    return FormatRows(rows, columns, resolution=resolution)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from quantlab_core.artifacts.table_attributes import attributes_of
-from quantlab_core.candles.aggregation import aggregate_candles, aggregate_series, coarser_than, whole_bucket_spans
+from quantlab_core.candles.aggregation import aggregate_candles, aggregate_series, whole_bucket_spans
 from quantlab_core.candles.artifact_types import CANDLE_SCHEMA
 from quantlab_core.candles.resolution import RESOLUTIONS, finer_than
 from quantlab_core.candles.source_spans import SourceSpan, clip_spans, decode_spans
@@ -166,9 +166,6 @@ def test_which_resolutions_can_be_made_of_which() -> None:
     assert finer_than(RESOLUTIONS, "1h") == ["1m", "5m", "15m"]
     assert finer_than(["15m", "1s", "5m"], "1d") == ["5m", "15m"]
     assert finer_than(["1h"], "1h") == []
-    assert coarser_than(["1m", "15m", "4h"], "1h") == "15m"
-    assert coarser_than(["1d"], "1h") is None
-    assert coarser_than([], "1m") is None
 
 
 # Laws. Whole-number volumes make sums exact at every step, so that ways can be compared for equality.

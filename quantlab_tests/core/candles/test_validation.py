@@ -190,3 +190,67 @@ def test_valid_candles_are_valid_again(rows: list[dict[str, Any]]) -> None:
     again = validate_candles(once.append_column("row_number", numbers), resolution=MINUTE, as_of=minute(10))
     assert again.candles.equals(once)
     assert again.rejections == ()
+
+
+def flat_row(number: int, price: float = 5.0, volume: float | None = 0.0, token: Token = TOKEN) -> dict[str, Any]:
+    return candle(number, token=token, open=price, high=price, low=price, close=price, volume=volume)
+
+
+def test_flat_rows_before_the_first_trade_are_no_candles_where_a_source_makes_them_up() -> None:
+    """Minutes 0 and 1 are filled, 2 is traded, 3 is silence after a trade; the other token never traded."""
+    rows = [flat_row(0), flat_row(1), candle(2), flat_row(3, 3.0), flat_row(0, token=OTHER), flat_row(9, token=OTHER)]
+    kept = validate_candles(numbered(rows), resolution=MINUTE, as_of=LATER)
+    assert (kept.candles.num_rows, kept.empty_minutes) == (6, 0)
+    told = validate_candles(numbered(rows), resolution=MINUTE, as_of=LATER, fills_before_first_trade=True)
+    assert (told.candles["ts"].to_pylist(), told.empty_minutes) == ([minute(2), minute(3)], 4)
+
+
+def test_a_flat_row_of_unknown_volume_may_have_been_a_trade() -> None:
+    rows = numbered([flat_row(0, volume=None), flat_row(1)])
+    told = validate_candles(rows, resolution=MINUTE, as_of=LATER, fills_before_first_trade=True)
+    assert (told.candles.num_rows, told.empty_minutes) == (2, 0)
+
+
+def test_rows_fetched_at_different_times_have_different_open_candles() -> None:
+    rows = numbered([candle(0), candle(1), candle(0, token=OTHER), candle(1, token=OTHER)])
+    half_past = [minute(1) + MINUTE / 2] * 2 + [None, minute(900)]
+    table = rows.append_column("fetched_at", pa.array(half_past, pa.timestamp("us", "UTC")))
+    result = validate_candles(table, resolution=MINUTE, as_of=minute(2))
+    assert (result.candles.num_rows, result.open_candles, result.rejections) == (3, 1, ())
+
+
+def test_a_row_after_its_own_fetch_is_in_the_future() -> None:
+    table = numbered([candle(5)]).append_column("fetched_at", pa.array([minute(3)], pa.timestamp("us", "UTC")))
+    (rejection,) = validate_candles(table, resolution=MINUTE, as_of=LATER).rejections
+    assert (rejection.rule_id, rejection.reason) == (
+        "time_in_future",
+        "opens at 2025-05-01T00:05:00Z, after 2025-05-01T00:03:00Z",
+    )
+
+
+def preferred(rows: list[dict[str, Any]], preference: list[int]) -> ValidatedCandles:
+    table = numbered(rows).append_column("preference", pa.array(preference, pa.int64()))
+    return validate_candles(table, resolution=MINUTE, as_of=LATER)
+
+
+def test_a_preferred_row_beats_a_larger_volume_and_the_rule_for_duplicates_decides_among_equals() -> None:
+    result = preferred([candle(1, volume=70), candle(1, volume=10), candle(1, volume=9)], [1, 2, 2])
+    assert result.candles["volume"].to_pylist() == [10.0]
+    assert [(gone.row_number, gone.rule_id) for gone in result.rejections] == [
+        (1, "conflicting_duplicate"),
+        (3, "conflicting_duplicate"),
+    ]
+    assert "better quality" in result.rejections[0].reason
+
+
+def test_an_equal_row_of_lower_preference_is_an_equal_duplicate() -> None:
+    result = preferred(
+        [candle(1), candle(1), candle(1, volume=None), candle(1, volume=None, token=OTHER)], [1, 2, 0, 0]
+    )
+    assert (result.candles.num_rows, result.equal_duplicates, len(result.rejections)) == (2, 1, 1)
+
+
+def test_a_preferred_row_that_is_no_candle_beats_none() -> None:
+    result = preferred([candle(1), candle(1, high=0.5)], [1, 2])
+    assert result.candles.num_rows == 1
+    assert [gone.rule_id for gone in result.rejections] == ["high_below_low"]

@@ -12,32 +12,23 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from quantlab_core.artifacts.artifact_type import UTC_TIMESTAMP
 from quantlab_core.artifacts.table_attributes import attributes_of
 from quantlab_core.candles.source_spans import decode_spans
-from quantlab_core.coverage.artifact_types import ALERT_FORWARD_COVERAGE
 from quantlab_core.coverage.alert_windows import HORIZONS_H
+from quantlab_core.coverage.artifact_types import ALERT_FORWARD_COVERAGE, FIRST_FORWARD_COVERAGE
+from quantlab_core.coverage.forward_coverage import judged
 from quantlab_core.coverage.measured_coverage import measure_coverage
+from quantlab_core.coverage.thresholds import Thresholds
 from quantlab_core.errors import InvalidInputError
 from quantlab_core.token import Token
 from quantlab_tests.core.candles.candle_tables import MINUTE, TOKEN, candle, minute, series
+from quantlab_tests.core.coverage.alert_rows import OTHER, alerts
 
 LATER = minute(10_000)
-ALERT_SCHEMA = pa.schema(
-    [("alert_ts_utc", UTC_TIMESTAMP), ("alert_id", pa.string()), ("chain", pa.string()), ("mint", pa.string())]
-)
 
 
 def forward_coverage(called: pa.Table, candles: Mapping[Token, pa.Table], *, as_of: datetime) -> pa.Table:
     return measure_coverage(called, candles, as_of=as_of).forward
-
-
-def alerts(*calls: tuple[str, datetime] | tuple[str, datetime, Token]) -> pa.Table:
-    rows = []
-    for alert_id, stamp, *token in calls:
-        called = token[0] if token else TOKEN
-        rows.append({"alert_ts_utc": stamp, "alert_id": alert_id, "chain": called.chain, "mint": called.address})
-    return pa.Table.from_pylist(rows, schema=ALERT_SCHEMA)
 
 
 def row_of(table: pa.Table, alert_id: str, horizon_h: int) -> dict[str, Any]:
@@ -148,6 +139,30 @@ def test_rows_come_in_order_with_five_horizons_per_alert() -> None:
     assert forward_coverage(alerts(), {}, as_of=LATER).num_rows == 0
 
 
+def test_thresholds_can_be_chosen_and_are_written_down() -> None:
+    called, spanned = alerts(("a", minute(0))), {TOKEN: series([], [(1, 31)])}
+    lenient = measure_coverage(called, spanned, as_of=LATER, thresholds=Thresholds(good=0.5, partial=0.25)).forward
+    assert row_of(lenient, "a", 1)["verdict"] == "good"
+    assert attributes_of(lenient) == {"good": "0.5", "partial": "0.25"}
+    usual = measure_coverage(called, spanned, as_of=LATER).forward
+    assert row_of(usual, "a", 1)["verdict"] == "poor"
+    assert attributes_of(usual) == {"good": "0.95", "partial": "0.8"}
+    assert judged(usual, Thresholds(good=0.5, partial=0.25)).equals(lenient, check_metadata=True)
+
+
+@pytest.mark.parametrize(("good", "partial"), [(0.8, 0.9), (1.1, 0.8), (0.9, 0.0), (float("nan"), 0.8)])
+def test_thresholds_that_judge_nothing_are_refused(good: float, partial: float) -> None:
+    with pytest.raises(InvalidInputError, match="need 0 < partial <= good <= 1"):
+        Thresholds(good, partial)
+
+
+def test_coverage_of_version_1_is_read_as_judged_by_the_defaults() -> None:
+    table = measure_coverage(alerts(("a", minute(0))), {}, as_of=LATER).forward
+    assert FIRST_FORWARD_COVERAGE.upcast is not None
+    read = FIRST_FORWARD_COVERAGE.upcast(table.replace_schema_metadata(None), "selection=current")
+    assert read.equals(table, check_metadata=True)
+
+
 def test_series_of_another_resolution_are_refused() -> None:
     with pytest.raises(InvalidInputError, match="needs a 1m series, not 5m"):
         forward_coverage(alerts(("a", minute(0))), {TOKEN: series([], resolution="5m")}, as_of=LATER)
@@ -180,9 +195,6 @@ def minute_by_minute(stamp: datetime, horizon_h: int, table: pa.Table, as_of: da
         "activity_ratio": len(traded) / len(spanned) if spanned else None,
         "verdict": "pending" if start + timedelta(hours=horizon_h) > as_of else by_ratio,
     }
-
-
-OTHER = Token("base", "0x4200000000000000000000000000000000000001")
 
 
 @settings(deadline=None, max_examples=60, derandomize=True)

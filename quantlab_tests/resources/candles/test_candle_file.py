@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from quantlab_core.artifacts.table_attributes import attributes_of
 from quantlab_core.candles.artifact_types import CANDLE_SCHEMA, CANDLES_QUARANTINE
 from quantlab_core.errors import CandleFileError, NotFoundError
-from quantlab_resources.candles import raw_rows
+from quantlab_resources.candles import columnar_rows, delimited_rows
 from quantlab_resources.candles.candle_declaration import CandleFileDeclaration
 from quantlab_resources.candles.candle_file import CandleFile, read_candle_file
 
@@ -255,11 +255,11 @@ def test_normal_form_written_as_parquet_is_read_back_unchanged(tmp_path: Path) -
 
 def test_files_beyond_the_limits_are_refused_unread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     csv_path, parquet_path = written(tmp_path, NEWEST_FIRST), tmp_path / "candles.parquet"
-    monkeypatch.setattr(raw_rows, "MAX_CSV_BYTES", len(NEWEST_FIRST) - 1)
+    monkeypatch.setattr(delimited_rows, "MAX_TEXT_BYTES", len(NEWEST_FIRST) - 1)
     with pytest.raises(CandleFileError, match="more than one CSV import takes"):
         read(csv_path)
     pq.write_table(pa.table({"ts": pa.repeat(1746132480, 1000)}), parquet_path)
-    monkeypatch.setattr(raw_rows, "MAX_PARQUET_CELLS", 999)
+    monkeypatch.setattr(columnar_rows, "MAX_CELLS", 999)
     with pytest.raises(CandleFileError, match=r"1,000 cells .* are more than one import takes"):
         read(parquet_path)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -10,10 +11,9 @@ import pytest
 
 from quantlab_core.artifacts.artifact import PublishRequest, Writer
 from quantlab_core.candles.artifact_types import CANDLE_SCHEMA, IMPORTED_CANDLES
-from quantlab_core.candles.candle_source import CandleRequest
+from quantlab_core.candles.candle_source import UNITS_CONTRADICT, CandleRequest
 from quantlab_core.candles.slices import slice_table
 from quantlab_core.candles.source_spans import SourceSpan
-from quantlab_core.errors import InvalidInputError
 from quantlab_core.token import EVM_UNKNOWN, Token
 from quantlab_resources.artifacts.artifact_store import ParquetArtifactStore
 from quantlab_resources.candles.imported_candle_source import ImportedCandleSource
@@ -107,8 +107,13 @@ def test_only_files_that_reach_into_the_window_are_inputs(lake: Lake) -> None:
 def test_files_of_other_units_are_not_merged(lake: Lake) -> None:
     lake.publish("a", series([candle(1)]))
     lake.publish("b", series([candle(2)], price_unit="sol"))
-    with pytest.raises(InvalidInputError, match=r"price unit as sol \(file=b\) and usd \(file=a\).*--price-unit"):
-        lake.source.fetch(request())
+    refused, other = lake.source.fetch_many([request(), request(end=2)])
+    assert (refused.is_refused, refused.candles.num_rows, refused.spans) == (True, 0, ())
+    assert len(refused.input_artifact_ids) == 2
+    (rejection,) = refused.rejections
+    assert rejection.rule_id == UNITS_CONTRADICT
+    assert re.search(r"price unit as sol \(file=b\) and usd \(file=a\).*--price-unit", rejection.reason)
+    assert (other.is_refused, other.price_unit) == (False, "usd")
     assert lake.source.fetch(request(end=2)).price_unit == "usd"
 
 

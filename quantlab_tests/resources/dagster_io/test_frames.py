@@ -13,7 +13,9 @@ from quantlab_assets.partitions import DAYS, TOKENS, add_partitions, day_of
 from quantlab_core.alerts.artifact_types import ALERT_EVENTS
 from quantlab_core.artifacts.artifact import PublishRequest
 from quantlab_core.artifacts.logical_key import format_key
+from quantlab_core.artifacts.table_attributes import attributes_of, with_attributes
 from quantlab_core.candles.artifact_types import OHLCV_SLICE, TOKEN_CANDLES
+from quantlab_core.candles.series_quality import with_quality_of_version_1
 from quantlab_core.candles.slices import cohort_window, slice_key_parts
 from quantlab_core.errors import ArtifactDamagedError, SchemaError
 from quantlab_core.token import Token
@@ -139,14 +141,15 @@ def test_partitions_that_are_not_named_in_the_logical_key_are_found_as_well(grap
             key = format_key(OHLCV_SLICE, slice_key_parts(token, "1m", *cohort_window(day_of(day))))
             graph.lab.artifacts.publish(PublishRequest(OHLCV_SLICE.name, OHLCV_SLICE.version, key, table, WRITER))
         key = format_key(TOKEN_CANDLES, {**token.key_parts, "res": "1m"})
-        graph.lab.artifacts.publish(PublishRequest(TOKEN_CANDLES.name, TOKEN_CANDLES.version, key, table, WRITER))
+        series = with_quality_of_version_1(with_attributes(table, {**attributes_of(table), "source_spans": "[]"}))
+        graph.lab.artifacts.publish(PublishRequest(TOKEN_CANDLES.name, TOKEN_CANDLES.version, key, series, WRITER))
     add_partitions(graph.instance, TOKENS, [solana.partition_key, base.partition_key])
     seen: list[Any] = []
     by_day = consumer(pa.Table, seen, upstream="ohlcv_slices", partitions=DAYS)
     by_token = consumer(pa.Table, seen, upstream="token_candles", partitions=TOKENS)
     slices = dg.AssetSpec("ohlcv_slices", partitions_def=DAYS)
-    series = dg.AssetSpec("token_candles", partitions_def=TOKENS)
+    of_tokens = dg.AssetSpec("token_candles", partitions_def=TOKENS)
     graph.run("reader", partition=THIRD, more=[by_day, slices])
-    graph.run("reader", partition=base.partition_key, more=[by_token, series])
+    graph.run("reader", partition=base.partition_key, more=[by_token, of_tokens])
     assert sorted(seen[0]["close"].to_pylist()) == [1.0, 2.0, 3.0]
     assert seen[1]["close"].to_pylist() == [2.0, 3.0]

@@ -57,6 +57,16 @@ def test_a_run_and_its_logs_land_in_the_lake_and_nowhere_else(tmp_path: Path, el
         assert record.partition_key == FIRST
 
 
+def test_two_steps_may_ask_clickhouse_at_once_unless_somebody_said_otherwise(elsewhere: Path) -> None:
+    def limits(said: int | None = None) -> dict[str, int]:
+        with dg.DagsterInstance.from_config(str(ROOT)) as instance:
+            if said is not None:
+                instance.event_log_storage.set_concurrency_slots("clickhouse", said)
+            return {pool.name: pool.limit for pool in instance.event_log_storage.get_pool_limits()}
+
+    assert (limits(), limits(said=1), limits()) == ({"clickhouse": 2}, {"clickhouse": 1}, {"clickhouse": 1})
+
+
 def test_without_a_named_home_the_lake_is_in_the_working_directory(
     elsewhere: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -4,7 +4,6 @@ import hashlib
 from datetime import timedelta
 from pathlib import Path
 
-import duckdb
 import pyarrow as pa
 import pytest
 
@@ -17,9 +16,7 @@ from quantlab_core.errors import (
 )
 from quantlab_core.projections.projection_builder import ProjectionBuilder, ProjectionIndex, ProjectionRequest
 from quantlab_resources.projections.duckdb_file import open_projection
-from quantlab_resources.projections.projection_builder import DuckDBProjectionBuilder, fingerprint_of
-from quantlab_resources.projections.table_plan import plan_table
-from quantlab_resources.projections.table_writing import fingerprint_table, write_table
+from quantlab_resources.projections.projection_builder import DuckDBProjectionBuilder
 from quantlab_tests.resources.projections.small_lake import DAY, SmallLake
 
 
@@ -38,7 +35,8 @@ def test_a_projection_holds_the_rows_of_its_artifacts_by_token_and_time(lake: Sm
     ]
     (table,) = built.tables
     assert (table.name, table.row_count, built.total_rows, built.artifact_count) == ("ohlcv", 3, 3, 2)
-    assert table.columns == ("token_address", "chain", "ts", "open", "high", "low", "close", "volume")
+    own = ("token_address", "chain", "ts", "open", "high", "low", "close", "volume")
+    assert table.columns == (*own, "_token_id", "_source_id")
     assert built.duckdb_path == str(lake.cache / "p.duckdb")
 
 
@@ -50,7 +48,7 @@ def test_the_builder_is_a_projection_builder(lake: SmallLake) -> None:
 def test_the_time_is_exposed_as_ts_beside_the_column_of_the_source(lake: SmallLake) -> None:
     alerts = lake.alerts("2025-05-01", [("a2", "TokenB", DAY), ("a1", "TokenA", DAY + timedelta(hours=1))])
     built = lake.builder.build(ProjectionRequest("p", {"alerts": [alerts.artifact_id]}))
-    assert built.tables[0].columns[-1] == "ts"
+    assert built.tables[0].columns[-3:] == ("ts", "_token_id", "_source_id")
     assert rows(built.duckdb_path, "SELECT alert_id, ts, ts = alert_ts_utc FROM alerts") == [
         ("a1", DAY + timedelta(hours=1), True),
         ("a2", DAY, True),
@@ -173,7 +171,7 @@ def test_a_deleted_file_is_rebuilt_from_the_id_with_an_equal_fingerprint(lake: S
 def test_a_lost_record_is_found_inside_the_file(lake: SmallLake) -> None:
     candles = lake.candles("TokenA", [1.0])
     built = lake.builder.build(ProjectionRequest("p", {"ohlcv": [candles.artifact_id]}))
-    (lake.cache / "p.json").unlink()
+    lake.record("p").unlink()
     assert lake.builder.get("p") == built
     lake.builder.dispose("p")
     assert lake.builder.rebuild("p") == built
@@ -245,21 +243,9 @@ def test_building_again_replaces_the_request(lake: SmallLake) -> None:
     assert table.name == "candles"
 
 
-@pytest.mark.parametrize("threads", [1, 4])
-def test_the_fingerprint_does_not_depend_on_the_number_of_threads(lake: SmallLake, threads: int) -> None:
-    n = 300_000
-    table = pa.table({"token": pa.array([f"T{i % 7}" for i in range(n)]), "x": pa.array([0.1 * i for i in range(n)])})
-    artifact = lake.publish("numbers", 1, "part=all", table)
-    built = lake.builder.build(ProjectionRequest("p", {"numbers": [artifact.artifact_id]}))
-    plan = plan_table(lake.store, "numbers", [artifact.artifact_id], [artifact])
-    with duckdb.connect() as connection:
-        connection.execute(f"SET threads = {threads}")
-        write_table(connection, lake.store, plan)
-        assert fingerprint_of([("numbers", fingerprint_table(connection, plan))]) == built.fingerprint
-
-
 def test_files_of_equal_content_differ_so_that_only_fingerprints_can_be_compared(lake: SmallLake) -> None:
-    ids = [lake.candles(f"Token{i}", [float(j) for j in range(50)]).artifact_id for i in range(20)]
+    slices = lake.candles_of({f"Token{i}": [float(j) for j in range(50)] for i in range(20)})
+    ids = [entry.artifact_id for entry in slices]
     built = [lake.builder.build(ProjectionRequest(name, {"ohlcv": ids})) for name in ("one", "two")]
     assert len({hashlib.sha256(Path(projection.duckdb_path).read_bytes()).hexdigest() for projection in built}) == 2
     assert len({projection.fingerprint for projection in built}) == 1

@@ -1,0 +1,1 @@
+"""Candles asked from ClickHouse, a server over HTTP or the embedded engine."""

@@ -1,0 +1,46 @@
+"""Eviction: which projections make room when all together are too large."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from quantlab_core.projections.projection_builder import Eviction, ProjectionState
+from quantlab_resources.projections.recorded_projections import RecordedProjections
+
+
+def evict(
+    recorded: RecordedProjections,
+    states: Sequence[ProjectionState],
+    max_bytes: int,
+    *,
+    apply: bool,
+    keep: Collection[str] = (),
+) -> Eviction:
+    """Choose, and with ``apply`` delete, the least recently used projections until the rest fits.
+
+    One that is being built (its lock is held) or was used meanwhile stays. Raises ConflictError, StorageError.
+    """
+    remaining = sum(state.byte_size for state in states)
+    oldest_first = sorted(
+        (state for state in states if state.last_used is not None and state.projection.projection_id not in keep),
+        key=lambda state: (state.last_used, state.projection.projection_id),
+    )
+    evicted = []
+    for state in oldest_first:
+        if remaining <= max_bytes:
+            break
+        with recorded.locked_unless_held(state.projection.projection_id) as is_free:
+            if is_free and (not apply or _removed(recorded, state)):
+                evicted.append(state)
+                remaining -= state.byte_size
+    return Eviction(tuple(evicted), remaining)
+
+
+def _removed(recorded: RecordedProjections, state: ProjectionState) -> bool:
+    record = recorded.find(state.projection.projection_id)
+    use = None if record is None else recorded.disk_use(record)
+    if record is None or use is None or use.last_used != state.last_used:
+        return False
+    recorded.remove(record)
+    recorded.save(record)
+    return True
