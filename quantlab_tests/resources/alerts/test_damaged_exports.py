@@ -238,7 +238,11 @@ TEXT_OF_ANY_KIND = st.text(st.characters(exclude_categories=["Cs"]), max_size=12
 @given(
     st.lists(
         st.recursive(
-            st.none() | st.booleans() | st.integers(-(10**30), 10**30) | st.floats(allow_nan=False) | TEXT_OF_ANY_KIND,
+            st.none()
+            | st.booleans()
+            | st.integers(-(10**30), 10**30)
+            | st.floats(allow_nan=False, allow_infinity=False)
+            | TEXT_OF_ANY_KIND,
             lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT_OF_ANY_KIND, inner, max_size=3),
             max_leaves=12,
         ),
