@@ -35,7 +35,7 @@ class Size:
     batch: int
     processes: int
     slice_rows: int
-    export_copies: int
+    export_messages: int
     alerts: int
     tokens: int
     artifacts: int
@@ -46,12 +46,12 @@ FULL = Size(
     batch=20,
     processes=8,
     slice_rows=SLICE_ROWS,
-    export_copies=25,
+    export_messages=1_000_000,
     alerts=100,
     tokens=500,
     artifacts=1_000_000,
 )
-TINY = Size(rounds=0, batch=2, processes=2, slice_rows=60, export_copies=1, alerts=2, tokens=2, artifacts=2_000)
+TINY = Size(rounds=0, batch=2, processes=2, slice_rows=60, export_messages=200, alerts=2, tokens=2, artifacts=2_000)
 
 
 def price_walk(number: int, rows: int) -> dict[str, npt.NDArray[np.float64]]:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, time, timedelta
+from typing import Any
 
 import dagster as dg
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from quantlab_assets.adopted_calls import DROP_ADOPTED, adopted_calls, adopted_chains, keeps_adopted_calls
+from quantlab_assets.alert_checks import DAY_CHECKS, EXPORT_CHECKS
 from quantlab_assets.artifact_asset import OWNER, Step, Upstream, artifact_asset
 from quantlab_assets.frozen_sets import alerts_of, current_set, current_set_draft
 from quantlab_assets.partitions import DAYS, EXPORTS, day_of
 from quantlab_core.alerts.adopted_calls import with_adopted
 from quantlab_core.alerts.alert_events import REPLY_WINDOW, events_of_day
+from quantlab_core.alerts.alert_source import ReadingReport, ReadOptions
 from quantlab_core.alerts.artifact_types import (
     ALERT_EVENTS,
     ALERTS,
@@ -26,11 +29,15 @@ from quantlab_core.alerts.artifact_types import (
 from quantlab_core.alerts.daily_alerts import alerts_of_day
 from quantlab_core.alerts.export_tables import export_tables
 from quantlab_core.alerts.token_calls import token_calls as count_token_calls
+from quantlab_core.artifacts.artifact import Artifact
 from quantlab_core.artifacts.artifact_types import ARTIFACT_SET, RAW_FILE
 from quantlab_core.artifacts.frozen_set import CURRENT
 from quantlab_core.artifacts.logical_key import parse_key
 from quantlab_core.artifacts.timestamp_text import parse_timestamp
 from quantlab_resources.alerts.alert_sources import read_messages
+from quantlab_resources.alerts.read_options_config import options_from_config, options_to_config
+from quantlab_resources.alerts.time_zones import time_zone
+from quantlab_resources.artifacts.artifact_store import ParquetArtifactStore
 from quantlab_resources.dagster_io.artifact_draft import ArtifactDraft
 from quantlab_resources.first_day import first_day
 
@@ -41,6 +48,13 @@ DROPPING = {
     )
 }
 
+
+READING = {
+    "time_zone": dg.Field(dg.Noneable(str), default_value=None, description="IANA zone in which local times are"),
+    "salvage": dg.Field(bool, default_value=False, description="keep the whole messages of a damaged export"),
+    "chat_id": dg.Field(dg.Noneable(int), default_value=None, description="bare chat id, for exports without one"),
+}
+READING_PARAM = "reading"
 
 telegram_exports = dg.AssetSpec(
     "telegram_exports",
@@ -56,23 +70,41 @@ telegram_exports = dg.AssetSpec(
     name="telegram_messages",
     specs=[TELEGRAM_MESSAGES, MESSAGE_DISPOSITIONS, ALERTS_QUARANTINE],
     group=GROUP,
-    code_version="1",
+    code_version="2",
     deps=["telegram_exports"],
     partitions_def=EXPORTS,
     kinds=["telegram"],
+    config_schema=READING,
+    checks=EXPORT_CHECKS,
 )
 def telegram_messages(step: Step) -> Iterator[ArtifactDraft]:
     """Read from the archived export of this partition; messages, dispositions and quarantine are published together."""
     raw = step.raw_file("telegram_export")
     # A message later than the file itself has a wrong date: "today" is the day on which the file came in.
     last_day = parse_timestamp(raw.artifact.created_at).date()
-    tables = export_tables(read_messages(raw.path), first_day=first_day(), last_day=last_day)
+    options, report = _said_of(step), ReadingReport()
+    tables = export_tables(
+        read_messages(raw.path, options, report),
+        time_zone=time_zone(options.time_zone),
+        first_day=first_day(),
+        last_day=last_day,
+    )
+    params = {READING_PARAM: options_to_config(options), **report.params()}
     for spec, table in (
         (TELEGRAM_MESSAGES, tables.messages),
         (MESSAGE_DISPOSITIONS, tables.dispositions),
         (ALERTS_QUARANTINE, tables.quarantine),
     ):
-        yield ArtifactDraft(spec, {"export": step.key}, table, inputs=[raw.artifact.artifact_id])
+        yield ArtifactDraft(spec, {"export": step.key}, table, inputs=[raw.artifact.artifact_id], params=params)
+
+
+def _said_of(step: Step) -> ReadOptions:
+    """What the run says about the export; where it says nothing, what the last reading of this export was told."""
+    options = options_from_config(step.config)
+    if options == ReadOptions():
+        for head in step.lab.artifacts.heads(TELEGRAM_MESSAGES.name, f"export={step.key}"):
+            options = options_from_config(last_params(step.lab.artifacts, head).get(READING_PARAM, {}))
+    return options
 
 
 @artifact_asset(
@@ -83,7 +115,7 @@ def telegram_messages(step: Step) -> Iterator[ArtifactDraft]:
     inputs={"messages": Upstream("telegram_messages", dg.AllPartitionMapping())},
     partitions_def=DAYS,
     config_schema=DROPPING,
-    checks=[keeps_adopted_calls(ALERT_EVENTS)],
+    checks=[keeps_adopted_calls(ALERT_EVENTS), *DAY_CHECKS],
 )
 def alert_events(step: Step) -> Iterator[ArtifactDraft]:
     """Read from all exports: the messages of this UTC day, and bot replies up to one reply window past its end.
@@ -162,6 +194,12 @@ def token_calls(step: Step) -> Iterator[ArtifactDraft]:
 
 
 ALERT_ASSETS = (telegram_exports, telegram_messages, alert_events, alerts, alert_set, token_calls)
+
+
+def last_params(store: ParquetArtifactStore, artifact: Artifact) -> Mapping[str, Any]:
+    """The parameters with which this artifact was published last."""
+    published = store.publications(artifact.artifact_id)
+    return published[-1].params if published else {}
 
 
 def _between(table: pa.Table, column: str, start: datetime, end: datetime) -> pa.Table:

@@ -13,6 +13,7 @@ from quantlab_assets.coverage_jobs import COVERAGE_JOBS
 from quantlab_assets.experiments import EXPERIMENT_ASSETS
 from quantlab_assets.ohlcv import OHLCV_ASSETS
 from quantlab_assets.projections import PROJECTION_ASSETS, PROJECTION_CHECKS, RESEARCH
+from quantlab_assets.telegram_drop import ingest, telegram_drop_sensor
 from quantlab_resources.dagster_io.io_manager import LakeIOManager
 from quantlab_resources.dagster_io.lab_resource import LabResource
 from quantlab_resources.dagster_io.projection_resource import ProjectionResource
@@ -28,7 +29,8 @@ def build_defs(*, home: str | None = None, resource_overrides: Mapping[str, Any]
     return dg.Definitions(
         assets=list(ASSETS),
         asset_checks=list(PROJECTION_CHECKS),
-        jobs=list(COVERAGE_JOBS),
+        jobs=[ingest, *COVERAGE_JOBS],
+        sensors=[telegram_drop_sensor],
         resources={
             "lab": LabResource(home=home),
             "io_manager": LakeIOManager(home=home),

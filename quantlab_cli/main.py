@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+import quantlab_cli.alert_quarantine_commands
 import quantlab_cli.artifact_writing_commands
 import quantlab_cli.lake_adopt_commands
 import quantlab_cli.lake_dagster_commands

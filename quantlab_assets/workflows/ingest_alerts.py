@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,14 +12,27 @@ from typing import Any
 import pyarrow as pa
 
 from quantlab_assets.adopted_calls import DROP_ADOPTED, adopted_calls, adopted_days
+from quantlab_assets.alerts import last_params
+from quantlab_assets.partitions import EXPORTS
 from quantlab_assets.workflows.archive import archive_file
 from quantlab_assets.workflows.intake import Intake, take_in
 from quantlab_assets.workflows.lake_runs import LakeRuns
 from quantlab_core.alerts.adopted_calls import CallKey, calls_of, covered_calls
 from quantlab_core.alerts.alert_events import REPLY_WINDOW
-from quantlab_core.alerts.artifact_types import ALERTS, ALERTS_QUARANTINE, MESSAGE_DISPOSITIONS
+from quantlab_core.alerts.alert_source import ReadOptions
+from quantlab_core.alerts.artifact_types import (
+    ALERTS,
+    ALERTS_QUARANTINE,
+    MESSAGE_DISPOSITIONS,
+    TELEGRAM_MESSAGES,
+)
+from quantlab_core.alerts.message_fates import Fate, fates_of
 from quantlab_core.artifacts.any_version import read_newest
 from quantlab_resources.alerts.alert_sources import read_messages
+from quantlab_resources.alerts.export_folder import as_one_file
+from quantlab_resources.alerts.read_options_config import options_to_config
+
+SAYING_NOTHING = ReadOptions()
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,60 +41,112 @@ class IngestReport:
 
     path: Path
     export: str
-    dispositions: dict[str, int]
-    quarantine_rules: dict[str, int]
+    fates: tuple[Fate, ...]
     days: tuple[date, ...]
-    alerts_on_days: int
+    reading: Mapping[str, Any]
+    """How it was read: what was said about it, ``repairs`` by kind, ``lost_bytes`` where it was salvaged."""
+    alerts_on_days: int = 0
     dropped_calls: int = 0
-    """Adopted calls of these days that are in the alerts no more, because that was asked for."""
+    """Adopted calls that are in the alerts no more, as was asked for; of several exports the first has all."""
+
+    @property
+    def messages(self) -> int:
+        """All messages of the export."""
+        return sum(fate.messages for fate in self.fates)
+
+    @property
+    def dispositions(self) -> dict[str, int]:
+        """Messages by what became of them."""
+        return _summed(self.fates, lambda fate: fate.disposition)
+
+    @property
+    def quarantine_rules(self) -> dict[str, int]:
+        """Quarantined messages by the rule that rejected them."""
+        return _summed((fate for fate in self.fates if fate.rule_id is not None), lambda fate: str(fate.rule_id))
 
 
 def ingest_telegram_exports(
-    runs: LakeRuns, paths: Sequence[Path], *, only_day: date | None = None, drop_adopted: bool = False
+    runs: LakeRuns,
+    paths: Sequence[Path],
+    options: ReadOptions = SAYING_NOTHING,
+    *,
+    only_day: date | None = None,
+    drop_adopted: bool = False,
 ) -> Intake[IngestReport]:
-    """Ingest several exports; one that cannot be read is refused and does not stop the others."""
+    """Archive and read the exports at ``paths``, then materialize the alerts of their days and the alert set, once.
+
+    A path is a file, or the folder of an export. Each is read to its end before anything of it is stored, so that a
+    damaged one leaves no trace; it is refused and does not stop the others. ``only_day`` limits which day's alerts are
+    materialized; the messages are always stored whole. Calls of the earlier store stay on their days unless
+    ``drop_adopted`` asks for the exports' calls alone. Raises InvalidInputError (a day that the graph does not know),
+    ConflictError (an adopted call would be dropped unasked), StorageError.
+    """
     runs.require_known([] if only_day is None else [only_day])
-    return take_in(paths, _read_to_its_end, lambda path: _store(runs, path, only_day, drop_adopted))
+    intake = take_in(paths, lambda path: _read_to_its_end(path, options), lambda path: (path, _archive(runs, path)))
+    keys = [key for _, key in intake.accepted]
+    if not keys:
+        return Intake([], intake.refused)
+    read_exports(runs, keys, options)
+    found = [_report(runs, path, key, only_day) for path, key in intake.accepted]
+    days = {day for report in found for day in report.days}
+    dropped = bring_days_up_to_date(runs, days, drop_adopted=drop_adopted)
+    alerts = {day: _alerts_on(runs, day) for day in days}
+    found = [replace(report, alerts_on_days=sum(alerts[day] for day in report.days)) for report in found]
+    return Intake([replace(found[0], dropped_calls=dropped), *found[1:]], intake.refused)
 
 
 def ingest_telegram_export(
-    runs: LakeRuns, path: Path, *, only_day: date | None = None, drop_adopted: bool = False
+    runs: LakeRuns,
+    path: Path,
+    options: ReadOptions = SAYING_NOTHING,
+    *,
+    only_day: date | None = None,
+    drop_adopted: bool = False,
 ) -> IngestReport:
-    """Archive and read the export at ``path``, then materialize the alerts of its days and the alert set.
-
-    The file is read to its end before anything is stored, so that a damaged one leaves no trace. ``only_day`` limits
-    which day's alerts are materialized; the messages are always stored whole. Calls of the earlier store stay on their
-    days unless ``drop_adopted`` asks for the exports' calls alone.
-    Raises TelegramExportError, StorageError, InvalidInputError (a day that the graph does not know), ConflictError
-    (an adopted call would be dropped unasked).
-    """
-    runs.require_known([] if only_day is None else [only_day])
-    _read_to_its_end(path)
-    return _store(runs, path, only_day, drop_adopted)
+    """The same for one export, whose refusal is raised: TelegramExportError, NotFoundError, StorageError."""
+    intake = ingest_telegram_exports(runs, [path], options, only_day=only_day, drop_adopted=drop_adopted)
+    for refused in intake.refused:
+        raise refused.error
+    return intake.accepted[0]
 
 
-def _store(runs: LakeRuns, path: Path, only_day: date | None, drop_adopted: bool) -> IngestReport:
-    export = archive_file(runs, path, "telegram_export").key
-    runs.materialize_partition("Reading messages", MESSAGE_ASSETS, export)
+def read_exports(runs: LakeRuns, exports: Collection[str], options: ReadOptions = SAYING_NOTHING) -> None:
+    """Materialize messages, dispositions and quarantine of archived exports."""
+    config = {"ops": {MESSAGE_ASSETS[0]: {"config": options_to_config(options)}}}
+    runs.materialize_keys("Reading messages", MESSAGE_ASSETS, EXPORTS, exports, bridged_gap=0, config=config)
 
-    dispositions = _table(runs, MESSAGE_DISPOSITIONS.name, f"export={export}")
-    days = _touched_days(dispositions) if only_day is None else {only_day}
+
+def bring_days_up_to_date(runs: LakeRuns, days: Collection[date], *, drop_adopted: bool = False) -> int:
+    """Materialize the alerts of these days and what is frozen and counted over all; how many adopted calls went."""
     adopted = adopted_days(runs.lab.artifacts)
-    before = _adopted_calls_on(runs, days & adopted) if drop_adopted else set()
+    before = _adopted_calls_on(runs, set(days) & adopted) if drop_adopted else set()
     runs.materialize_days(
         "Finding alerts", ALERT_ASSETS, days, never=adopted, config=_dropping() if drop_adopted else None
     )
     runs.materialize("Freezing the alert set", ["alert_set", "token_calls"])
-    heads = [head for day in sorted(days) for head in runs.lab.artifacts.heads(ALERTS.name, f"day={day.isoformat()}/")]
+    heads = (head for day in sorted(days) for head in runs.lab.artifacts.heads(ALERTS.name, f"day={day.isoformat()}/"))
+    return len(before - covered_calls(read_newest(runs.lab.artifacts, head) for head in heads)) if before else 0
+
+
+def _archive(runs: LakeRuns, path: Path) -> str:
+    with as_one_file(path) as file:
+        return archive_file(runs, file, "telegram_export").key
+
+
+def _report(runs: LakeRuns, path: Path, export: str, only_day: date | None) -> IngestReport:
+    dispositions = _table(runs, MESSAGE_DISPOSITIONS.name, f"export={export}")
+    (messages,) = runs.lab.artifacts.heads(TELEGRAM_MESSAGES.name, f"export={export}")
     return IngestReport(
         path=path,
         export=export,
-        dispositions=dict(Counter(dispositions["disposition"].to_pylist())),
-        quarantine_rules=dict(Counter(_table(runs, ALERTS_QUARANTINE.name, f"export={export}")["rule_id"].to_pylist())),
-        days=tuple(sorted(days)),
-        alerts_on_days=sum(head.row_count for head in heads),
-        dropped_calls=len(before - covered_calls(read_newest(runs.lab.artifacts, head) for head in heads)),
+        fates=fates_of(dispositions, _table(runs, ALERTS_QUARANTINE.name, f"export={export}")),
+        days=tuple(sorted(touched_days(dispositions) if only_day is None else {only_day})),
+        reading=last_params(runs.lab.artifacts, messages),
     )
+
+
+def _alerts_on(runs: LakeRuns, day: date) -> int:
+    return sum(head.row_count for head in runs.lab.artifacts.heads(ALERTS.name, f"day={day.isoformat()}/"))
 
 
 def _dropping() -> dict[str, Any]:
@@ -97,9 +162,16 @@ ALERT_ASSETS = ("alert_events", "alerts")
 MESSAGE_ASSETS = ("telegram_messages", "message_dispositions", "alerts_quarantine")
 
 
-def _read_to_its_end(path: Path) -> None:
-    for _message in read_messages(path):
+def _read_to_its_end(path: Path, options: ReadOptions) -> None:
+    for _message in read_messages(path, options):
         pass
+
+
+def _summed(fates: Iterable[Fate], name: Callable[[Fate], str]) -> dict[str, int]:
+    counts: Counter[str] = Counter()
+    for fate in fates:
+        counts[name(fate)] += fate.messages
+    return dict(counts)
 
 
 def _table(runs: LakeRuns, artifact_type: str, logical_key: str) -> pa.Table:
@@ -107,7 +179,7 @@ def _table(runs: LakeRuns, artifact_type: str, logical_key: str) -> pa.Table:
     return runs.lab.artifacts.read(head.artifact_id)
 
 
-def _touched_days(dispositions: pa.Table) -> set[date]:
+def touched_days(dispositions: pa.Table) -> set[date]:
     """UTC days whose alerts these messages can change: days of calls, and of what a bot reply may answer."""
     days: set[date] = set()
     columns = (dispositions[name].to_pylist() for name in ("disposition", "kind", "sent_ts"))

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import dagster as dg
 
 from quantlab_assets.definitions import build_defs
-from quantlab_assets.partitions import add_partitions, day_ranges, index_ranges
+from quantlab_assets.partitions import BRIDGED_GAP, add_partitions, day_ranges, index_ranges
 from quantlab_core.errors import HeadChangedError, InvalidInputError
 from quantlab_resources.first_day import first_day
 from quantlab_resources.lab import Lab
@@ -104,17 +104,27 @@ class LakeRuns:
                 self._run_range(assets, start, end, config)
 
     def materialize_keys(
-        self, title: str, assets: Sequence[str], partitions: dg.DynamicPartitionsDefinition, keys: Iterable[str]
+        self,
+        title: str,
+        assets: Sequence[str],
+        partitions: dg.DynamicPartitionsDefinition,
+        keys: Iterable[str],
+        *,
+        bridged_gap: int = BRIDGED_GAP,
+        config: Mapping[str, Any] | None = None,
     ) -> None:
-        """One run per contiguous range of ``keys`` in Dagster's order of the dynamic keys; small gaps are bridged."""
+        """One run per contiguous range of ``keys`` in Dagster's order of the dynamic keys; small gaps are bridged.
+
+        ``config`` holds for all keys of a range, so where it is about some keys alone the gap to bridge is 0.
+        """
         wanted = set(keys)
         add_partitions(self.instance, partitions, wanted)
         known = self.instance.get_dynamic_partitions(str(partitions.name))
         touched = [index for index, key in enumerate(known) if key in wanted]
-        ranges = index_ranges(touched)
+        ranges = index_ranges(touched, bridged_gap=bridged_gap)
         with self.watched(title, sum(last - first + 1 for first, last in ranges) * len(assets)):
             for first, last in ranges:
-                self._run_range(assets, known[first], known[last])
+                self._run_range(assets, known[first], known[last], config)
 
     def _run_range(self, assets: Sequence[str], first: str, last: str, config: Mapping[str, Any] | None = None) -> None:
         if first == last:

@@ -290,6 +290,7 @@ def _looks_random(run: str) -> bool:
     return len(set(run)) >= 8 and any(character.isdigit() for character in run)
 
 
+@lru_cache(maxsize=4096)
 def _decoded_length(text: str) -> int | None:
     try:
         return len(base58.b58decode(text))

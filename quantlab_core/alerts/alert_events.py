@@ -8,6 +8,7 @@ are taken only as of the call (see `card_values`), else they are null and ``with
 from __future__ import annotations
 
 import hashlib
+import re
 import unicodedata
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,10 +21,10 @@ import pyarrow.compute as pc
 
 from quantlab_core.alerts.artifact_types import ALERT_EVENTS, TELEGRAM_MESSAGES
 from quantlab_core.alerts.bot_cards import BotCard
-from quantlab_core.alerts.called_tokens import POOL_KINDS
+from quantlab_core.alerts.called_tokens import POOL_KINDS, read_tokens
 from quantlab_core.alerts.classification import Call, Classification, classify
 from quantlab_core.alerts.links import POOL, TOKEN, LinkedAddress, read_link
-from quantlab_core.alerts.telegram_message import TelegramMessage
+from quantlab_core.alerts.telegram_message import TelegramMessage, edits_are_told
 from quantlab_core.artifacts.artifact_type import UTC_TIMESTAMP
 from quantlab_core.token import EVM_UNKNOWN
 
@@ -34,6 +35,9 @@ REPLY_WINDOW = timedelta(minutes=10)
 PROOF_WINDOW = timedelta(seconds=60)
 # Bots fill in their own card in a first edit; a later edit is a refresh with newer numbers.
 SETTLING_TIME = timedelta(seconds=10)
+
+# HTML writes the line and paragraph separators of Unicode as line breaks.
+_LINE_ENDS = re.compile("[\u2028\u2029]")
 
 _MESSAGE_FIELDS = TELEGRAM_MESSAGES.schema.names
 
@@ -90,12 +94,20 @@ def normalise_name(name: str | None) -> str | None:
     return " ".join(unicodedata.normalize("NFKC", name).casefold().split()) or None
 
 
-def card_values(card: BotCard, *, sent_ts: datetime, edited_ts: datetime | None, call_ts: datetime) -> CardValues:
+def card_values(
+    card: BotCard,
+    *,
+    sent_ts: datetime,
+    edited_ts: datetime | None,
+    call_ts: datetime,
+    edits_are_told: bool = True,
+) -> CardValues:
     """The numbers of a card that are as of the call that it answers.
 
     The footer's market cap counts if the footer speaks of this very call: it says so (``You are first``), or the age
     of the first call that it shows leads back to the call's time. The body counts if the card was sent within
-    `PROOF_WINDOW` of the call and not edited later than `SETTLING_TIME` after it was sent.
+    `PROOF_WINDOW` of the call and not edited later than `SETTLING_TIME` after it was sent; where the export does not
+    tell edits, nobody knows that.
     """
     footer = card.mcap_at_call_usd if _footer_is_about(card, edited_ts or sent_ts, call_ts) else None
     late_s = (sent_ts - call_ts).total_seconds()
@@ -104,6 +116,8 @@ def card_values(card: BotCard, *, sent_ts: datetime, edited_ts: datetime | None,
         return CardValues(footer, withheld_reason=f"the card came {late_s:.0f} s after the call")
     if refreshed_s > SETTLING_TIME.total_seconds():
         return CardValues(footer, withheld_reason=f"the card was refreshed {refreshed_s:.0f} s after it was sent")
+    if not edits_are_told:
+        return CardValues(footer, withheld_reason="the export does not say whether the card was refreshed")
     return CardValues(card.mcap_usd if footer is None else footer, card.price_usd, card.liquidity_usd)
 
 
@@ -156,7 +170,7 @@ def _event_row(message: TelegramMessage, call: Call, answers: Sequence[_Reply]) 
     same_token = [reply for reply in answers if _token_of(reply) == mint]
     bot, values = _best_values(same_token, message.sent_ts)
     mcap = values.mcap_usd
-    if mcap is None and message.edited_ts is None:
+    if mcap is None and message.is_known_unedited:
         mcap = call.stated_mcap_usd
     proven = any(reply.message.sent_ts - message.sent_ts <= PROOF_WINDOW for reply in same_token)
     return {
@@ -181,7 +195,7 @@ def _event_row(message: TelegramMessage, call: Call, answers: Sequence[_Reply]) 
         "bot_name": None if bot is None else bot.message.sender_name or bot.card.bot,
         "bot_message_id": None if bot is None else bot.message.message_id,
         "edited_ts": message.edited_ts,
-        "token_proven_at_call": message.edited_ts is None or proven,
+        "token_proven_at_call": message.is_known_unedited or proven,
         "content_id": message.content_id,
     }
 
@@ -199,7 +213,13 @@ def _best_values(replies: Sequence[_Reply], call_ts: datetime) -> tuple[_Reply |
     rated = [
         (
             reply,
-            card_values(reply.card, sent_ts=reply.message.sent_ts, edited_ts=reply.message.edited_ts, call_ts=call_ts),
+            card_values(
+                reply.card,
+                sent_ts=reply.message.sent_ts,
+                edited_ts=reply.message.edited_ts,
+                call_ts=call_ts,
+                edits_are_told=edits_are_told(reply.message.content_id),
+            ),
         )
         for reply in replies
     ]
@@ -236,8 +256,27 @@ def _distinct_messages(messages: pa.Table, start: datetime, end: datetime) -> It
         # Names are no part of the content: of a person's or chat's several names the smallest is taken, to be stable.
         if known is None or _names(row) < _names(known):
             keep[key] = row
+    told: dict[tuple[int, int], list[dict[str, Any]]] = defaultdict(list)
     for row in keep.values():
-        yield TelegramMessage(**{**row, "links": tuple(row["links"])})
+        if edits_are_told(row["content_id"]):
+            told[row["chat_id"], row["message_id"]].append(row)
+    for row in keep.values():
+        if edits_are_told(row["content_id"]) or not any(
+            _says_the_same(row, other) for other in told[row["chat_id"], row["message_id"]]
+        ):
+            yield TelegramMessage(**{**row, "links": tuple(row["links"])})
+
+
+def _says_the_same(less: Mapping[str, Any], more: Mapping[str, Any]) -> bool:
+    """Whether a version from an export that tells less is the one that ``more`` tells in full, not another one.
+
+    The words must be the same, and the links must lead to the same tokens; how a form writes links does not matter.
+    """
+    words, full_words = (_LINE_ENDS.sub("\n", row["text"]) for row in (less, more))
+    if words != full_words:
+        return False
+    links, full_links = tuple(less["links"]), tuple(more["links"])
+    return set(links) <= set(full_links) or read_tokens(words, links) == read_tokens(words, full_links)
 
 
 def _names(row: Mapping[str, Any]) -> tuple[str, str, int]:

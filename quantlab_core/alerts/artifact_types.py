@@ -16,7 +16,7 @@ TELEGRAM_MESSAGES = ArtifactType(
             column("chat_id", pa.int64(), "bare chat id, without the -100 prefix"),
             column("chat_name", pa.string(), "chat title in the export", nullable=True),
             column("message_id", pa.int64(), "message id within the chat"),
-            column("content_id", pa.string(), "16 hex digits of the SHA-256 of the message's content: one id per version"),
+            column("content_id", pa.string(), "16 hex digits of the SHA-256 of the message's content: one id per version; behind untold- where the export does not say if it was edited (HTML)"),
             column("message_type", pa.string(), "message, service or unsupported"),
             column("edited_ts", UTC_TIMESTAMP, "when this version was edited (UTC); null if never", nullable=True),
             column("sender_id", pa.string(), "sender id as exported, e.g. user4002", nullable=True),
@@ -106,7 +106,7 @@ _CALL_COLUMNS = [
     column("bot_name", pa.string(), "bot whose reply enriched the call", nullable=True),
     column("bot_message_id", pa.int64(), "message id of that reply", nullable=True),
     column("edited_ts", UTC_TIMESTAMP, "when this version of the call was edited (UTC); null if never", nullable=True),
-    column("token_proven_at_call", pa.bool_(), "true if never edited, or a bot reply within 60 s of the call names the token; false with a null edited_ts: nobody knows (adopted)"),
+    column("token_proven_at_call", pa.bool_(), "true if never edited, or a bot reply within 60 s of the call names the token; false with a null edited_ts: nobody knows (adopted, HTML)"),
 ]
 
 ALERT_EVENTS = ArtifactType(

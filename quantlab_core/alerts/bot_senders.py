@@ -7,6 +7,7 @@ himself exactly like a known bot is taken for one; his calls are then ``bot_aler
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 _KNOWN_BOTS = frozenset(
     {
@@ -34,6 +35,7 @@ _BOT_NAME = re.compile(r"bot\b\W*$", re.IGNORECASE)
 _NOT_IN_NAMES = re.compile(r"[^\w\s.\[\]]+")
 
 
+@lru_cache(maxsize=4096)
 def is_bot_name(name: str | None) -> bool:
     """Whether a sender of this name is taken for a bot; emoji around the name do not matter."""
     if name is None:

@@ -6,15 +6,20 @@ duplicates. The quarantine holds exactly the entries whose disposition is ``quar
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from quantlab_core.alerts.artifact_types import ALERTS_QUARANTINE, MESSAGE_DISPOSITIONS, TELEGRAM_MESSAGES
 from quantlab_core.alerts.classification import RULE_VERSIONS, UNREADABLE, Classification, classify
+from quantlab_core.alerts.table_rows import TableRows
 from quantlab_core.alerts.telegram_message import (
+    SERVICE,
     UNSUPPORTED,
     RawMessage,
     TelegramMessage,
@@ -22,7 +27,6 @@ from quantlab_core.alerts.telegram_message import (
     normalise_message,
     payload_json,
 )
-from quantlab_core.artifacts.artifact_type import ArtifactType
 
 EVENT = "event"
 NON_ALERT = "non_alert"
@@ -31,9 +35,8 @@ DUPLICATE = "duplicate"
 
 FIRST_DAY = date(2018, 1, 1)
 OUTSIDE_DAYS = "outside_days"
-
-# Rows are turned into Arrow columns in batches of this size; larger ones are not faster and hold more Python objects.
-_BATCH_ROWS = 20_000
+_LOWEST_ID = -(1 << 63) - 1
+_END_OF_TIME = datetime.max.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,80 +48,92 @@ class ExportTables:
     quarantine: pa.Table
 
 
-class _TableRows:
-    """Rows of one artifact type, kept as Arrow batches so that millions of Python objects never live at once."""
-
-    def __init__(self, spec: ArtifactType) -> None:
-        self._spec = spec
-        self._rows: list[Sequence[object]] = []
-        self._batches: list[pa.RecordBatch] = []
-
-    def append(self, row: Sequence[object]) -> None:
-        self._rows.append(row)
-        if len(self._rows) >= _BATCH_ROWS:
-            self._flush()
-
-    def table(self) -> pa.Table:
-        self._flush()
-        table = pa.Table.from_batches(self._batches, schema=self._spec.schema)
-        return table.sort_by([(name, "ascending") for name in self._spec.sort_key])
-
-    def _flush(self) -> None:
-        if self._rows:
-            columns = zip(*self._rows, strict=True)
-            arrays = [pa.array(values, field.type) for values, field in zip(columns, self._spec.schema, strict=True)]
-            self._batches.append(pa.RecordBatch.from_arrays(arrays, schema=self._spec.schema))
-            self._rows.clear()
-
-
 def export_tables(
-    raw_messages: Iterable[RawMessage], *, first_day: date = FIRST_DAY, last_day: date | None = None
+    raw_messages: Iterable[RawMessage],
+    *,
+    time_zone: tzinfo | None = None,
+    first_day: date = FIRST_DAY,
+    last_day: date | None = None,
 ) -> ExportTables:
     """The tables of one export, from its entries in any order.
+
+    ``time_zone`` places messages that state a local time only, as `normalise_message` says.
 
     Messages sent before ``first_day`` or after ``last_day`` (UTC days, inclusive; None is no limit) have no partition
     and are quarantined. An entry that equals an earlier one of the same export (chat, id, content) is a duplicate.
     Errors of the reader pass through before any table exists.
     """
     messages, dispositions, quarantine = (
-        _TableRows(spec) for spec in (TELEGRAM_MESSAGES, MESSAGE_DISPOSITIONS, ALERTS_QUARANTINE)
+        TableRows(spec) for spec in (TELEGRAM_MESSAGES, MESSAGE_DISPOSITIONS, ALERTS_QUARANTINE)
     )
-    seen: set[tuple[int, int, str]] = set()
     earliest = datetime.combine(first_day, time(), UTC)
-    end = None if last_day is None else datetime.combine(last_day, time(), UTC) + timedelta(days=1)
-    for raw in raw_messages:
-        message = normalise_message(raw.payload, chat=raw.chat, ordinal=raw.ordinal)
-        place = (message.ordinal, message.chat_id, message.message_id, message.sent_ts)
+    end = _END_OF_TIME if last_day is None else datetime.combine(last_day, time(), UTC) + timedelta(days=1)
+    highest: dict[int, int] = {}  # message id by chat: while ids only grow, as in whole exports, none comes again
+    may_repeat = False
+    for payload, chat, ordinal in raw_messages:
+        message = normalise_message(payload, chat=chat, ordinal=ordinal, time_zone=time_zone)
         verdict = _verdict(message, earliest, end)
-        if isinstance(message, TelegramMessage) and verdict.rule_id != OUTSIDE_DAYS:
-            version = (message.chat_id, message.message_id, message.content_id)
-            if version in seen:
-                dispositions.append((*place, DUPLICATE, verdict.kind, None, 0))
-                continue
-            seen.add(version)
-            messages.append(_message_row(message))
-        if verdict.rule_id is None:
+        chat_id, message_id, sent_ts = message.chat_id, message.message_id, message.sent_ts
+        kind, rule_id, calls = verdict.kind, verdict.rule_id, len(verdict.calls)
+        if isinstance(message, TelegramMessage) and rule_id != OUTSIDE_DAYS:
+            messages.append(message)
+            if message.message_id > highest.get(chat_id, _LOWEST_ID):
+                highest[chat_id] = message.message_id
+            else:
+                may_repeat = True
+        if rule_id is None:
             disposition = EVENT if verdict.is_alert else NON_ALERT
-            dispositions.append((*place, disposition, verdict.kind, None, len(verdict.calls)))
+            dispositions.append((ordinal, chat_id, message_id, sent_ts, disposition, kind, None, calls))
         else:
-            dispositions.append((*place, QUARANTINED, verdict.kind, verdict.rule_id, 0))
-            version_of_rule = RULE_VERSIONS[verdict.rule_id]
-            payload = payload_json(raw.payload)
-            quarantine.append((*place, verdict.rule_id, version_of_rule, verdict.reason, payload))
-    return ExportTables(messages.table(), dispositions.table(), quarantine.table())
+            dispositions.append((ordinal, chat_id, message_id, sent_ts, QUARANTINED, kind, rule_id, 0))
+            rejected = (rule_id, RULE_VERSIONS[rule_id], verdict.reason, payload_json(payload))
+            quarantine.append((ordinal, chat_id, message_id, sent_ts, *rejected))
+    repeated = _repeated(messages) if may_repeat else np.empty(0, dtype=np.int64)
+    if not len(repeated):
+        return ExportTables(messages.table(), dispositions.table(), quarantine.table())
+    ordinals = messages.column("ordinal").to_numpy()[repeated]
+    _mark_as_duplicates(dispositions, ordinals)
+    rejected_again = np.flatnonzero(np.isin(quarantine.column("ordinal").to_numpy(), ordinals))
+    return ExportTables(messages.table(repeated), dispositions.table(), quarantine.table(rejected_again))
 
 
-def _verdict(message: TelegramMessage | UnreadableMessage, earliest: datetime, end: datetime | None) -> Classification:
+def _repeated(messages: TableRows) -> npt.NDArray[np.int64]:
+    """Places of the messages that equal an earlier one in chat, id and content.
+
+    Found at the end, over columns: a set of all versions seen would be the largest thing in memory.
+    """
+    chats, numbers = (messages.column(name).to_numpy() for name in ("chat_id", "message_id"))
+    order = np.lexsort((numbers, chats))
+    equals_next = (np.diff(chats[order]) == 0) & (np.diff(numbers[order]) == 0)
+    of_repeated_id = np.zeros(len(order), dtype=np.bool_)
+    of_repeated_id[1:] |= equals_next
+    of_repeated_id[:-1] |= equals_next
+    suspects = np.sort(order[of_repeated_id])
+    if not len(suspects):
+        return suspects
+    contents = messages.column("content_id").take(suspects).to_pylist()
+    codes = np.unique(np.array(contents), return_inverse=True)[1]
+    order = np.lexsort((codes, numbers[suspects], chats[suspects]))  # stable: equal ones stay in the order they came in
+    parts = (codes[order], numbers[suspects][order], chats[suspects][order])
+    equals_earlier = np.logical_and.reduce([np.diff(part) == 0 for part in parts])
+    return np.sort(suspects[order[1:][equals_earlier]])
+
+
+def _mark_as_duplicates(dispositions: TableRows, ordinals: npt.NDArray[np.int64]) -> None:
+    repeated = pa.array(np.isin(dispositions.column("ordinal").to_numpy(), ordinals))
+    for name, value in (("disposition", DUPLICATE), ("rule_id", None), ("tokens", 0)):
+        column = dispositions.column(name)
+        marked = pc.if_else(repeated, pa.scalar(value, column.type), column.combine_chunks())
+        dispositions.replace(name, pa.chunked_array([marked]))
+
+
+def _verdict(message: TelegramMessage | UnreadableMessage, earliest: datetime, end: datetime) -> Classification:
     if isinstance(message, UnreadableMessage):
-        if message.kind == UNSUPPORTED:  # Telegram exports nothing but the id of what it cannot show
-            return Classification(UNSUPPORTED)
+        if message.kind in {SERVICE, UNSUPPORTED}:  # no alert in any case; HTML gives them no time of their own
+            return Classification(message.kind)
         return Classification(message.kind, rule_id=message.rule_id, reason=message.reason)
-    if message.sent_ts < earliest or (end is not None and message.sent_ts >= end):
+    if not earliest <= message.sent_ts < end:
         day = message.sent_ts.date().isoformat()
         reason = f"the day {day} is outside the days that are kept"
         return Classification(UNREADABLE, rule_id=OUTSIDE_DAYS, reason=reason)
     return classify(message)
-
-
-def _message_row(message: TelegramMessage) -> Sequence[object]:
-    return tuple(getattr(message, field.name) for field in TELEGRAM_MESSAGES.schema)

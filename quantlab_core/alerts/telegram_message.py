@@ -6,21 +6,28 @@ cannot be placed (no id, no time) comes back as `UnreadableMessage` with its qua
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import TypeGuard
+from datetime import datetime, tzinfo
+from hashlib import sha256
+from json.encoder import encode_basestring
+from typing import NamedTuple, TypeGuard
+
+from quantlab_core.alerts.local_times import edited_by_local_date, sent_by_local_date, unix_time
 
 MESSAGE = "message"
 SERVICE = "service"
 UNSUPPORTED = "unsupported"
 
-_EARLIEST_UNIX = 1_376_438_400  # 2013-08-14, the day Telegram was released
-_LATEST_UNIX = 4_102_444_800  # 2100-01-01
 _INT64 = 1 << 63
 _OLD_USER_IDS = 1 << 32
+
+_NO_ID = ("no_message_id", "the message has no id")
+
+EDITS_UNTOLD = "edits_untold"
+"""Key of an entry whose export does not say whether a message was edited, as HTML does not; see `edits_are_told`."""
+_UNTOLD = "untold-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,18 +39,19 @@ class Chat:
     type: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class RawMessage:
-    """One entry of an export's ``messages`` as it was read: any JSON value, its chat and its position in the export."""
+class RawMessage(NamedTuple):
+    """One entry of an export's ``messages`` as it was read: any JSON value, its chat and its position in the export.
+
+    This and `TelegramMessage` are tuples because exports have a million of them, and tuples are made much faster.
+    """
 
     payload: object
     chat: Chat
     ordinal: int
 
 
-@dataclass(frozen=True, slots=True)
-class TelegramMessage:
-    """One version of a message; the fields are the columns of ``telegram_messages_v1`` in order. Times are UTC."""
+class TelegramMessage(NamedTuple):
+    """One version of a message, a row of ``telegram_messages_v1``: its columns in order. Times are UTC."""
 
     sent_ts: datetime
     chat_id: int
@@ -61,10 +69,15 @@ class TelegramMessage:
     links: tuple[str, ...]
     ordinal: int
 
+    @property
+    def is_known_unedited(self) -> bool:
+        """Whether the export says that this message was never edited."""
+        return self.edited_ts is None and edits_are_told(self.content_id)
+
 
 @dataclass(frozen=True, slots=True)
 class UnreadableMessage:
-    """An entry without id or time. ``kind`` is ``unsupported`` where Telegram itself exported nothing else."""
+    """An entry without id or time. ``kind`` is ``unsupported`` or ``service`` where Telegram exported nothing else."""
 
     kind: str
     rule_id: str
@@ -75,8 +88,13 @@ class UnreadableMessage:
     ordinal: int
 
 
-def normalise_message(raw: object, *, chat: Chat, ordinal: int) -> TelegramMessage | UnreadableMessage:
+def normalise_message(
+    raw: object, *, chat: Chat, ordinal: int, time_zone: tzinfo | None = None
+) -> TelegramMessage | UnreadableMessage:
     """The message in normal form. ``raw`` is one entry of ``messages``, of any type and shape.
+
+    A message without ``date_unixtime`` is placed by its local ``date`` in ``time_zone``, where one is given. A local
+    time that the zone has twice (clocks set back) or never (set forward) places nothing: such a message is unreadable.
 
     ``content_id`` covers what was said, when, by whom (id) and in answer to what; it leaves out the position in the
     export and names that people change, so that an equal re-export has equal ids and an edit has another.
@@ -85,49 +103,46 @@ def normalise_message(raw: object, *, chat: Chat, ordinal: int) -> TelegramMessa
         return UnreadableMessage(
             "unreadable", "not_an_object", "the entry is not a JSON object", chat.chat_id, None, None, ordinal
         )
-    message_id, sent_ts = _integer(raw.get("id")), _unix_time(raw.get("date_unixtime"))
-    message_type = _message_type(raw.get("type"))
-
-    def unreadable(rule_id: str, reason: str) -> UnreadableMessage:
-        kind = UNSUPPORTED if message_type == UNSUPPORTED else "unreadable"
-        return UnreadableMessage(kind, rule_id, reason, chat.chat_id, message_id, sent_ts, ordinal)
-
-    if message_id is None:
-        return unreadable("no_message_id", "the message has no id")
-    if sent_ts is None:
-        shown = raw.get("date_unixtime")
-        if shown is not None:
-            return unreadable("bad_date", f"date_unixtime {str(shown)[:40]!r} is not a time between 2013 and 2100")
-        return unreadable("undated", "the message has no date_unixtime, and its local date names no time zone")
-
-    text, text_links = _text_and_links(raw.get("text"))
-    links = (*text_links, *_button_links(raw.get("inline_bot_buttons")))
-    fields = (
-        message_type,
-        _unix_time(raw.get("edited_unixtime")),
-        _sender_id(raw.get("from_id", raw.get("actor_id"))),
-        _optional_text(raw.get("forwarded_from")),
-        _optional_text(raw.get("via_bot")),
-        _integer(raw.get("reply_to_message_id")),
+    message_id, message_type = _integer(raw.get("id")), _message_type(raw.get("type"))
+    sent_ts = _sent_time(raw, time_zone)
+    if message_id is None or isinstance(sent_ts, tuple):
+        rule_id, reason = sent_ts if message_id is not None and isinstance(sent_ts, tuple) else _NO_ID
+        known = None if isinstance(sent_ts, tuple) else sent_ts
+        kind = "unreadable" if message_type == MESSAGE else message_type
+        return UnreadableMessage(kind, rule_id, reason, chat.chat_id, message_id, known, ordinal)
+    text, links = _text_and_links(raw.get("text"))
+    if "inline_bot_buttons" in raw:
+        links = (*links, *_button_links(raw["inline_bot_buttons"]))
+    edited_ts = _edit_time(raw, time_zone)
+    sender_id = _sender_id(raw.get("from_id", raw.get("actor_id")))
+    forwarded_from = _optional_text(raw.get("forwarded_from"))
+    via_bot = _optional_text(raw.get("via_bot"))
+    reply_to = _integer(raw.get("reply_to_message_id"))
+    content_id = _content_id(
+        sent_ts, message_type, edited_ts, sender_id, forwarded_from, via_bot, reply_to, text, links
     )
-    message_type, edited_ts, sender_id, forwarded_from, via_bot, reply_to = fields
     return TelegramMessage(
-        sent_ts=sent_ts,
-        chat_id=chat.chat_id,
-        chat_name=_optional_text(chat.name),
-        message_id=message_id,
-        content_id=_content_id(sent_ts, *fields, text, list(links)),
-        message_type=message_type,
-        edited_ts=edited_ts,
-        sender_id=sender_id,
-        sender_name=_optional_text(raw.get("from", raw.get("actor"))),
-        forwarded_from=forwarded_from,
-        via_bot=via_bot,
-        reply_to_message_id=reply_to,
-        text=text,
-        links=links,
-        ordinal=ordinal,
+        sent_ts,
+        chat.chat_id,
+        _optional_text(chat.name),
+        message_id,
+        f"{_UNTOLD}{content_id}" if raw.get(EDITS_UNTOLD) is True else content_id,
+        message_type,
+        edited_ts,
+        sender_id,
+        _optional_text(raw.get("from", raw.get("actor"))),
+        forwarded_from,
+        via_bot,
+        reply_to,
+        text,
+        links,
+        ordinal,
     )
+
+
+def edits_are_told(content_id: str) -> bool:
+    """Whether the export of this version says if and when the message was edited."""
+    return not content_id.startswith(_UNTOLD)
 
 
 def payload_json(raw: object) -> str:
@@ -135,19 +150,33 @@ def payload_json(raw: object) -> str:
     return _clean(json.dumps(raw, ensure_ascii=False, default=str))
 
 
-def _content_id(*content: object) -> str:
-    canonical = json.dumps(content, ensure_ascii=False, separators=(",", ":"), default=_time_text)
-    return hashlib.sha256(canonical.encode()).hexdigest()[:16]
+def _content_id(
+    sent_ts: datetime,
+    message_type: str,
+    edited_ts: datetime | None,
+    sender_id: str | None,
+    forwarded_from: str | None,
+    via_bot: str | None,
+    reply_to: int | None,
+    text: str,
+    links: tuple[str, ...],
+) -> str:
+    """Of the content as one compact JSON array; written out here because `json.dumps` takes several times as long."""
+    edited = "null" if edited_ts is None else f'"{edited_ts.isoformat()}"'
+    canonical = (
+        f'["{sent_ts.isoformat()}","{message_type}",{edited},{_quoted(sender_id)},{_quoted(forwarded_from)},'
+        f"{_quoted(via_bot)},{'null' if reply_to is None else reply_to},{encode_basestring(text)},"
+        f"[{','.join(map(encode_basestring, links))}]]"
+    )
+    return sha256(canonical.encode()).hexdigest()[:16]
 
 
-def _time_text(value: object) -> str:
-    if not isinstance(value, datetime):
-        raise TypeError(f"no canonical form for {type(value).__name__}")
-    return value.isoformat()
+def _quoted(text: str | None) -> str:
+    return "null" if text is None else encode_basestring(text)
 
 
-def _is_object(value: object) -> TypeGuard[Mapping[str, object]]:
-    return isinstance(value, Mapping)
+def _is_object(value: object) -> TypeGuard[dict[str, object]]:
+    return isinstance(value, dict)
 
 
 def _message_type(value: object) -> str:
@@ -159,16 +188,26 @@ def _integer(value: object) -> int | None:
     if isinstance(value, str):
         digits = value.strip()
         value = int(digits) if len(digits) < 20 and digits.removeprefix("-").isdecimal() else None
-    if isinstance(value, bool) or not isinstance(value, int):
+    if not isinstance(value, int) or isinstance(value, bool):
         return None
     return value if -_INT64 <= value < _INT64 else None
 
 
-def _unix_time(value: object) -> datetime | None:
-    seconds = _integer(value)
-    if seconds is None or not _EARLIEST_UNIX <= seconds < _LATEST_UNIX:
-        return None
-    return datetime.fromtimestamp(seconds, UTC)
+def _sent_time(raw: Mapping[str, object], zone: tzinfo | None) -> datetime | tuple[str, str]:
+    """When the message was sent, or the quarantine rule and reason why that is not known."""
+    stated = raw.get("date_unixtime")
+    if stated is None:
+        return sent_by_local_date(raw.get("date"), zone)
+    return unix_time(_integer(stated)) or (
+        "bad_date",
+        f"date_unixtime {str(stated)[:40]!r} is not a time between 2013 and 2100",
+    )
+
+
+def _edit_time(raw: Mapping[str, object], zone: tzinfo | None) -> datetime | None:
+    if "edited_unixtime" in raw:
+        return unix_time(_integer(raw["edited_unixtime"]))
+    return None if zone is None else edited_by_local_date(raw.get("edited"), zone)
 
 
 def _sender_id(value: object) -> str | None:
@@ -185,14 +224,20 @@ def _optional_text(value: object) -> str | None:
 
 def _clean(text: str) -> str:
     """The text with lone surrogates replaced: they have no UTF-8 form."""
-    return text.encode("utf-8", "replace").decode("utf-8")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "replace").decode()
+    return text
 
 
 def _text_and_links(value: object) -> tuple[str, tuple[str, ...]]:
     """The joined text and the targets of its hidden links. A part is a string or ``{type, text, href}``."""
+    if isinstance(value, str):
+        return _clean(value), ()
     parts: list[str] = []
     links: list[str] = []
-    for part in value if isinstance(value, list) else [value]:
+    for part in value if isinstance(value, list) else (value,):
         if isinstance(part, str):
             parts.append(part)
         elif _is_object(part):

@@ -24,7 +24,7 @@ alert_events            alerts       days          parquet           1      < te
 alert_forward_coverage  coverage     -             parquet           3      < alert_set, candle_set
 alert_set               alerts       -             parquet           1      < alerts
 alerts                  alerts       days          parquet           1      < alert_events
-alerts_quarantine       alerts       exports       parquet+telegram  1      < telegram_exports
+alerts_quarantine       alerts       exports       parquet+telegram  2      < telegram_exports
 candle_files            ohlcv        candle_files  csv+json+parquet  -      <
 candle_set              ohlcv        -             parquet           1      < token_candles
 candles_quarantine      ohlcv        candle_files  parquet           2      < candle_files
@@ -38,13 +38,13 @@ experiment_metrics      experiments  experiments   parquet           1.0.0  < ex
 experiment_outcome      experiments  experiments   parquet           1.0.0  < experiment_definitions
 experiment_trades       experiments  experiments   parquet           1.0.0  < experiment_definitions
 imported_candles        ohlcv        candle_files  parquet           2      < candle_files
-message_dispositions    alerts       exports       parquet+telegram  1      < telegram_exports
+message_dispositions    alerts       exports       parquet+telegram  2      < telegram_exports
 ohlcv_slices            ohlcv        days          parquet           3      < alerts, imported_candles
 research_projection     projections  -             duckdb+parquet    1      < alert_set, candle_set
 slice_quarantine        ohlcv        days          parquet           3      < alerts, imported_candles
 slice_revisions         ohlcv        days          parquet           1      < ohlcv_slices
 telegram_exports        alerts       exports       json+telegram     -      <
-telegram_messages       alerts       exports       parquet+telegram  1      < telegram_exports
+telegram_messages       alerts       exports       parquet+telegram  2      < telegram_exports
 token_calls             alerts       -             parquet           1      < alert_set
 token_candles           ohlcv        tokens        parquet           2      < ohlcv_slices
 """
@@ -122,12 +122,16 @@ def test_only_the_fan_ins_declare_a_partition_mapping() -> None:
     assert declared == MAPPINGS
 
 
-def test_of_the_checks_of_the_graph_those_block_that_keep_adopted_calls() -> None:
+def test_the_checks_of_the_graph_and_which_are_judged_before_anything_is_published() -> None:
     graph = build_defs().resolve_asset_graph()
     checks = {(key.asset_key.to_user_string(), key.name): graph.get(key).blocking for key in graph.asset_check_keys}
     assert checks == {
+        ("alert_events", "chains_are_known"): True,
         ("alert_events", "keeps_adopted_calls"): True,
         ("alerts", "keeps_adopted_calls"): True,
+        ("telegram_messages", "every_message_is_accounted_for"): True,
+        ("telegram_messages", "few_are_quarantined"): True,
+        ("telegram_messages", "none_is_of_the_future"): True,
         ("research_projection", "file_holds_the_receipt"): False,
     }
 

@@ -16,7 +16,7 @@ from quantlab_core.alerts.alert_events import events_of_day
 from quantlab_core.alerts.artifact_types import ALERTS_QUARANTINE, MESSAGE_DISPOSITIONS, TELEGRAM_MESSAGES
 from quantlab_core.alerts.classification import RULE_VERSIONS
 from quantlab_core.alerts.export_tables import ExportTables, export_tables
-from quantlab_core.alerts.telegram_message import RawMessage
+from quantlab_core.alerts.telegram_message import Chat, RawMessage
 from quantlab_tests.core.alerts.invented_chat import (
     CHAT,
     exported,
@@ -85,6 +85,27 @@ def test_an_edited_version_in_one_export_is_no_duplicate() -> None:
     tables = tables_of(exported(2, OWL), exported(2, f"{OWL}!", edited_after=60))
     assert tables.messages.num_rows == 2
     assert tables.dispositions["disposition"].to_pylist() == ["event", "event"]
+
+
+VERSIONS = st.tuples(st.integers(1, 2), st.integers(1, 3), st.sampled_from(["gm", OWL, f"{OWL}Gamble"]))
+
+
+@settings(deadline=None, max_examples=150, derandomize=True)
+@given(st.lists(VERSIONS, max_size=12))
+def test_of_equal_versions_the_first_counts_and_the_others_are_duplicates(versions: list[tuple[int, int, str]]) -> None:
+    entries = [
+        RawMessage(exported(number, text), Chat(chat_id), ordinal)
+        for ordinal, (chat_id, number, text) in enumerate(versions)
+    ]
+    tables = export_tables(entries)
+    conserved(tables, len(entries))
+    is_first = [version not in versions[:place] for place, version in enumerate(versions)]
+    dispositions = rows(tables.dispositions)
+    assert [row["disposition"] != "duplicate" for row in dispositions] == is_first
+    assert all(
+        (row["rule_id"], row["tokens"]) == (None, 0) for row in dispositions if row["disposition"] == "duplicate"
+    )
+    assert sorted(tables.messages["ordinal"].to_pylist()) == [place for place, first in enumerate(is_first) if first]
 
 
 def test_messages_outside_the_kept_days_are_quarantined() -> None:

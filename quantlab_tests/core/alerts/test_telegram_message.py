@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from datetime import UTC, datetime
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from quantlab_core.alerts.artifact_types import TELEGRAM_MESSAGES
 from quantlab_core.alerts.telegram_message import TelegramMessage, UnreadableMessage, normalise_message
@@ -12,7 +16,7 @@ from quantlab_tests.core.alerts.invented_chat import CHAT, exported, message
 
 
 def test_the_fields_are_the_columns_of_the_artifact() -> None:
-    assert list(TelegramMessage.__dataclass_fields__) == TELEGRAM_MESSAGES.schema.names
+    assert list(TelegramMessage._fields) == TELEGRAM_MESSAGES.schema.names
 
 
 def test_time_comes_from_unix_seconds_and_never_from_the_local_date() -> None:
@@ -46,6 +50,24 @@ def test_an_equal_re_export_has_the_same_content_id_and_an_edit_another() -> Non
 
 def test_the_content_id_never_changes_between_releases() -> None:
     assert message("buy").content_id == "36bb8a58d3e2c479"
+
+
+@settings(deadline=None, max_examples=150, derandomize=True)
+@given(
+    st.text(max_size=12),
+    st.lists(st.text(min_size=1, max_size=5), max_size=3),
+    st.none() | st.text(min_size=1, max_size=5),
+    st.none() | st.integers(-9, 9),
+)
+def test_the_content_id_is_the_hash_of_one_compact_json_array(
+    text: str, targets: list[str], forwarded: str | None, reply: int | None
+) -> None:
+    shown = [text, *({"type": "text_link", "text": "", "href": target} for target in targets)]
+    read = message(shown, forwarded_from=forwarded, reply_to_message_id=reply, edited_after=60)
+    content = ["2025-05-01T12:00:00+00:00", "message", "2025-05-01T12:01:00+00:00", "user3", forwarded, None, reply,
+               text, targets]  # fmt: skip
+    canonical = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
+    assert read.content_id == hashlib.sha256(canonical.encode()).hexdigest()[:16]
 
 
 def test_old_integer_senders_read_like_new_ones_and_null_senders_are_null() -> None:

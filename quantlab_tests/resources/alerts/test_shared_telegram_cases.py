@@ -12,6 +12,7 @@ import pytest
 
 from quantlab_core.alerts.addresses import extract_addresses
 from quantlab_core.alerts.alert_events import events_of_day
+from quantlab_core.alerts.alert_source import ReadingReport, ReadOptions
 from quantlab_core.alerts.bot_cards import parse_card
 from quantlab_core.alerts.classification import classify
 from quantlab_core.alerts.daily_alerts import alerts_of_day
@@ -19,6 +20,7 @@ from quantlab_core.alerts.export_tables import ExportTables, export_tables
 from quantlab_core.alerts.telegram_message import Chat, RawMessage, TelegramMessage, normalise_message
 from quantlab_core.errors import TelegramExportError
 from quantlab_resources.alerts.telegram_json import read_telegram_json
+from quantlab_resources.alerts.time_zones import time_zone
 
 SHARED = Path(__file__).resolve().parents[4] / "shared"
 CASES, TELEGRAM = SHARED / "cases", SHARED / "data" / "telegram"
@@ -179,14 +181,14 @@ def mutation(number: str) -> Path:
 
 @pytest.mark.parametrize("number", READABLE)
 def test_odd_variants_of_the_excerpt_keep_its_two_first_calls(number: str) -> None:
-    repairs: Counter[str] = Counter()
-    alerts = alerts_by_message(export_tables(read_telegram_json(mutation(number), repairs=repairs)))
+    report = ReadingReport()
+    alerts = alerts_by_message(export_tables(read_telegram_json(mutation(number), report=report)))
     whole = alerts_by_message(export_tables(read_telegram_json(EXCERPT / "result.json")))
     assert set(alerts) == {100_000, 100_021}
     assert {key: called_tokens(found) for key, found in alerts.items()} == {
         key: called_tokens(whole[key]) for key in alerts
     }
-    assert repairs == READABLE[number] if READABLE[number] is not None else set(repairs) == {"bad_bytes"}
+    assert report.repairs == READABLE[number] if READABLE[number] is not None else set(report.repairs) == {"bad_bytes"}
 
 
 @pytest.mark.parametrize(
@@ -201,12 +203,22 @@ def test_damaged_variants_are_refused(number: str, words: str) -> None:
 def test_the_other_variants_come_out_as_they_should() -> None:
     account = export_tables(read_telegram_json(mutation("09")))
     assert len(set(account.dispositions["chat_id"].to_pylist())) > 1
-    undated = export_tables(read_telegram_json(mutation("11")))
-    assert set(undated.quarantine["rule_id"].to_pylist()) == {"undated"}
-    assert undated.dispositions.num_rows == undated.quarantine.num_rows == 8
+    with pytest.raises(TelegramExportError, match="--timezone"):
+        export_tables(read_telegram_json(mutation("11")))
     assert export_tables(read_telegram_json(mutation("15"))).dispositions.num_rows == 0
     repeated = export_tables(read_telegram_json(mutation("12"))).dispositions
     assert Counter(repeated["disposition"].to_pylist())["duplicate"] == 1
+
+
+def test_an_old_export_in_its_zone_has_the_times_of_the_newer_one() -> None:
+    sydney = "Australia/Sydney"
+    old = export_tables(
+        read_telegram_json(mutation("11"), ReadOptions(time_zone=sydney)), time_zone=time_zone(sydney)
+    ).messages
+    whole = export_tables(read_telegram_json(EXCERPT / "result.json")).messages
+    times = dict(zip(whole["message_id"].to_pylist(), whole["sent_ts"].to_pylist(), strict=True))
+    assert old["sent_ts"].to_pylist() == [times[number] for number in old["message_id"].to_pylist()]
+    assert old.num_rows == 8
 
 
 def test_overlapping_variants_of_the_excerpt_add_nothing() -> None:

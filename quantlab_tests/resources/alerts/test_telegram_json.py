@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import tracemalloc
-from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,9 +12,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from quantlab_core.alerts.alert_source import ReadingReport
 from quantlab_core.errors import NotFoundError, TelegramExportError
 from quantlab_resources.alerts.export_text import MAX_SILENT_BYTES
-from quantlab_resources.alerts.telegram_json import MAX_MESSAGE_BYTES, MAX_MESSAGE_DEPTH, read_telegram_json
+from quantlab_resources.alerts.telegram_json import MAX_MESSAGE_CHARACTERS, MAX_MESSAGE_DEPTH, read_telegram_json
 
 
 def entry(number: int, **more: Any) -> dict[str, Any]:
@@ -114,19 +114,19 @@ def test_known_mistakes_of_the_exporter_are_repaired_and_counted(write: Write) -
         .replace('"B"', "stickers/one (2), new.webp")
         .replace('"C"', '"D", "text": ""')
     )
-    repairs: Counter[str] = Counter()
-    read_back = [message.payload for message in read_telegram_json(write(broken), repairs=repairs)]
+    report = ReadingReport()
+    read_back = [message.payload for message in read_telegram_json(write(broken), report=report)]
     assert read_back[0]["data"] == "1\x012\x0b and \\x41"
     assert read_back[0]["sticker"] == {"document_id": "stickers/one (2), new.webp"}
     assert read_back[1]["text"] == entry(2)["text"]
-    assert repairs == {"bad_escapes": 2, "unquoted_document_ids": 1, "duplicate_keys": 1}
+    assert report.repairs == {"bad_escapes": 2, "unquoted_document_ids": 1, "duplicate_keys": 1}
 
 
 def test_bytes_that_are_no_text_are_replaced_and_counted(write: Write) -> None:
     content = json.dumps(chat(entry(1, text="AB \ufffd")), ensure_ascii=False).encode().replace(b"AB", b"A\xff")
-    repairs: Counter[str] = Counter()
-    assert next(read_telegram_json(write(content), repairs=repairs)).payload["text"] == "A\ufffd \ufffd"
-    assert repairs == {"bad_bytes": 1}
+    report = ReadingReport()
+    assert next(read_telegram_json(write(content), report=report)).payload["text"] == "A\ufffd \ufffd"
+    assert report.repairs == {"bad_bytes": 1}
 
 
 def test_a_valid_document_id_is_left_alone(write: Write) -> None:
@@ -194,7 +194,7 @@ def test_a_missing_file_is_not_found_and_a_folder_is_refused(tmp_path: Path) -> 
 def test_too_deep_or_too_large_messages_are_refused(write: Write) -> None:
     deep = "[" * (MAX_MESSAGE_DEPTH + 1) + "]" * (MAX_MESSAGE_DEPTH + 1)
     assert "nested deeper" in refusal(write(f'{{"name": "x", "type": "y", "id": 1, "messages": [{deep}]}}'))
-    assert "larger than" in refusal(write(chat(entry(1, text="x" * MAX_MESSAGE_BYTES))))
+    assert "larger than" in refusal(write(chat(entry(1, text="x" * MAX_MESSAGE_CHARACTERS))))
 
 
 def test_one_endless_string_is_refused_before_it_fills_memory(write: Write) -> None:

@@ -1,0 +1,41 @@
+"""Most messages are plain talk: a cheap test that never calls a message plain which could be anything else.
+
+Each condition is necessary for one thing that `classify` can find. A message that meets none is no alert, command,
+card, update or row of tickers, and names no address, damaged or whole; the tests compare both ways on every kind.
+"""
+
+from __future__ import annotations
+
+import re
+
+_SHORTEST_ADDRESS = 32
+_RUN = re.compile(r"[0-9A-Za-z]{32}")
+# Matched without regard to case, the letters i, s and k also match these: a text with them is looked at in full.
+_LOOKALIKE = re.compile("[\u0130\u0131\u017f\u212a]")
+_ENCODED = re.compile(r"%[0-9A-Fa-f]{2}")
+# Cards write "($TICKER)", "] $TICKER", "- $TICKER" or "Buy $TICKER"; a row of tickers begins with one.
+_TELLING_TICKER = re.compile(r"\A\s*\$|\(\$|(?:[\]\-]|Buy|Sell)\s+\$")
+_MULTIPLE = re.compile(r"x\d|\dx")
+
+
+def is_plain(text: str, links: tuple[str, ...]) -> bool:
+    """Whether a message of these words and hidden links, sent by a person, says nothing about a token."""
+    if may_hold_address(text) or ("$" in text and _TELLING_TICKER.search(text)) or text.lstrip().startswith("/"):
+        return False
+    return not _may_be_update(text.lower()) and not any(map(may_hold_address, links))
+
+
+def may_hold_address(text: str) -> bool:
+    """Whether ``text`` has so many letters and digits in a row as an address has, or hides some by %-encoding."""
+    if len(text) < _SHORTEST_ADDRESS:
+        return False
+    if _RUN.search(text) or ("%" in text and _ENCODED.search(text)):
+        return True
+    return not text.isascii() and _LOOKALIKE.search(text) is not None
+
+
+def _may_be_update(lowered: str) -> bool:
+    """``Achievement unlocked``, leaderboards, ``made a x12 call``, ``hit 5x since the call`` (or entry, or alert)."""
+    if "unlocked" in lowered or "leaderboard" in lowered:
+        return True
+    return ("call" in lowered or "entry" in lowered or "alert" in lowered) and _MULTIPLE.search(lowered) is not None

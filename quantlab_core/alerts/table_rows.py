@@ -1,0 +1,104 @@
+"""Rows of an artifact type that come one by one, kept as Arrow columns, and sorted without holding them twice."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from quantlab_core.artifacts.artifact_type import ArtifactType
+
+# Rows are turned into Arrow columns in batches of this size; larger ones are not faster and hold more Python objects.
+BATCH_ROWS = 4_096
+_BATCHES_JOINED = 8
+
+
+class TableRows:
+    """Rows of ``spec``, kept column by column so that millions of Python objects never live at once."""
+
+    def __init__(self, spec: ArtifactType) -> None:
+        self._spec = spec
+        self._rows: list[Sequence[object]] = []
+        self._loose_batches = 0
+        self._columns: list[list[pa.Array[Any]]] = [[] for _ in spec.schema]
+        self._types = [field.type for field in spec.schema]
+
+    def append(self, row: Sequence[object]) -> None:
+        """Add a row: its values in the order of the schema."""
+        self._rows.append(row)
+        if len(self._rows) == BATCH_ROWS:
+            self._flush()
+
+    def column(self, name: str) -> pa.ChunkedArray[Any]:
+        """All values of a column so far, in the order in which they came."""
+        self._flush()
+        index = self._spec.schema.get_field_index(name)
+        return pa.chunked_array(self._columns[index], self._types[index])
+
+    def replace(self, name: str, column: pa.ChunkedArray[Any]) -> None:
+        """Put other values into a column, one per row."""
+        self._columns[self._spec.schema.get_field_index(name)] = column.chunks
+
+    def table(self, without: npt.NDArray[np.int64] | None = None) -> pa.Table:
+        """The rows in the order of the sort key, ``without`` those that came at these places. Gives all rows away."""
+        self._flush()
+        order = self._order(without)
+        columns: list[pa.ChunkedArray[Any]] = []
+        for index, kind in enumerate(self._types):
+            column = pa.chunked_array(self._columns[index], kind)
+            self._columns[index] = []
+            columns.append(column if order is None else column.take(order))
+        return pa.Table.from_arrays(columns, schema=self._spec.schema)
+
+    def _order(self, without: npt.NDArray[np.int64] | None) -> npt.NDArray[np.int64] | None:
+        """Places of the rows in sorted order; None where they are all there and in order, as exports are."""
+        if without is None and self._is_sorted():
+            return None
+        names = self._spec.sort_key
+        keys = pa.table([self.column(name) for name in names], names=list(names))
+        ascending: list[tuple[str, Literal["ascending"]]] = [(name, "ascending") for name in names]
+        order: npt.NDArray[np.int64] = pc.sort_indices(keys, ascending).to_numpy().astype(np.int64)
+        return order if without is None else order[~np.isin(order, without)]
+
+    def _is_sorted(self) -> bool:
+        """Whether the rows came in the order of the sort key, looked at batch by batch."""
+        places = [self._spec.schema.get_field_index(name) for name in self._spec.sort_key]
+        before: list[pa.Array[Any]] = []
+        for batch in zip(*(self._columns[place] for place in places), strict=True):
+            keys = [pa.concat_arrays(parts) for parts in zip(before, batch, strict=True)] if before else list(batch)
+            if not _is_ascending(keys):
+                return False
+            before = [key.slice(len(key) - 1) for key in batch]
+        return True
+
+    def _flush(self) -> None:
+        if not self._rows:
+            return
+        columns = zip(*self._rows, strict=True)
+        for kept, values, kind in zip(self._columns, columns, self._types, strict=True):
+            kept.append(pa.array(values, kind))
+        self._rows.clear()
+        self._loose_batches += 1
+        if self._loose_batches == _BATCHES_JOINED:
+            # Columns built value by value keep spare memory, a third of their own; a joined copy has its exact size.
+            for kept in self._columns:
+                kept[-_BATCHES_JOINED:] = [pa.concat_arrays(kept[-_BATCHES_JOINED:])]
+            self._loose_batches = 0
+
+
+def _is_ascending(keys: Sequence[pa.Array[Any]]) -> bool:
+    """Whether each row of the key columns ``keys`` is behind or equal to the row before it."""
+    undecided = np.ones(max(len(keys[0]) - 1, 0), dtype=np.bool_)
+    for key in keys:
+        if not undecided.any():
+            break
+        is_text = pa.types.is_string(key.type)
+        values = key.to_numpy(zero_copy_only=False) if is_text else key.cast(pa.int64()).to_numpy()
+        if (undecided & (values[1:] < values[:-1])).any():
+            return False
+        undecided &= values[1:] == values[:-1]
+    return True
