@@ -1,6 +1,8 @@
-"""Artifact types of the alert side: messages, dispositions, quarantine, events, alerts, token calls."""
+"""Artifact types of the alert side: messages, dispositions, quarantine, events, alerts, caller aliases, token calls."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import pyarrow as pa
 
@@ -16,7 +18,11 @@ TELEGRAM_MESSAGES = ArtifactType(
             column("chat_id", pa.int64(), "bare chat id, without the -100 prefix"),
             column("chat_name", pa.string(), "chat title in the export", nullable=True),
             column("message_id", pa.int64(), "message id within the chat"),
-            column("content_id", pa.string(), "16 hex digits of the SHA-256 of the message's content: one id per version; behind untold- where the export does not say if it was edited (HTML)"),
+            column(
+                "content_id",
+                pa.string(),
+                "16 hex digits of the SHA-256 of the message's content: one id per version; behind untold- where the export does not say if it was edited (HTML)",
+            ),
             column("message_type", pa.string(), "message, service or unsupported"),
             column("edited_ts", UTC_TIMESTAMP, "when this version was edited (UTC); null if never", nullable=True),
             column("sender_id", pa.string(), "sender id as exported, e.g. user4002", nullable=True),
@@ -25,7 +31,11 @@ TELEGRAM_MESSAGES = ArtifactType(
             column("via_bot", pa.string(), "inline bot that the message came through", nullable=True),
             column("reply_to_message_id", pa.int64(), "message that this one answers, same chat", nullable=True),
             column("text", pa.string(), "joined text with its line breaks"),
-            column("links", pa.list_(pa.string()), "targets of links and buttons in order, beyond those written out in the text"),
+            column(
+                "links",
+                pa.list_(pa.string()),
+                "targets of links and buttons in order, beyond those written out in the text",
+            ),
             column("ordinal", pa.int64(), "position of the message in the export, from 0"),
         ]
     ),
@@ -48,7 +58,11 @@ MESSAGE_DISPOSITIONS = ArtifactType(
             column("message_id", pa.int64(), "message id within the chat", nullable=True),
             column("sent_ts", UTC_TIMESTAMP, "when the message was sent (UTC)", nullable=True),
             column("disposition", pa.string(), "event, non_alert, quarantined or duplicate"),
-            column("kind", pa.string(), "call, bot_reply, bot_alert, command, update, ticker_only, no_alert, service, unsupported, ambiguous or unreadable"),
+            column(
+                "kind",
+                pa.string(),
+                "call, bot_reply, bot_alert, command, update, ticker_only, no_alert, service, unsupported, ambiguous or unreadable",
+            ),
             column("rule_id", pa.string(), "rule that decided, where it was quarantined", nullable=True),
             column("tokens", pa.int32(), "number of tokens that the message calls"),
         ]
@@ -99,14 +113,35 @@ _CALL_COLUMNS = [
     column("caller_name", pa.string(), "sender name as exported", nullable=True),
     column("caller_name_norm", pa.string(), "sender name, NFKC, case-folded, white space collapsed", nullable=True),
     column("ticker", pa.string(), "ticker as the call or its bot reply gives it, without $", nullable=True),
-    column("mcap_at_call_usd", pa.float64(), "market cap at the call (USD), only where look-ahead is ruled out", nullable=True),
-    column("price_at_call_usd", pa.float64(), "price at the call (USD), only where look-ahead is ruled out", nullable=True),
-    column("liquidity_at_call_usd", pa.float64(), "liquidity at the call (USD), only where look-ahead is ruled out", nullable=True),
-    column("withheld_reason", pa.string(), "why a value that a bot showed is withheld; begins with adopted where only the earlier store knows of the call", nullable=True),
+    column(
+        "mcap_at_call_usd",
+        pa.float64(),
+        "market cap at the call (USD), only where look-ahead is ruled out",
+        nullable=True,
+    ),
+    column(
+        "price_at_call_usd", pa.float64(), "price at the call (USD), only where look-ahead is ruled out", nullable=True
+    ),
+    column(
+        "liquidity_at_call_usd",
+        pa.float64(),
+        "liquidity at the call (USD), only where look-ahead is ruled out",
+        nullable=True,
+    ),
+    column(
+        "withheld_reason",
+        pa.string(),
+        "why a value that a bot showed is withheld; begins with adopted where only the earlier store knows of the call",
+        nullable=True,
+    ),
     column("bot_name", pa.string(), "bot whose reply enriched the call", nullable=True),
     column("bot_message_id", pa.int64(), "message id of that reply", nullable=True),
     column("edited_ts", UTC_TIMESTAMP, "when this version of the call was edited (UTC); null if never", nullable=True),
-    column("token_proven_at_call", pa.bool_(), "true if never edited, or a bot reply within 60 s of the call names the token; false with a null edited_ts: nobody knows (adopted, HTML)"),
+    column(
+        "token_proven_at_call",
+        pa.bool_(),
+        "true if never edited, or a bot reply within 60 s of the call names the token; false with a null edited_ts: nobody knows (adopted, HTML)",
+    ),
 ]
 
 ALERT_EVENTS = ArtifactType(
@@ -117,7 +152,11 @@ ALERT_EVENTS = ArtifactType(
         [
             column("event_ts_utc", UTC_TIMESTAMP, "when the call was sent (UTC)"),
             *_CALL_COLUMNS,
-            column("content_id", pa.string(), "version of the message that this row was read from; adopted where only an adopted alert tells of it"),
+            column(
+                "content_id",
+                pa.string(),
+                "version of the message that this row was read from; adopted where only an adopted alert tells of it",
+            ),
         ]
     ),
     sort_key=("event_ts_utc", "alert_chat_id", "alert_message_id", "mint", "content_id"),
@@ -141,9 +180,30 @@ ALERTS = ArtifactType(
     time_column="alert_ts_utc",
 )
 
+CALLER_ALIASES = ArtifactType(
+    name="caller_aliases_v1",
+    version=1,
+    doc="Which names and ids are one caller, as somebody wrote it down: one row per alias.",
+    schema=pa.schema(
+        [
+            column("caller", pa.string(), "the caller: a name, NFKC, case-folded, white space collapsed"),
+            column("alias_kind", pa.string(), "id or name; an id alias wins over a name alias"),
+            column(
+                "alias",
+                pa.string(),
+                "sender id as exported, or normalised name; each caller's own name is one of its aliases",
+            ),
+        ]
+    ),
+    sort_key=("caller", "alias_kind", "alias"),
+    unique_key=("alias_kind", "alias"),
+    key_parts=("selection",),
+    asset="caller_aliases",
+)
+
 TOKEN_CALLS = ArtifactType(
     name="token_calls_v1",
-    version=1,
+    version=2,
     doc="How often a token had been called before each alert, over all days: first calls and call counts.",
     schema=pa.schema(
         [
@@ -153,10 +213,16 @@ TOKEN_CALLS = ArtifactType(
             column("mint", pa.string(), "token that was called"),
             column("alert_chat_id", pa.int64(), "bare chat id"),
             column("caller_id", pa.string(), "sender id, or the normalised name where there is no id", nullable=True),
+            column(
+                "caller",
+                pa.string(),
+                "the person: the caller whom the caller aliases name, else caller_id",
+                nullable=True,
+            ),
             column("is_first_in_chat", pa.bool_(), "first call of this token in this chat"),
-            column("is_first_by_caller", pa.bool_(), "first call of this token by this caller, in any chat"),
+            column("is_first_by_caller", pa.bool_(), "first call of this token by this person, in any chat"),
             column("call_number_in_chat", pa.int32(), "1 for the first call of this token in this chat"),
-            column("call_number_by_caller", pa.int32(), "1 for the first call of this token by this caller"),
+            column("call_number_by_caller", pa.int32(), "1 for the first call of this token by this person"),
         ]
     ),
     sort_key=("alert_ts_utc", "alert_id"),
@@ -166,4 +232,27 @@ TOKEN_CALLS = ArtifactType(
     time_column="alert_ts_utc",
 )
 
-ALERT_TYPES = (TELEGRAM_MESSAGES, MESSAGE_DISPOSITIONS, ALERTS_QUARANTINE, ALERT_EVENTS, ALERTS, TOKEN_CALLS)
+
+def _with_caller(table: pa.Table, _logical_key: str) -> pa.Table:
+    """Before there were aliases every caller was a person."""
+    columns = [table["caller_id" if name == "caller" else name] for name in TOKEN_CALLS.schema.names]
+    return pa.Table.from_arrays(columns, schema=TOKEN_CALLS.schema)
+
+
+TOKEN_CALLS_OF_VERSION_1 = replace(
+    TOKEN_CALLS,
+    version=1,
+    schema=pa.schema([field for field in TOKEN_CALLS.schema if field.name != "caller"]),
+    upcast=_with_caller,
+)
+
+ALERT_TYPES = (
+    TELEGRAM_MESSAGES,
+    MESSAGE_DISPOSITIONS,
+    ALERTS_QUARANTINE,
+    ALERT_EVENTS,
+    ALERTS,
+    CALLER_ALIASES,
+    TOKEN_CALLS_OF_VERSION_1,
+    TOKEN_CALLS,
+)
