@@ -18,11 +18,7 @@ TELEGRAM_MESSAGES = ArtifactType(
             column("chat_id", pa.int64(), "bare chat id, without the -100 prefix"),
             column("chat_name", pa.string(), "chat title in the export", nullable=True),
             column("message_id", pa.int64(), "message id within the chat"),
-            column(
-                "content_id",
-                pa.string(),
-                "16 hex digits of the SHA-256 of the message's content: one id per version; behind untold- where the export does not say if it was edited (HTML)",
-            ),
+            column("content_id", pa.string(), "16 hex digits of the SHA-256 of the message's content: one id per version; behind untold- where the export does not say if it was edited (HTML)"),
             column("message_type", pa.string(), "message, service or unsupported"),
             column("edited_ts", UTC_TIMESTAMP, "when this version was edited (UTC); null if never", nullable=True),
             column("sender_id", pa.string(), "sender id as exported, e.g. user4002", nullable=True),
@@ -31,11 +27,7 @@ TELEGRAM_MESSAGES = ArtifactType(
             column("via_bot", pa.string(), "inline bot that the message came through", nullable=True),
             column("reply_to_message_id", pa.int64(), "message that this one answers, same chat", nullable=True),
             column("text", pa.string(), "joined text with its line breaks"),
-            column(
-                "links",
-                pa.list_(pa.string()),
-                "targets of links and buttons in order, beyond those written out in the text",
-            ),
+            column("links", pa.list_(pa.string()), "targets of links and buttons in order, beyond those written out in the text"),
             column("ordinal", pa.int64(), "position of the message in the export, from 0"),
         ]
     ),
@@ -58,11 +50,7 @@ MESSAGE_DISPOSITIONS = ArtifactType(
             column("message_id", pa.int64(), "message id within the chat", nullable=True),
             column("sent_ts", UTC_TIMESTAMP, "when the message was sent (UTC)", nullable=True),
             column("disposition", pa.string(), "event, non_alert, quarantined or duplicate"),
-            column(
-                "kind",
-                pa.string(),
-                "call, bot_reply, bot_alert, command, update, ticker_only, no_alert, service, unsupported, ambiguous or unreadable",
-            ),
+            column("kind", pa.string(), "call, bot_reply, bot_alert, command, update, ticker_only, no_alert, service, unsupported, ambiguous or unreadable"),
             column("rule_id", pa.string(), "rule that decided, where it was quarantined", nullable=True),
             column("tokens", pa.int32(), "number of tokens that the message calls"),
         ]
@@ -113,35 +101,14 @@ _CALL_COLUMNS = [
     column("caller_name", pa.string(), "sender name as exported", nullable=True),
     column("caller_name_norm", pa.string(), "sender name, NFKC, case-folded, white space collapsed", nullable=True),
     column("ticker", pa.string(), "ticker as the call or its bot reply gives it, without $", nullable=True),
-    column(
-        "mcap_at_call_usd",
-        pa.float64(),
-        "market cap at the call (USD), only where look-ahead is ruled out",
-        nullable=True,
-    ),
-    column(
-        "price_at_call_usd", pa.float64(), "price at the call (USD), only where look-ahead is ruled out", nullable=True
-    ),
-    column(
-        "liquidity_at_call_usd",
-        pa.float64(),
-        "liquidity at the call (USD), only where look-ahead is ruled out",
-        nullable=True,
-    ),
-    column(
-        "withheld_reason",
-        pa.string(),
-        "why a value that a bot showed is withheld; begins with adopted where only the earlier store knows of the call",
-        nullable=True,
-    ),
+    column("mcap_at_call_usd", pa.float64(), "market cap at the call (USD), only where look-ahead is ruled out", nullable=True),
+    column("price_at_call_usd", pa.float64(), "price at the call (USD), only where look-ahead is ruled out", nullable=True),
+    column("liquidity_at_call_usd", pa.float64(), "liquidity at the call (USD), only where look-ahead is ruled out", nullable=True),
+    column("withheld_reason", pa.string(), "why a value that a bot showed is withheld; begins with adopted where only the earlier store knows of the call", nullable=True),
     column("bot_name", pa.string(), "bot whose reply enriched the call", nullable=True),
     column("bot_message_id", pa.int64(), "message id of that reply", nullable=True),
     column("edited_ts", UTC_TIMESTAMP, "when this version of the call was edited (UTC); null if never", nullable=True),
-    column(
-        "token_proven_at_call",
-        pa.bool_(),
-        "true if never edited, or a bot reply within 60 s of the call names the token; false with a null edited_ts: nobody knows (adopted, HTML)",
-    ),
+    column("token_proven_at_call", pa.bool_(), "true if never edited, or a bot reply within 60 s of the call names the token; false with a null edited_ts: nobody knows (adopted, HTML)"),
 ]
 
 ALERT_EVENTS = ArtifactType(
@@ -152,11 +119,7 @@ ALERT_EVENTS = ArtifactType(
         [
             column("event_ts_utc", UTC_TIMESTAMP, "when the call was sent (UTC)"),
             *_CALL_COLUMNS,
-            column(
-                "content_id",
-                pa.string(),
-                "version of the message that this row was read from; adopted where only an adopted alert tells of it",
-            ),
+            column("content_id", pa.string(), "version of the message that this row was read from; adopted where only an adopted alert tells of it"),
         ]
     ),
     sort_key=("event_ts_utc", "alert_chat_id", "alert_message_id", "mint", "content_id"),
@@ -188,11 +151,7 @@ CALLER_ALIASES = ArtifactType(
         [
             column("caller", pa.string(), "the caller: a name, NFKC, case-folded, white space collapsed"),
             column("alias_kind", pa.string(), "id or name; an id alias wins over a name alias"),
-            column(
-                "alias",
-                pa.string(),
-                "sender id as exported, or normalised name; each caller's own name is one of its aliases",
-            ),
+            column("alias", pa.string(), "sender id as exported, or normalised name; each caller's own name is one of its aliases"),
         ]
     ),
     sort_key=("caller", "alias_kind", "alias"),
@@ -213,12 +172,7 @@ TOKEN_CALLS = ArtifactType(
             column("mint", pa.string(), "token that was called"),
             column("alert_chat_id", pa.int64(), "bare chat id"),
             column("caller_id", pa.string(), "sender id, or the normalised name where there is no id", nullable=True),
-            column(
-                "caller",
-                pa.string(),
-                "the person: the caller whom the caller aliases name, else caller_id",
-                nullable=True,
-            ),
+            column("caller", pa.string(), "the person: the caller whom the caller aliases name, else caller_id", nullable=True),
             column("is_first_in_chat", pa.bool_(), "first call of this token in this chat"),
             column("is_first_by_caller", pa.bool_(), "first call of this token by this person, in any chat"),
             column("call_number_in_chat", pa.int32(), "1 for the first call of this token in this chat"),
