@@ -172,7 +172,7 @@ def extract_addresses(text: str) -> Extraction:
 
 
 def has_part_of_address(text: str) -> bool:
-    """Whether ``text`` has a run as long as one part of an address that white space cuts; numbers and words are none."""
+    """Whether ``text`` has a run as long as a part of an address that white space cuts; numbers and words are none."""
     return any(not run.isdigit() and not _is_word(run) for run in _LONG_PART.findall(text))
 
 
