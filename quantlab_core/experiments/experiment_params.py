@@ -1,4 +1,4 @@
-"""The blocks of an experiment beside its strategy: portfolio, selection, stress and seed."""
+"""The blocks of an experiment beside its strategy: portfolio, selection, stress, statistics and seed."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from typing import Any, Literal, cast
 from quantlab_core.experiments.selection import Selection, parse_selection, selection_mapping
 from quantlab_core.simulation.config_fields import ConfigFields
 from quantlab_core.simulation.portfolio import PORTFOLIO_KEYS, PortfolioConfig, parse_portfolio
+from quantlab_core.statistics.statistics_config import StatisticsConfig, parse_statistics, statistics_mapping
 
-PARAM_KEYS = ("portfolio", "selection", "stress", "seed")
+PARAM_KEYS = ("portfolio", "selection", "stress", "statistics", "seed")
 DeadToken = Literal["last_close", "zero"]
 
 
@@ -18,13 +19,15 @@ DeadToken = Literal["last_close", "zero"]
 class ExperimentParams:
     """The checked ``params`` of an experiment.
 
-    ``dead_token`` says what an end_of_data exit is worth. ``seed`` is for statistics that draw random numbers; it is
-    recorded with the experiment and part of its identity.
+    ``dead_token`` says what an end_of_data exit is worth. ``statistics`` is None where the block is not given: values
+    without intervals, folds and evidence; it enters the identity only where it is given. ``seed`` is for statistics that
+    draw random numbers; it is recorded with the experiment and part of its identity.
     """
 
     portfolio: PortfolioConfig = field(default_factory=PortfolioConfig)
     selection: Selection = field(default_factory=Selection)
     dead_token: DeadToken = "last_close"  # noqa: S105 - a token is a coin here
+    statistics: StatisticsConfig | None = None
     seed: int = 0
 
 
@@ -36,6 +39,7 @@ def parse_params(mapping: Mapping[str, Any]) -> ExperimentParams:
         portfolio=parse_portfolio(fields.block("portfolio")),
         selection=parse_selection(fields.block("selection")),
         dead_token=cast(DeadToken, stress.choice("dead_token", "last_close", ("last_close", "zero"))),
+        statistics=parse_statistics(fields.block("statistics")) if "statistics" in fields else None,
         seed=fields.whole("seed") or 0,
     )
 
@@ -43,9 +47,12 @@ def parse_params(mapping: Mapping[str, Any]) -> ExperimentParams:
 def params_mapping(params: ExperimentParams) -> dict[str, Any]:
     """The canonical mapping of ``params``, defaults written out; the inverse of `parse_params`."""
     portfolio = {key: getattr(params.portfolio, key) for key in PORTFOLIO_KEYS}
-    return {
+    mapping: dict[str, Any] = {
         "portfolio": {key: value for key, value in portfolio.items() if value is not None},
         "selection": selection_mapping(params.selection),
         "stress": {"dead_token": params.dead_token},
         "seed": params.seed,
     }
+    if params.statistics is not None:
+        mapping["statistics"] = statistics_mapping(params.statistics)
+    return mapping
