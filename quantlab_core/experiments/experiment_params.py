@@ -20,8 +20,8 @@ class ExperimentParams:
     """The checked ``params`` of an experiment.
 
     ``dead_token`` says what an end_of_data exit is worth. ``statistics`` is None where the block is not given: values
-    without intervals, folds and evidence; it enters the identity only where it is given. ``seed`` is for statistics that
-    draw random numbers; it is recorded with the experiment and part of its identity.
+    without intervals, folds and evidence; it enters the identity only where it is given. ``seed`` is for statistics
+    that draw random numbers; it is recorded with the experiment and part of its identity.
     """
 
     portfolio: PortfolioConfig = field(default_factory=PortfolioConfig)

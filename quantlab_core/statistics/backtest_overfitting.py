@@ -1,5 +1,5 @@
-"""Probability of backtest overfitting: how often the parameter set that was best on one half of the time is in the lower
-half of all sets on the other.
+"""Probability of backtest overfitting: how often the best parameter set of one half of the time is in the lower half of
+all sets on the other.
 
 Combinatorially symmetric cross-validation (CSCV): Bailey, Borwein, López de Prado and Zhu, "The Probability of Backtest
 Overfitting" (Journal of Computational Finance, 2017; first published 2015). Time is cut into S blocks; each of the

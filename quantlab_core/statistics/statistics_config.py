@@ -36,6 +36,15 @@ class StatisticsConfig:
     embargo_h: float = 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class MetricStatistics:
+    """What metrics hold beyond values: the ``statistics``, the experiment's seed, and the longest life of a trade."""
+
+    config: StatisticsConfig
+    seed: int
+    longest_life_us: int
+
+
 def parse_statistics(values: object) -> StatisticsConfig:
     """The statistics that a ``statistics`` block describes. Raises InvalidInputError naming the key."""
     fields = ConfigFields("statistics", values, STATISTICS_KEYS)

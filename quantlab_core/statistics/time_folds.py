@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
+from itertools import pairwise
 from typing import Literal
 
 from quantlab_core.errors import InvalidInputError
@@ -123,7 +124,7 @@ def _test_days(split: Split, first: int, end: int) -> list[tuple[int, int]]:
                     f"statistics split: {split.folds} folds need at least as many days, the alerts lie on {n_days}"
                 )
             borders = [first + n_days * number // split.folds for number in range(split.folds + 1)]
-            return list(zip(borders, borders[1:], strict=False))
+            return list(pairwise(borders))
 
 
 def _cut_day(split: TrainTest, first: int, n_days: int) -> int:
