@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -50,6 +50,10 @@ class PortfolioColumns:
     def final_equity(self) -> float:
         """Equity after the last event."""
         return float(self.curve.equity[-1]) if len(self.curve) else self.starting_capital
+
+    def at_rows(self, rows: Whole) -> PortfolioColumns:
+        """The same where row ``i`` of what the portfolio was given is row ``rows[i]`` of a larger whole."""
+        return replace(self, taken=rows[self.taken], rejected=rows[self.rejected])
 
     @classmethod
     def from_run(cls, run: PortfolioRun, outcomes: Sequence[AlertOutcome]) -> PortfolioColumns:

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from quantlab_core.simulation.portfolio import PortfolioConfig, initial_purse
 from quantlab_core.simulation.portfolio_columns import CurveColumns, PortfolioColumns
-from quantlab_core.simulation.trade_columns import Flags, TradeColumns, Whole
+from quantlab_core.simulation.trade_columns import TradeColumns, Whole
 
 LARGEST_MONEY = 1e290
 """Sums of money beyond it might overflow, and what Python makes of that is the plain portfolio's to say."""
@@ -51,11 +51,11 @@ class ColumnPurse:
         )
         return all(bool((np.abs(values) < LARGEST_MONEY).all()) for values in money)
 
-    def run(self, is_wanted: Flags | None = None) -> PortfolioColumns:
-        """The portfolio of all trades, or of those rows that are wanted."""
+    def run(self, rows: Whole | None = None) -> PortfolioColumns:
+        """The portfolio of all trades, or of the trades at ``rows`` alone."""
         from quantlab_core.simulation.compiled import purse_kernel as kernel
 
-        rows = self._entries if is_wanted is None else self._entries[is_wanted[self._entries]]
+        rows = self._entries if rows is None else self._in_order_of_entry(rows)
         positions, legs, config = self._trades.positions, self._trades.legs, self._config
         n_legs = int((legs.offsets[rows + 1] - legs.offsets[rows]).sum())
         codes = np.empty(len(rows), dtype=np.int8)
@@ -80,6 +80,11 @@ class ColumnPurse:
             rejected=rows[~is_taken],
             rejection=codes[~is_taken],
         )
+
+    def _in_order_of_entry(self, rows: Whole) -> Whole:
+        is_wanted = np.zeros(len(self._trades), dtype=np.bool_)
+        is_wanted[rows] = True
+        return self._entries[is_wanted[self._entries]]
 
 
 def _rank_of_alerts(trades: TradeColumns) -> Whole:

@@ -77,8 +77,8 @@ def test_some_trades_are_as_if_there_were_no_others(
     listed: list[AlertOutcome], config: PortfolioConfig, data: st.DataObject
 ) -> None:
     is_wanted = np.array([data.draw(st.booleans()) for _ in listed], dtype=np.bool_)
-    found = ColumnPurse(TradeColumns.from_outcomes(listed), config, 100.0).run(is_wanted)
     rows = np.flatnonzero(is_wanted)
+    found = ColumnPurse(TradeColumns.from_outcomes(listed), config, 100.0).run(rows)
     place = {int(row): number for number, row in enumerate(rows)}
     alone = replace(
         found,
