@@ -28,7 +28,12 @@ from quantlab_core.simulation.trade_columns import TradeColumns
 from quantlab_core.simulation.trade_intervals import token_numbers, trade_intervals
 from quantlab_core.simulation.trade_statistics import Values, trade_metrics
 from quantlab_core.statistics.interval import UNKNOWN, Interval
-from quantlab_core.statistics.sharpe_evidence import probabilistic_sharpe, return_moments, sharpe_interval
+from quantlab_core.statistics.sharpe_evidence import (
+    LEAST_DAYS,
+    probabilistic_sharpe,
+    return_moments,
+    sharpe_interval,
+)
 from quantlab_core.statistics.statistics_config import MetricStatistics, StatisticsConfig
 from quantlab_core.statistics.time_folds import Fold, cut_time
 
@@ -36,8 +41,6 @@ Whole = npt.NDArray[np.int64]
 
 UNKNOWN_CALLER = "(unknown)"
 """Scope key of alerts whose caller is not known."""
-LEAST_DAYS = 20
-"""Fewer daily returns give a Sharpe ratio no interval and no probability: the formulas are for large samples."""
 _HOUR_US = 3_600_000_000
 
 

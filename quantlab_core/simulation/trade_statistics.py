@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from quantlab_core.simulation.equity_statistics import ROUNDING
 from quantlab_core.simulation.trade_columns import TradeColumns
+from quantlab_core.statistics.tail_share import tail_share
 
 Whole = npt.NDArray[np.int64]
 Values = Mapping[str, tuple[float | None, int]]
@@ -58,15 +59,6 @@ def quantile(ascending: Sequence[float], share: float) -> float | None:
     below = math.floor(position)
     above = min(below + 1, len(ascending) - 1)
     return ascending[below] + (ascending[above] - ascending[below]) * (position - below)
-
-
-def tail_share(pnls: Sequence[float]) -> float | None:
-    """Share of the total that the best hundredth of the trades made, at least one trade; None without a profit."""
-    total = math.fsum(pnls)
-    if total <= ROUNDING * math.fsum(map(abs, pnls)):
-        return None
-    top = sorted(pnls, reverse=True)[: math.ceil(len(pnls) / 100)]
-    return math.fsum(top) / total
 
 
 def _ratio(numerator: float, denominator: float) -> float | None:

@@ -18,6 +18,8 @@ from quantlab_core.statistics.interval import Interval
 
 ROUNDING = 1e-12
 """Deviations up to this size are rounding: nothing is divided by them."""
+LEAST_DAYS = 20
+"""Fewer daily returns give a Sharpe ratio no interval and no probability: the formulas are for large samples."""
 EULER_GAMMA = 0.5772156649015329
 _NORMAL = NormalDist()
 

@@ -28,8 +28,6 @@ Whole = npt.NDArray[np.int64]
 
 _CELLS_AT_ONCE = 1_000_000
 """Resamples are made in chunks of so many (resample, observation) cells: some 20 MB, whatever their number."""
-_BLOCK = 128
-"""Ranks are looked up in sums of blocks of so many values: running sums of all of them take three times as long."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -106,8 +104,12 @@ def _sums_by_token(column: Floats, tokens: Whole) -> Floats:
 
 
 def _quantiles(ascending: Floats, counts: npt.NDArray[np.int32], shares: Sequence[float]) -> Floats:
-    """Quantiles of each row's resample, in which ``ascending[i]`` occurs ``counts[row, i]`` times."""
-    blocks = np.pad(counts, ((0, 0), (0, -counts.shape[1] % _BLOCK))).reshape(len(counts), -1, _BLOCK)
+    """Quantiles of each row's resample, in which ``ascending[i]`` occurs ``counts[row, i]`` times.
+
+    Ranks are looked up in sums of blocks of about sqrt(values): running sums of all values take three times as long.
+    """
+    width = 1 << (len(ascending).bit_length() // 2)
+    blocks = np.pad(counts, ((0, 0), (0, -len(ascending) % width))).reshape(len(counts), -1, width)
     reached = np.cumsum(blocks.sum(axis=2), axis=1)
     last = reached[:, -1] - 1
     quantiles = np.empty((len(counts), len(shares)))
@@ -126,7 +128,7 @@ def _index_at(rank: Whole, blocks: npt.NDArray[np.int32], reached: Whole) -> Who
     rows = np.arange(len(rank))
     before = np.where(block > 0, reached[rows, block - 1], 0)
     inside = np.cumsum(blocks[rows, block], axis=1)
-    return np.asarray(block * _BLOCK + (inside <= (rank - before)[:, None]).sum(axis=1))
+    return np.asarray(block * blocks.shape[2] + (inside <= (rank - before)[:, None]).sum(axis=1))
 
 
 def _finite(value: float) -> float | None:
