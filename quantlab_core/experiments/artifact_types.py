@@ -158,8 +158,8 @@ EXPERIMENT_METRICS = ArtifactType(
     schema=pa.schema(
         [
             column("param_id", pa.string(), "parameter set; 'base' outside sweeps"),
-            column("scope", pa.string(), "all, caller or month"),
-            column("scope_key", pa.string(), "'all', the caller, or the month as YYYY-MM"),
+            column("scope", pa.string(), "all, caller, fold or month"),
+            column("scope_key", pa.string(), "'all', the caller, the fold's block (test, train_01, …), or the month as YYYY-MM"),
             column("metric", pa.string(), "name of the metric"),
             column("value", pa.float64(), "its value; null where it is not defined", nullable=True),
             column("ci_low", pa.float64(), "lower bound of the confidence interval", nullable=True),

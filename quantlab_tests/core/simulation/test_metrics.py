@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from quantlab_core.leaderboards.artifact_types import CALLER_LEADERBOARD
 from quantlab_core.simulation.alert_outcome import AlertOutcome
 from quantlab_core.simulation.equity_statistics import calmar, max_drawdown, sharpe_daily_365, sortino
 from quantlab_core.simulation.metrics import Metric, experiment_metrics
@@ -17,7 +18,7 @@ from quantlab_core.simulation.portfolio import PortfolioConfig, run_portfolio
 from quantlab_core.simulation.portfolio_columns import PortfolioColumns
 from quantlab_core.simulation.trade_columns import TradeColumns, Whole
 from quantlab_core.simulation.trade_statistics import quantile
-from quantlab_core.statistics.statistics_config import MetricStatistics
+from quantlab_core.statistics.statistics_config import MetricStatistics, StatisticsConfig
 from quantlab_tests.core.simulation.drawn_outcomes import DAY_S, closed, untraded
 
 DOCS = Path(__file__).resolve().parents[3] / "docs" / "metrics.md"
@@ -175,6 +176,13 @@ def test_metrics_are_finite_and_do_not_depend_on_the_order_of_alerts(drawn: list
 
 
 def test_every_metric_has_its_formula_in_the_docs() -> None:
-    formulas = DOCS.read_text(encoding="utf-8").partition("## Metrics of trades")[2]
-    documented = set(re.findall(r"^\| `(\w+)` \|", formulas, re.MULTILINE))
-    assert documented == {metric.name for metric in metrics_of(four_trades())}
+    _, _, formulas = DOCS.read_text(encoding="utf-8").partition("## Metrics of trades")
+    documented = set(re.findall(r"^\| `(\w+)` \|", formulas.partition("## Leaderboards")[0], re.MULTILINE))
+    asked = MetricStatistics(StatisticsConfig(), seed=0, longest_life_us=0)
+    assert documented == {metric.name for metric in metrics_of(four_trades(), asked)}
+
+
+def test_every_column_of_the_leaderboard_has_its_formula_in_the_docs() -> None:
+    _, _, formulas = DOCS.read_text(encoding="utf-8").partition("## Leaderboards")
+    documented = set(re.findall(r"`(\w+)`", "".join(re.findall(r"^\| (`.*?) \|", formulas, re.MULTILINE))))
+    assert documented == set(CALLER_LEADERBOARD.schema.names)
