@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from quantlab_resources.current_rows import Instant
     from quantlab_resources.experiments.experiment_index import ExperimentIndex
     from quantlab_resources.experiments.experiment_tracker import ArtifactExperimentTracker
+    from quantlab_resources.projections.candle_pack_projection import CandlePackFiles
     from quantlab_resources.projections.projection_builder import DuckDBProjectionBuilder
 
 
@@ -114,6 +115,13 @@ class Lab:
         from quantlab_resources.projections.projection_builder import DuckDBProjectionBuilder
 
         return DuckDBProjectionBuilder(self.artifacts, self.paths.projection_cache)
+
+    @cached_property
+    def candle_packs(self) -> CandlePackFiles:
+        """The candle packs that experiments read."""
+        from quantlab_resources.projections.candle_pack_projection import CandlePackFiles
+
+        return CandlePackFiles(self.artifacts, self.paths.projection_cache)
 
     @cached_property
     def experiments(self) -> ArtifactExperimentTracker:

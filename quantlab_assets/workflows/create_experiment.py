@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
-from quantlab_assets.frozen_sets import ALERT_MEMBERS, CANDLE_MEMBERS, require_members
 from quantlab_assets.partitions import EXPERIMENTS, add_partitions, checked_key
 from quantlab_assets.workflows.lake_runs import LakeRuns
 from quantlab_core.alerts.artifact_types import ALERTS
@@ -30,6 +29,7 @@ from quantlab_core.experiments.experiment import (
     ExperimentProvenance,
 )
 from quantlab_core.experiments.experiment_identity import definition_hash, encode_definition, experiment_id_for
+from quantlab_core.experiments.experiment_inputs import ALERT_MEMBERS, CANDLE_MEMBERS, require_members
 from quantlab_core.simulation.engine_version import ENGINE_VERSION
 from quantlab_core.simulation.strategy import Strategy, parse_strategy, strategy_mapping
 from quantlab_resources.lab import Lab

@@ -55,17 +55,16 @@ def experiment_alerts(alerts: pa.Table, checked: CheckedConfig) -> ExperimentAle
 
     Raises InvalidInputError for an alert that occurs twice.
     """
-    listed = pa.table(
-        {
-            "alert_id": alerts["alert_id"],
-            "chain": alerts["chain"],
-            "mint": alerts["mint"],
-            "caller": alerts["caller_name_norm"],
-            "is_proven": pc.fill_null(alerts["token_proven_at_call"], False),
-            "alert_ts_us": pc.cast(alerts["alert_ts_utc"], pa.int64()),
-            "edited_ts_us": pc.cast(alerts["edited_ts"], pa.int64()),
-        }
-    ).combine_chunks()
+    columns: dict[str, Any] = {
+        "alert_id": alerts["alert_id"],
+        "chain": alerts["chain"],
+        "mint": alerts["mint"],
+        "caller": alerts["caller_name_norm"],
+        "is_proven": alerts["token_proven_at_call"].fill_null(pa.scalar(False)),
+        "alert_ts_us": pc.cast(alerts["alert_ts_utc"], pa.int64()),
+        "edited_ts_us": pc.cast(alerts["edited_ts"], pa.int64()),
+    }
+    listed = pa.table(columns).combine_chunks()
     # `pc.sort_indices` puts texts in the order of their UTF-8 bytes, which is Python's order of characters.
     order = pc.sort_indices(listed, sort_keys=[("alert_ts_us", "ascending"), ("alert_id", "ascending")])
     listed = listed.take(order)
@@ -74,14 +73,14 @@ def experiment_alerts(alerts: pa.Table, checked: CheckedConfig) -> ExperimentAle
     within = listed.filter(pa.array(in_range)).combine_chunks()
     is_proven = np.asarray(within["is_proven"].to_numpy(), dtype=np.bool_)
     is_edited = np.asarray(within["edited_ts_us"].is_valid().to_numpy(), dtype=np.bool_)
-    alert_ts_us, edited_ts_us = _whole(within["alert_ts_us"]), _whole(pc.fill_null(within["edited_ts_us"], 0))
+    alert_ts_us, edited_ts_us = _whole(within["alert_ts_us"]), _whole(within["edited_ts_us"].fill_null(pa.scalar(0)))
     selection = checked.params.selection
     is_late = is_edited & ~is_proven & (selection.edited == "lag")
     tokens, token_index = _tokens(within)
     return ExperimentAlerts(
         columns=AlertColumns(
             alert_id=_array(within["alert_id"]),
-            address=pa.array([token.address for token in tokens], pa.string()).take(pa.array(token_index)),
+            address=pa.array([token.address for token in tokens], pa.string()).take(token_index),
             chain=_array(within["chain"]),
             caller=_array(within["caller"]),
             alert_ts_us=alert_ts_us,
@@ -99,7 +98,7 @@ def experiment_alerts(alerts: pa.Table, checked: CheckedConfig) -> ExperimentAle
 def _refuse_repeats(listed: pa.Table) -> None:
     if pc.count_distinct(listed["alert_id"]).as_py() == listed.num_rows:
         return
-    seen: set[str] = set()
+    seen: set[Any] = set()
     for alert_id in listed["alert_id"].to_pylist():
         if alert_id in seen:
             raise InvalidInputError(
@@ -135,10 +134,8 @@ def _tokens(listed: pa.Table) -> tuple[tuple[Token, ...], Whole]:
     pairs = np.asarray(chains.indices.to_numpy(), dtype=np.int64) * (len(mints.dictionary) + 1)
     pairs += np.asarray(mints.indices.to_numpy(), dtype=np.int64)
     _, first, index = np.unique(pairs, return_index=True, return_inverse=True)
-    named = zip(
-        _array(listed["chain"]).take(first).to_pylist(), _array(listed["mint"]).take(first).to_pylist(), strict=True
-    )
-    return tuple(_token(chain, mint) for chain, mint in named), np.asarray(index, dtype=np.int64)
+    named: list[dict[str, Any]] = listed.select(["chain", "mint"]).take(first).to_pylist()
+    return tuple(_token(row["chain"], row["mint"]) for row in named), np.asarray(index, dtype=np.int64)
 
 
 def _token(chain: str, mint: str) -> Token:

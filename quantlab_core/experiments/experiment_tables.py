@@ -65,7 +65,11 @@ def run_experiment(
 
 
 def simulated_trades(alerts: ExperimentAlerts, pack: CandlePack, checked: CheckedConfig) -> TradeColumns:
-    """What the strategy does with every alert: one row each, those that are left out included."""
+    """What the strategy does with every alert: one row each, those that are left out included.
+
+    Raises InvalidInputError where the candles of a token that is traded are at fault.
+    """
+    pack.require(alerts.wanted_tokens)
     is_excluded = alerts.exclusion != NO_REASON
     index_of = pack.index_of()
     series_of_token = np.array([index_of.get(token, NO_SERIES) for token in alerts.tokens], dtype=np.int64)

@@ -127,7 +127,8 @@ def metrics_table(metrics: Sequence[Metric], param_id: str = BASE_PARAM_ID) -> p
 
 def _trade_ids(trades: TradeColumns, param_id: str) -> _Column:
     """Deterministic ids of (parameter set, alert)."""
-    return pc.binary_join_element_wise(pa.scalar(param_id), trades.alerts.alert_id, ":")
+    n = len(trades)
+    return pc.binary_join_element_wise(_repeated(param_id, n), trades.alerts.alert_id, _repeated(":", n))
 
 
 def _words(codes: npt.NDArray[Any], words: Sequence[str], is_none: npt.NDArray[np.bool_] | None = None) -> _Column:

@@ -5,8 +5,8 @@ A pack may lie in memory or be a view of a mapped file (see ``docs/projections.m
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -33,7 +33,8 @@ class CandlePack:
     Series ``i`` is of ``tokens[i]`` (ascending), its candles are the rows ``offsets[i]`` to ``offsets[i + 1]`` of
     ``ts_ms``, ``open``, ``high``, ``low`` and ``close``, each of ``interval_ms[i]``. The spans for which its source
     answered are ``span_start_us`` and ``span_end_us`` from ``span_offsets[i]`` to ``span_offsets[i + 1]``, in the order
-    in which they were stored. As with a `CandleSeries`, nothing is promised about the values.
+    in which they were stored. As with a `CandleSeries`, nothing is promised about the values. ``faults`` says of tokens
+    that have candles, but none that a series can be made of, why not; they have no series.
     """
 
     tokens: tuple[Token, ...]
@@ -47,6 +48,7 @@ class CandlePack:
     span_offsets: Whole
     span_start_us: Whole
     span_end_us: Whole
+    faults: Mapping[Token, str] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.tokens)
@@ -72,6 +74,12 @@ class CandlePack:
         """The source spans [start, end) of series ``index`` in epoch microseconds."""
         part = slice(int(self.span_offsets[index]), int(self.span_offsets[index + 1]))
         return zip(self.span_start_us[part].tolist(), self.span_end_us[part].tolist(), strict=True)
+
+    def require(self, tokens: Iterable[Token]) -> None:
+        """Raise InvalidInputError for the first of ``tokens`` whose candles are at fault."""
+        for token in tokens if self.faults else ():
+            if token in self.faults:
+                raise InvalidInputError(self.faults[token])
 
     def index_of(self) -> dict[Token, int]:
         """The series index of every token."""

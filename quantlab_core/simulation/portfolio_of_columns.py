@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from quantlab_core.simulation.alert_outcome import AlertOutcome
+from quantlab_core.simulation.alert_outcome import AlertOutcome, OutcomeStatus
 from quantlab_core.simulation.compiled.purse import ColumnPurse
 from quantlab_core.simulation.outcome_codes import EXIT_REASONS
 from quantlab_core.simulation.path_metrics import PathMetrics
@@ -40,7 +40,7 @@ def _outcome(trades: TradeColumns, row: int) -> AlertOutcome:
     alerts = trades.alerts
     token = Token(str(alerts.chain[row]), str(alerts.address[row]))
     position = _position(trades, row) if trades.is_closed[row] else None
-    status = "no_entry" if position is None else "closed"
+    status: OutcomeStatus = "no_entry" if position is None else "closed"
     alert_ts_us = int(alerts.alert_ts_us[row])
     return AlertOutcome(
         str(alerts.alert_id[row]), token, alerts.caller[row].as_py(), alert_ts_us, status, None, position

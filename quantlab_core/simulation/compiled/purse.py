@@ -89,7 +89,7 @@ class ColumnPurse:
 
 def _rank_of_alerts(trades: TradeColumns) -> Whole:
     """The place of each alert by time, then id."""
-    alerts = pa.table({"at": trades.alerts.alert_ts_us, "id": trades.alerts.alert_id})
+    alerts = pa.table({"at": pa.array(trades.alerts.alert_ts_us), "id": trades.alerts.alert_id})
     order = pc.sort_indices(alerts, sort_keys=[("at", "ascending"), ("id", "ascending")]).to_numpy()
     rank = np.empty(len(order), dtype=np.int64)
     rank[order] = np.arange(len(order), dtype=np.int64)
@@ -98,6 +98,6 @@ def _rank_of_alerts(trades: TradeColumns) -> Whole:
 
 def _token_codes(trades: TradeColumns) -> tuple[Whole, int]:
     """A number for each token, and how many there are."""
-    named: Any = pc.binary_join_element_wise(trades.alerts.chain, trades.alerts.address, "\0")
-    encoded = named.dictionary_encode()
+    between = pa.repeat(pa.scalar("\0"), len(trades))
+    encoded = pc.binary_join_element_wise(trades.alerts.chain, trades.alerts.address, between).dictionary_encode()
     return np.asarray(encoded.indices.to_numpy(), dtype=np.int64), len(encoded.dictionary)
