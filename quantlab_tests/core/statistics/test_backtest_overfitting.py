@@ -56,6 +56,18 @@ def test_the_shortcut_gives_what_the_published_algorithm_gives(n_sets: int, n_da
     assert backtest_overfitting(matrix).pbo == plain_pbo(matrix.tolist())
 
 
+def test_sets_that_are_alike_share_the_mean_of_their_ranks() -> None:
+    # both sets are one: rank 1.5 of 2, in the middle, in every split
+    assert backtest_overfitting(np.repeat(noise(1, 8, 3), 2, axis=0)).pbo == 1
+    # three of four sets are the best: rank 3 of 4 when the fourth is below them
+    matrix = np.repeat(noise(1, 8, 3), 4, axis=0)
+    matrix[0] -= 0.5
+    assert backtest_overfitting(matrix).pbo == 0
+    for seed in range(5):
+        drawn = noise(4, 8, seed)[[0, 1, 1, 2, 3, 3]]
+        assert backtest_overfitting(drawn).pbo == plain_pbo(drawn.tolist())
+
+
 def test_noise_is_overfitted_half_the_time() -> None:
     found = [backtest_overfitting(noise(20, 64, seed)).pbo for seed in range(12)]
     assert np.mean([value for value in found if value is not None]) == pytest.approx(0.5, abs=0.12)

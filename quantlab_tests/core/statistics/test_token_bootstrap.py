@@ -75,6 +75,12 @@ def test_the_order_of_rows_and_the_size_of_chunks_leave_no_trace(
     assert drawn(tokens, values, samples=200, seed=seed).sums[:50].tobytes() == first.sums.tobytes()
 
 
+def test_the_sum_of_a_token_is_made_in_one_order() -> None:
+    # (0.1 + 0.2) + 0.3 is not 0.1 + (0.2 + 0.3) in binary
+    orders = [[0.1, 0.2, 0.3], [0.3, 0.2, 0.1], [0.2, 0.3, 0.1]]
+    assert len({drawn([0, 0, 0], values).sums.tobytes() for values in orders}) == 1
+
+
 def test_equal_seeds_give_equal_bits_and_others_do_not() -> None:
     tokens, values = [0, 0, 1, 2, 3], [1.0, 2.0, 3.0, 4.0, 5.0]
     assert drawn(tokens, values, seed=3).sums.tobytes() == drawn(tokens, values, seed=3).sums.tobytes()
