@@ -131,8 +131,15 @@ def create(
 
 @experiments.command("execute")
 @click.argument("experiment_id", metavar="ID")
+@click.option(
+    "--projection",
+    type=click.Choice(["pack", "duckdb"]),
+    default="pack",
+    show_default=True,
+    help="duckdb: also put the inputs into a DuckDB file, to be looked at. What is simulated is read from the pack.",
+)
 @click.pass_obj
-def execute(invocation: Invocation, experiment_id: str) -> None:
+def execute(invocation: Invocation, experiment_id: str, projection: str) -> None:
     """Simulate an experiment on its frozen inputs and write its report."""
     from quantlab_cli.headlines import HEADLINE_COLUMNS, headline_row
     from quantlab_cli.open_lake import existing_lake, running
@@ -143,11 +150,13 @@ def execute(invocation: Invocation, experiment_id: str) -> None:
     from quantlab_assets.workflows.execute_experiment import execute_experiment
 
     with running(lab) as runs:
-        execution = execute_experiment(runs, experiment_id)
+        execution = execute_experiment(runs, experiment_id, with_duckdb=projection == "duckdb")
     if execution.was_completed_before:
         click.echo(f"{experiment_id} was completed before; these are its results")
     show_table([headline_row(lab, execution.experiment)], HEADLINE_COLUMNS)
     click.echo(f"report: {shown(execution.report)}")
+    if execution.duckdb is not None:
+        click.echo(f"inputs: {shown(execution.duckdb)}")
 
 
 @experiments.command("get")

@@ -12,23 +12,29 @@ from quantlab_assets.workflows.lake_runs import LakeRuns
 from quantlab_core.coverage.measured_coverage import AlertCoverage
 from quantlab_core.errors import IntegrityError
 from quantlab_core.experiments.experiment import Experiment, ExperimentDefinition, ExperimentStatus
+from quantlab_core.projections.projection_builder import ProjectionIndex, ProjectionRequest
 from quantlab_resources.lab import Lab
 from quantlab_resources.reports.report_file import write_experiment_report
 
 
 @dataclass(frozen=True, slots=True)
 class Execution:
-    """A finished experiment, whether this call computed it, and where its page is."""
+    """A finished experiment, whether this call computed it, and where its page is.
+
+    ``duckdb`` is the file with its inputs, where one was asked for.
+    """
 
     experiment: Experiment
     was_completed_before: bool
     report: Path
+    duckdb: Path | None = None
 
 
-def execute_experiment(runs: LakeRuns, experiment_id: str) -> Execution:
+def execute_experiment(runs: LakeRuns, experiment_id: str, *, with_duckdb: bool = False) -> Execution:
     """Run the experiment on its frozen inputs; a completed one is returned as it is.
 
-    Raises ExperimentNotFoundError, ConflictError (another process is running it), IntegrityError (damaged inputs).
+    ``with_duckdb`` builds the projection ``exp-<id>`` of the frozen sets, tables ``alerts`` and ``ohlcv``, for people to
+    look at; it is nothing that results depend on. Raises ExperimentNotFoundError, ConflictError (another process is running it), IntegrityError (damaged inputs).
     """
     lab = runs.lab
     before = lab.experiments.get(experiment_id)
@@ -41,7 +47,18 @@ def execute_experiment(runs: LakeRuns, experiment_id: str) -> Execution:
     report = write_experiment_report(
         lab.artifacts, experiment, lab.paths.reports, coverage=_coverage(lab, experiment.definition)
     )
-    return Execution(experiment, is_completed, report)
+    return Execution(
+        experiment, is_completed, report, _inputs_in_duckdb(lab, experiment.definition) if with_duckdb else None
+    )
+
+
+def _inputs_in_duckdb(lab: Lab, definition: ExperimentDefinition) -> Path:
+    request = ProjectionRequest(
+        f"exp-{definition.experiment_id}",
+        {"alerts": (definition.alert_set_id,), "ohlcv": (definition.candle_set_id,)},
+        (ProjectionIndex("alerts", ("alert_ts_utc", "mint")), ProjectionIndex("ohlcv", ("ts", "token_address"))),
+    )
+    return Path(lab.projections.build(request, incremental=True).duckdb_path)
 
 
 def _coverage(lab: Lab, definition: ExperimentDefinition) -> AlertCoverage | None:

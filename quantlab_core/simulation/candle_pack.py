@@ -145,14 +145,18 @@ class Calls:
 def series_and_spans(token: Token, table: pa.Table) -> tuple[CandleSeries, tuple[SourceSpan, ...]]:
     """The series in a table of the token candles schema, and the spans for which its source answered.
 
-    Raises InvalidInputError for a table whose metadata do not say its resolution.
+    Raises InvalidInputError for a table whose metadata do not say its resolution, or say spans that are none.
     """
     metadata = table.schema.metadata or {}
     resolution = metadata.get(b"resolution")
     if resolution is None:
         raise InvalidInputError(f"candles of {token.partition_key}: the table's metadata do not say its resolution")
+    series = CandleSeries.from_table(table, resolution.decode())
     spans = metadata.get(b"source_spans", b"")
-    return CandleSeries.from_table(table, resolution.decode()), decode_spans(spans.decode()) if spans else ()
+    try:
+        return series, decode_spans(spans.decode()) if spans else ()
+    except (ValueError, TypeError):
+        raise InvalidInputError(f"candles of {token.partition_key}: {spans[:60]!r} are no source spans") from None
 
 
 def _offsets(lengths: Sequence[int]) -> Whole:

@@ -113,7 +113,7 @@ class CandlePackFiles:
         return self._cache_dir / f"{PREFIX}{content_hash.partition(':')[2]}{SUFFIX}"
 
     def _lock(self, path: Path) -> Path:
-        return path.parent / f".{path.name}.lock"
+        return path.parent / f".{path.stem}.file-lock"
 
     def _paths(self) -> list[Path]:
         with storage_errors(self._cache_dir):
