@@ -21,6 +21,8 @@ NAMES = (
     "rebuild",
     "telegram",
     "simulation",
+    "experiment",
+    "statistics",
     "projection",
     "clickhouse",
     "alert_candles",
