@@ -46,24 +46,23 @@ RESULT_ASSETS = tuple(str(spec.asset) for spec in (*OUTPUTS.values(), EXPERIMENT
     specs=[EXPERIMENT_DEFINITION],
     group=GROUP,
     code_version="1",
-    deps=["alert_set", "candle_set"],
+    deps=["alert_set", "candle_set", "caller_aliases"],
     partitions_def=EXPERIMENTS,
     config_schema={
         "definition": dg.Field(str, is_required=False, description="the definition as JSON; empty: the one on record")
     },
 )
 def experiment_definitions(step: Step) -> Drafts | list[ArtifactDraft]:
-    """Freezes what the experiment is made of: sets, strategy, range, parameters, engine."""
+    """Freezes what the experiment is made of: sets, caller aliases, strategy, range, parameters, engine."""
     recorded = _recorded(step.lab, step.key)
     definition = _definition(step, recorded)
-    set_ids = [definition.alert_set_id, definition.candle_set_id]
-    for set_id in set_ids:
-        step.note_read(set_id)
+    for pinned_id in definition.pinned_ids:
+        step.note_read(pinned_id)
     draft = ArtifactDraft(
         EXPERIMENT_DEFINITION,
         {"experiment": step.key},
         definition_table(definition, step.lab.experiments.definition_hash(definition)),
-        inputs=set_ids,
+        inputs=definition.pinned_ids,
     )
     if recorded is not None:
         return [draft]

@@ -33,7 +33,7 @@ from quantlab_core.experiments.experiment import (
     ExperimentStatus,
     ExperimentTransition,
 )
-from quantlab_core.experiments.experiment_inputs import alerts_of, frozen_inputs
+from quantlab_core.experiments.experiment_inputs import alerts_of, aliases_in, frozen_inputs
 from quantlab_core.experiments.experiment_tables import ExperimentTables, run_experiment
 from quantlab_core.experiments.experiment_tracker import ExperimentTracker
 from quantlab_core.projections.candle_packs import CandlePacks
@@ -109,6 +109,7 @@ def simulated_tables(
         config=definition.config,
         alerts=alerts_of(lambda member: read_newest(artifacts, member), inputs.alert_members),
         candles=candle_packs.of_set(inputs.candle_set, inputs.candle_members),
+        aliases=aliases_in(artifacts, inputs.caller_aliases),
     )
 
 

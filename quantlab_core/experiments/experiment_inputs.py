@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from quantlab_core.alerts.artifact_types import ALERTS
-from quantlab_core.artifacts.any_version import key_parts_of
+from quantlab_core.alerts.artifact_types import ALERTS, CALLER_ALIASES
+from quantlab_core.alerts.caller_aliases import NO_ALIASES, CallerAliases, aliases_of
+from quantlab_core.artifacts.any_version import key_parts_of, read_newest
 from quantlab_core.artifacts.artifact import Artifact, ArtifactStatus
 from quantlab_core.artifacts.artifact_store import ArtifactStore
 from quantlab_core.artifacts.frozen_set import set_members
@@ -26,12 +27,13 @@ CANDLE_MEMBERS = frozenset({OHLCV_SLICE.name, TOKEN_CANDLES.name})
 
 @dataclass(frozen=True, slots=True)
 class FrozenInputs:
-    """The two sets of an experiment and their members, in the order of the sets."""
+    """The two sets of an experiment and their members, in the order of the sets; the list of aliases if it has one."""
 
     alert_set: Artifact
     candle_set: Artifact
     alert_members: tuple[Artifact, ...]
     candle_members: tuple[Artifact, ...]
+    caller_aliases: Artifact | None
 
 
 def frozen_inputs(store: ArtifactStore, definition: ExperimentDefinition) -> FrozenInputs:
@@ -42,7 +44,11 @@ def frozen_inputs(store: ArtifactStore, definition: ExperimentDefinition) -> Fro
     """
     alert_set, alert_members = _checked_set(store, definition.alert_set_id, ALERT_MEMBERS)
     candle_set, candle_members = _checked_set(store, definition.candle_set_id, CANDLE_MEMBERS)
-    return FrozenInputs(alert_set, candle_set, alert_members, candle_members)
+    aliases_id = definition.caller_aliases_id
+    aliases = None if aliases_id is None else store.get_artifact(aliases_id)
+    if aliases is not None:
+        _require_in_use(aliases, "the experiment's list of aliases")
+    return FrozenInputs(alert_set, candle_set, alert_members, candle_members, aliases)
 
 
 def alerts_of(read: ReadTable, members: Sequence[Artifact]) -> pa.Table:
@@ -55,6 +61,14 @@ def alerts_of(read: ReadTable, members: Sequence[Artifact]) -> pa.Table:
     return pa.concat_tables(
         [schema.empty_table(), *(read(member).select(schema.names).cast(schema) for member in members)]
     )
+
+
+def aliases_in(store: ArtifactStore, artifact: Artifact | None) -> CallerAliases:
+    """The aliases in the artifact, verified; none without one. Raises IntegrityError, InvalidInputError."""
+    if artifact is None:
+        return NO_ALIASES
+    require_members([artifact], frozenset({CALLER_ALIASES.name}))
+    return aliases_of(read_newest(store, artifact))
 
 
 def require_members(members: Sequence[Artifact], types: frozenset[str]) -> None:

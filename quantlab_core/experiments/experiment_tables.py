@@ -8,15 +8,17 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
+from quantlab_core.alerts.caller_aliases import NO_ALIASES, CallerAliases
 from quantlab_core.experiments.checked_config import CheckedConfig, check_config
 from quantlab_core.experiments.diagnostics import diagnostics_table
 from quantlab_core.experiments.experiment import ExperimentConfig
 from quantlab_core.experiments.experiment_alerts import ExperimentAlerts, experiment_alerts
+from quantlab_core.experiments.late_edits import is_beyond_candles
 from quantlab_core.experiments.result_rows import curves_table, fills_table, metrics_table, trades_table
 from quantlab_core.simulation.candle_pack import NO_SERIES, Calls, CandlePack
 from quantlab_core.simulation.compiled.simulate_calls import simulate_calls
 from quantlab_core.simulation.metrics import experiment_metrics
-from quantlab_core.simulation.outcome_codes import EXCLUDED, NO_REASON
+from quantlab_core.simulation.outcome_codes import EDIT_BEYOND_CANDLES, EXCLUDED, NO_REASON
 from quantlab_core.simulation.portfolio_of_columns import portfolio_of_columns
 from quantlab_core.simulation.trade_columns import TradeColumns
 from quantlab_core.token import Token
@@ -34,17 +36,22 @@ class ExperimentTables:
 
 
 def run_experiment(
-    *, experiment_id: str, config: ExperimentConfig, alerts: pa.Table, candles: CandlePack | Mapping[Token, pa.Table]
+    *,
+    experiment_id: str,
+    config: ExperimentConfig,
+    alerts: pa.Table,
+    candles: CandlePack | Mapping[Token, pa.Table],
+    aliases: CallerAliases = NO_ALIASES,
 ) -> ExperimentTables:
     """Simulate every alert of the range and make the result tables.
 
     ``alerts`` has the alerts schema; their order does not matter. ``candles`` is a pack, or a table of the token
-    candles schema for each token that has any; its schema metadata hold ``resolution`` and ``source_spans``. Raises
-    StrategyError or InvalidInputError for a configuration that is refused, InvalidInputError for an alert that occurs
-    twice or candles without resolution.
+    candles schema for each token that has any; its schema metadata hold ``resolution`` and ``source_spans``.
+    ``aliases`` say which callers are one person. Raises StrategyError or InvalidInputError for a configuration that is refused,
+    InvalidInputError for an alert that occurs twice or candles without resolution.
     """
     checked = check_config(config)
-    listed = experiment_alerts(alerts, checked)
+    listed = experiment_alerts(alerts, checked, aliases)
     pack = candles if isinstance(candles, CandlePack) else _pack_of(candles, listed)
     trades = simulated_trades(listed, pack, checked)
     portfolio_of = portfolio_of_columns(trades, checked.params.portfolio, checked.strategy.stake)
@@ -76,10 +83,12 @@ def simulated_trades(alerts: ExperimentAlerts, pack: CandlePack, checked: Checke
     series = series_of_token[alerts.token_index]
     calls = Calls(np.where(is_excluded, NO_SERIES, series), alerts.tradable_from_ms)
     simulated = simulate_calls(pack, calls, checked.strategy, dead_price=checked.params.dead_token)
+    is_beyond = is_beyond_candles(pack, calls, simulated.reason, checked.strategy, is_lagged=alerts.is_lagged)
+    reason = np.where(is_beyond, np.int8(EDIT_BEYOND_CANDLES), simulated.reason)
     return TradeColumns(
         alerts=alerts.columns,
         status=np.where(is_excluded, np.int8(EXCLUDED), simulated.status),
-        reason=np.where(is_excluded, alerts.exclusion, simulated.reason),
+        reason=np.where(is_excluded, alerts.exclusion, reason),
         positions=simulated.positions,
         legs=simulated.legs,
     )

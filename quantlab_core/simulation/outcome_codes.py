@@ -23,6 +23,9 @@ REASONS = (
     "edited_call",
     "caller_not_selected",
     "chain_not_selected",
+    "not_first_in_chat",
+    "not_first_by_caller",
+    "edit_beyond_candles",
 )
 """Why there is no trade; code 0 (no word) is a closed one."""
 (
@@ -39,6 +42,9 @@ REASONS = (
     EDITED_CALL,
     CALLER_NOT_SELECTED,
     CHAIN_NOT_SELECTED,
+    NOT_FIRST_IN_CHAT,
+    NOT_FIRST_BY_CALLER,
+    EDIT_BEYOND_CANDLES,
 ) = range(len(REASONS))
 
 EXIT_REASONS = (

@@ -168,7 +168,9 @@ def put_armed_stops(stops, c, end, arm_row, price, first_peak, first, high, low,
                 put(stops, q + i, c, row, peak * factor)
 
 
-@nb.njit((*CANDLES, *POSITIONS, nb.float64, *THRESHOLDS, nb.int64, nb.boolean, TABLE, TABLE), cache=True, error_model="numpy")
+@nb.njit(
+    (*CANDLES, *POSITIONS, nb.float64, *THRESHOLDS, nb.int64, nb.boolean, TABLE, TABLE), cache=True, error_model="numpy"
+)
 def touches_from_candles(  # type: ignore[no-untyped-def]
     ts, open_, high, low, close,
     first_row, end_row, raw_price, is_intrabar, interval_ms,

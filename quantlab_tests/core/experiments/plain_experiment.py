@@ -17,7 +17,8 @@ from quantlab_core.candles.source_spans import decode_spans, span_end_at
 from quantlab_core.experiments.artifact_types import EXPERIMENT_CURVES, EXPERIMENT_FILLS, EXPERIMENT_TRADES
 from quantlab_core.experiments.checked_config import CheckedConfig, check_config
 from quantlab_core.experiments.experiment import ExperimentConfig
-from quantlab_core.experiments.selection import Call, exclusion_reason, tradable_from_us
+from quantlab_core.experiments.listed_calls import Call
+from quantlab_core.experiments.selection import exclusion_reason, tradable_from_us
 from quantlab_core.simulation.alert_outcome import AlertOutcome
 from quantlab_core.simulation.candle_series import CandleSeries
 from quantlab_core.simulation.engine import simulate
@@ -74,8 +75,9 @@ def _outcome(row: Mapping[str, Any], candles: Mapping[Token, pa.Table], checked:
     token = Token(chain, mint.lower() if chain in EVM_CHAINS else mint)
     edited = row["edited_ts"]
     call = Call(
-        chain, row["caller_name_norm"], epoch_microseconds(row["alert_ts_utc"]),
-        None if edited is None else epoch_microseconds(edited), row["token_proven_at_call"],
+        row["alert_id"], token, row["alert_chat_id"], row["caller_name_norm"], row["caller_id"],
+        epoch_microseconds(row["alert_ts_utc"]), None if edited is None else epoch_microseconds(edited),
+        row["token_proven_at_call"],
     )  # fmt: skip
     known = (row["alert_id"], token, call.caller, call.alert_ts_us)
     exclusion = exclusion_reason(call, checked.params.selection)
