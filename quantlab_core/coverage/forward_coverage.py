@@ -50,13 +50,13 @@ class ForwardCounts:
         rows = (positions[:, None] * len(HORIZONS_H) + np.arange(len(HORIZONS_H))).ravel()
         start, end = self._starts[rows], self._ends[rows]
         low, high = np.searchsorted(series.minutes, start), np.searchsorted(series.minutes, end)
-        self._spanned[rows] = series.spanned_before(end) - series.spanned_before(start)
+        self._spanned[rows] = series.spanned.before(end) - series.spanned.before(start)
         self._present[rows] = high - low
         self._traded[rows] = series.traded_before[high] - series.traded_before[low]
         has_candle = high > low
         self._first[rows[has_candle]] = series.minutes[low[has_candle]]
         self._last[rows[has_candle]] = series.minutes[high[has_candle] - 1]
-        runs = SilentRuns.between(series.span_starts, series.span_ends, series.minutes)
+        runs = SilentRuns.between(series.spanned, series.minutes)
         self._silence[rows] = runs.longest_within(start, end)
 
     def table(self, as_of: datetime, thresholds: Thresholds) -> pa.Table:

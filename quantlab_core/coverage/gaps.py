@@ -25,9 +25,10 @@ from quantlab_core.artifacts.artifact_type import UTC_TIMESTAMP
 from quantlab_core.artifacts.table_attributes import with_attributes
 from quantlab_core.candles.arrow_columns import Integers
 from quantlab_core.candles.epoch_time import MINUTE_US
-from quantlab_core.coverage.alert_windows import WINDOW_MINUTES, union_of, without
+from quantlab_core.coverage.alert_windows import WINDOW_MINUTES
 from quantlab_core.coverage.artifact_types import COVERAGE_GAPS
 from quantlab_core.coverage.token_minutes import TokenMinutes
+from quantlab_core.interval_sets import union_of, without
 from quantlab_core.token import Token
 
 RESOLUTION = "1m"
@@ -56,10 +57,10 @@ def gaps_of(token: Token, starts: Integers, minutes: TokenMinutes, as_of_minute:
     """The gaps of one token whose alerts need their windows from ``starts`` (minutes, in any order) on."""
     ordered = np.sort(starts)
     ends = np.minimum(ordered + WINDOW_MINUTES, as_of_minute)
-    spans = list(zip(minutes.span_starts.tolist(), minutes.span_ends.tolist(), strict=True))
+    spans = list(zip(minutes.spanned.starts.tolist(), minutes.spanned.ends.tolist(), strict=True))
     return [
         Gap(token, start, end, *window, alerts=_alerts_in(ordered, start, end))
-        for window in union_of(list(zip(ordered.tolist(), ends.tolist(), strict=True)))
+        for window in union_of(zip(ordered.tolist(), ends.tolist(), strict=True))
         for start, end in without(window, spans)
     ]
 

@@ -28,7 +28,8 @@ from quantlab_core.artifacts.table_attributes import attributes_of
 from quantlab_core.artifacts.timestamp_text import parse_timestamp
 from quantlab_core.candles.arrow_columns import compute, microseconds
 from quantlab_core.candles.epoch_time import MINUTE_US, epoch_microseconds, instant_of
-from quantlab_core.coverage.alert_windows import HORIZONS_H, WINDOW_MINUTES, first_minutes, union_of
+from quantlab_core.coverage.alert_windows import HORIZONS_H, WINDOW_MINUTES, first_minutes
+from quantlab_core.interval_sets import union_of, within
 from quantlab_core.token import Token
 
 Reason = Literal["never_asked", "asked_too_early", "no_answer", "partly_answered"]
@@ -94,8 +95,8 @@ def worklist(
     due, given_up, waiting, before = list[Missing](), list[Missing](), 0, 0
     for (token, day), starts in _starts_by_slice(coverage):
         lacking = [*gaps_of.get(token, ()), (as_of_minute, _END_OF_TIME)]
-        needed = union_of([(start, min(start + WINDOW_MINUTES, now_minute)) for start in starts])
-        missing = [part for window in needed for part in _common(window, lacking)]
+        needed = union_of((start, min(start + WINDOW_MINUTES, now_minute)) for start in starts)
+        missing = [part for window in needed for part in within(window, lacking)]
         if not missing:
             continue
         if day < first_day:
@@ -148,11 +149,6 @@ def _described(
 
 def _length(windows: Iterable[Window]) -> int:
     return sum(end - start for start, end in windows)
-
-
-def _common(window: Window, runs: Iterable[Window]) -> list[Window]:
-    """The parts of ``window`` inside the runs, which are in order; those that touch are one."""
-    return union_of([(max(window[0], start), min(window[1], end)) for start, end in runs])
 
 
 def _gaps_by_token(gaps: pa.Table) -> dict[Token, list[Window]]:
