@@ -13,8 +13,8 @@ import pyarrow as pa
 import pyarrow.parquet
 
 from quantlab_core.candles.arrow_columns import Integers, compute, is_valid
-from quantlab_core.errors import CandleFileError
-from quantlab_resources.candles.raw_rows import FileStart, RawRows, first_line, refuse_repeated_names
+from quantlab_core.errors import CandleFileError, first_line
+from quantlab_resources.candles.raw_rows import FileStart, RawRows, refuse_repeated_names
 
 MAX_CELLS = 40_000_000
 MAX_UNPACKED_BYTES = 512 * 1024**2
@@ -61,7 +61,8 @@ def read_parquet(start: FileStart) -> RawRows:
                 batches.append(batch.cast(plain))
             table = pa.Table.from_batches(batches, schema=plain)
     except (pa.ArrowException, OSError) as error:
-        raise CandleFileError(f"{path}: damaged Parquet file ({first_line(error)}); fetch it again") from error
+        reason = first_line(error, at_most=200)
+        raise CandleFileError(f"{path}: damaged Parquet file ({reason}); fetch it again") from error
     return RawRows(table, np.arange(1, table.num_rows + 1, dtype=np.int64))
 
 
@@ -90,7 +91,8 @@ def read_arrow(start: FileStart) -> RawRows:
                 batches.append(batch)
             table = pa.Table.from_batches(batches, schema=reader.schema)
     except (pa.ArrowException, OSError) as error:
-        raise CandleFileError(f"{path}: damaged Arrow file ({first_line(error)}); fetch it again") from error
+        reason = first_line(error, at_most=200)
+        raise CandleFileError(f"{path}: damaged Arrow file ({reason}); fetch it again") from error
     return RawRows(table, np.arange(1, table.num_rows + 1, dtype=np.int64))
 
 

@@ -15,13 +15,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.csv
 
-from quantlab_core.errors import CandleFileError
+from quantlab_core.errors import CandleFileError, first_line
 from quantlab_resources.candles.raw_rows import (
     HEAD_BYTES,
     FileStart,
     MalformedRow,
     RawRows,
-    first_line,
     refuse_repeated_names,
 )
 
@@ -64,9 +63,8 @@ def read_delimited(
             ),
         )
     except (pa.ArrowException, OSError) as error:
-        raise CandleFileError(
-            f"{path}: cannot be read as CSV ({first_line(error)}); fetch or export it again"
-        ) from error
+        reason = first_line(error, at_most=200)
+        raise CandleFileError(f"{path}: cannot be read as CSV ({reason}); fetch or export it again") from error
     malformed = tuple(
         MalformedRow(
             row.number - header_lines,

@@ -8,8 +8,8 @@ from typing import Any, TypeAlias
 
 import ijson  # type: ignore[import-untyped]
 
-from quantlab_core.errors import CandleFileError, StorageError
-from quantlab_resources.candles.raw_rows import FileStart, first_line
+from quantlab_core.errors import CandleFileError, StorageError, first_line
+from quantlab_resources.candles.raw_rows import FileStart
 
 MAX_JSON_BYTES = 256 * 1024**2
 MAX_DEPTH = 12
@@ -39,7 +39,7 @@ def json_parts(start: FileStart) -> Iterator[tuple[Keys, JsonPart]]:
             try:
                 yield from _parts(start, ijson.basic_parse(file, buf_size=_BUFFER_BYTES))
             except (ijson.JSONError, UnicodeDecodeError, ValueError, ArithmeticError) as error:
-                reason = " ".join(first_line(error).split())
+                reason = " ".join(first_line(error, at_most=200).split())
                 raise CandleFileError(
                     f"{path}: damaged JSON, or cut off, before byte {file.tell():,} ({reason}); fetch it again"
                 ) from None

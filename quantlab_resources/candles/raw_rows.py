@@ -72,8 +72,3 @@ def refuse_repeated_names(path: Path, names: list[str]) -> None:
     repeated = next((name for position, name in enumerate(names) if name in names[:position]), None)
     if repeated is not None:
         raise CandleFileError(f"{path}: two columns are named {repeated!r}; rename or remove one")
-
-
-def first_line(error: BaseException) -> str:
-    """The first line of an error's text, for messages of one line."""
-    return (str(error).splitlines() or [type(error).__name__])[0][:200]
