@@ -18,12 +18,12 @@ from quantlab_core.artifacts.timestamp_text import parse_day_or_timestamp
 from quantlab_core.candles.aggregation import aggregate_series
 from quantlab_core.candles.arrow_columns import microseconds
 from quantlab_core.candles.artifact_types import CANDLE_SCHEMA, OHLCV_SLICE, TOKEN_CANDLES
-from quantlab_core.candles.epoch_time import EPOCH, duration_microseconds, epoch_microseconds
-from quantlab_core.candles.resolution import RESOLUTIONS, finer_than
+from quantlab_core.candles.epoch_time import EPOCH, epoch_microseconds
+from quantlab_core.candles.resolution import ONE_MINUTE, finer_than, length_of, step_of
 from quantlab_core.candles.source_spans import SourceSpan, clip_spans, decode_spans, merge_spans
 from quantlab_core.candles.token_series import UNKNOWN_UNIT, merge_slices
 from quantlab_core.errors import InvalidInputError
-from quantlab_core.token import Token
+from quantlab_core.token import Token, looks_evm, split_token_name
 
 if TYPE_CHECKING:
     import polars as pl
@@ -60,7 +60,7 @@ def current_candles(
     token: str,
     start: Instant,
     end: Instant,
-    resolution: str = "1m",
+    resolution: str = ONE_MINUTE,
     chain: str | None = None,
 ) -> pa.Table:
     """The current candles of a token with ``start <= ts < end`` (UTC), sorted by time.
@@ -77,11 +77,10 @@ def current_candles(
         raise InvalidInputError(
             f"start {since.isoformat()} is not before end {until.isoformat()}; no candle lies there"
         )
-    if resolution not in RESOLUTIONS:
-        raise InvalidInputError(f"{resolution!r} is no resolution; known are {', '.join(RESOLUTIONS)}")
+    length = length_of(resolution)
     address, chain = _named_token(token, chain)
     # The last candle that opens in the range ends here.
-    wanted = SourceSpan(since, until + (EPOCH - until) % RESOLUTIONS[resolution])
+    wanted = SourceSpan(since, until + (EPOCH - until) % length)
     stored = _stored_candles(store, address, chain, wanted)
     usable = [stored[name] for name in (resolution, *finer_than(stored, resolution)) if name in stored]
     chains = sorted({Token.from_key_parts(parts).chain for found in usable for _, parts in found})
@@ -120,7 +119,7 @@ def _series_of(tables: list[pa.Table], resolution: str, wanted: SourceSpan) -> p
 
 def _outside(series: pa.Table, asked: tuple[SourceSpan, ...], resolution: str) -> pa.Table:
     """The candles of which no part lies in ``asked``: what was asked for in a better resolution says it all there."""
-    opens, step = microseconds(series["ts"]), duration_microseconds(RESOLUTIONS[resolution])
+    opens, step = microseconds(series["ts"]), step_of(resolution)
     free = np.ones(len(opens), dtype=np.bool_)
     for span in asked:
         free &= (opens + step <= epoch_microseconds(span.start)) | (opens >= epoch_microseconds(span.end))
@@ -146,7 +145,7 @@ def _by_resolution(found: list[_Stored]) -> dict[str, list[_Stored]]:
 
 def _of_token(store: ArtifactStore, artifact_type: str, address: str, chain: str | None) -> list[_Stored]:
     heads = store.heads(artifact_type, f"token={address}/")
-    if not heads and address.startswith("0x"):
+    if not heads and looks_evm(address):
         # The earlier store's keys spell EVM addresses with their capitals.
         beginning = f"token={address}/"
         heads = [h for h in store.heads(artifact_type, "token=0") if h.logical_key.lower().startswith(beginning)]
@@ -176,10 +175,9 @@ def _may_reach(parts: dict[str, str], since: datetime, until: datetime) -> bool:
 
 
 def _named_token(token: str, chain: str | None) -> tuple[str, str | None]:
-    named, colon, address = token.rpartition(":")
-    if colon and chain is not None and named != chain:
+    named, address = split_token_name(token)
+    if ":" in token and chain is not None and named != chain:
         raise InvalidInputError(f"{token} is on {named}, not on {chain}; name the chain once")
-    address = address.lower() if address[:2] in {"0x", "0X"} else address
     if not address:
         raise InvalidInputError(f"{token!r} names no token; expected an address or <chain>:<address>")
     return address, named or chain

@@ -16,7 +16,7 @@ from quantlab_core.alerts.called_tokens import CalledToken, TokenReading, read_t
 from quantlab_core.alerts.links import PRESALE_CONTRACT
 from quantlab_core.alerts.plain_messages import is_plain
 from quantlab_core.alerts.telegram_message import MESSAGE, SERVICE, UNSUPPORTED, TelegramMessage
-from quantlab_core.token import EVM_UNKNOWN
+from quantlab_core.token import EVM_UNKNOWN, looks_evm
 
 CALL = "call"
 BOT_REPLY = "bot_reply"
@@ -172,7 +172,7 @@ def _forwarded_card(card: BotCard) -> Classification:
     """A person who forwards a card calls its token; the numbers on it are of another time and stay out."""
     if card.address is None or card.address.lower() in STOP_LIST:
         return Classification(NO_ALERT)
-    family = EVM if card.address[:2] in {"0x", "0X"} else "solana"
+    family = EVM if looks_evm(card.address) else "solana"
     chain = normalise_chain(card.chain) if card.chain else EVM_UNKNOWN
     ticker = card.ticker.lstrip("$") if card.ticker else None
     return Classification(CALL, calls=(Call(card.address, family, chain, "token", "text", ticker or None),))

@@ -23,9 +23,9 @@ import pyarrow as pa
 from quantlab_core.artifacts.table_attributes import attributes_of, with_attributes
 from quantlab_core.candles.arrow_columns import Integers, floats, microseconds, rows_at
 from quantlab_core.candles.artifact_types import CANDLE_SCHEMA
-from quantlab_core.candles.epoch_time import duration_microseconds, instant_of, iso_text
+from quantlab_core.candles.epoch_time import instant_of, iso_text
 from quantlab_core.candles.exact_sums import exact_sums
-from quantlab_core.candles.resolution import RESOLUTIONS, finer_than
+from quantlab_core.candles.resolution import finer_than, length_of, step_of
 from quantlab_core.candles.source_spans import SourceSpan, decode_spans, encode_spans
 from quantlab_core.candles.spanned_intervals import SpannedIntervals
 from quantlab_core.candles.token_codes import token_codes
@@ -39,10 +39,10 @@ def aggregate_candles(candles: pa.Table, *, resolution: str, spans: Sequence[Sou
     ``spans`` say for which time its source was asked; touching ones are one. Raises InvalidInputError for an unknown
     resolution, for candles of several tokens, for two candles of one time, and for a volume that no float64 can hold.
     """
-    step = _step(resolution)
+    step = step_of(resolution)
     candles = _by_time(candles.select(CANDLE_SCHEMA.names).cast(CANDLE_SCHEMA))
     buckets = microseconds(candles["ts"]) // step
-    is_whole = SpannedIntervals.of(spans, RESOLUTIONS[resolution]).hold(buckets)
+    is_whole = SpannedIntervals.of(spans, length_of(resolution)).hold(buckets)
     if not is_whole.all():
         candles, buckets = candles.filter(pa.array(is_whole)), buckets[is_whole]
     if not len(buckets):
@@ -68,7 +68,7 @@ def aggregate_series(series: pa.Table, resolution: str) -> pa.Table:
     """
     attributes = attributes_of(series)
     own = attributes["resolution"]
-    _step(resolution)
+    length_of(resolution)
     if not finer_than([own], resolution):
         raise InvalidInputError(f"candles of {resolution} cannot be made of candles of {own}; take a finer series")
     spans = decode_spans(attributes["source_spans"])
@@ -84,16 +84,10 @@ def aggregate_series(series: pa.Table, resolution: str) -> pa.Table:
 
 def whole_bucket_spans(spans: Iterable[SourceSpan], resolution: str) -> tuple[SourceSpan, ...]:
     """The spans, united and each cut to the whole buckets inside it; one that holds no whole bucket is dropped."""
-    step = _step(resolution)
-    whole = SpannedIntervals.of(spans, RESOLUTIONS[resolution])
+    step = step_of(resolution)
+    whole = SpannedIntervals.of(spans, length_of(resolution))
     cut = zip((whole.starts * step).tolist(), (whole.ends * step).tolist(), strict=True)
     return tuple(SourceSpan(instant_of(start), instant_of(end)) for start, end in cut)
-
-
-def _step(resolution: str) -> int:
-    if resolution not in RESOLUTIONS:
-        raise InvalidInputError(f"{resolution!r} is no resolution; known are {', '.join(RESOLUTIONS)}")
-    return duration_microseconds(RESOLUTIONS[resolution])
 
 
 def _by_time(candles: pa.Table) -> pa.Table:

@@ -17,8 +17,7 @@ import pyarrow as pa
 from quantlab_core.artifacts.table_attributes import attributes_of
 from quantlab_core.candles.arrow_columns import Column, Integers, floats, microseconds
 from quantlab_core.candles.artifact_types import CANDLE_SCHEMA, TOKEN_CANDLES
-from quantlab_core.candles.epoch_time import duration_microseconds
-from quantlab_core.candles.resolution import RESOLUTIONS
+from quantlab_core.candles.resolution import RESOLUTIONS, step_of
 from quantlab_core.candles.source_spans import SourceSpan, decode_spans
 from quantlab_core.candles.spanned_intervals import SpannedIntervals
 
@@ -51,7 +50,7 @@ def missing_before(
     """
     if resolution not in RESOLUTIONS:
         return None, None
-    step = duration_microseconds(RESOLUTIONS[resolution])
+    step = step_of(resolution)
     intervals = stamps // step
     spanned = SpannedIntervals.of(spans, RESOLUTIONS[resolution])
     silent = spanned.before(intervals)

@@ -50,9 +50,9 @@ from quantlab_core.candles.arrow_columns import (
     rows_at,
 )
 from quantlab_core.candles.artifact_types import CANDLE_SCHEMA
-from quantlab_core.candles.epoch_time import duration_microseconds, epoch_microseconds, iso_text
+from quantlab_core.candles.epoch_time import epoch_microseconds, iso_text
 from quantlab_core.candles.exact_sums import exact_sums
-from quantlab_core.candles.resolution import RESOLUTIONS
+from quantlab_core.candles.resolution import step_of
 from quantlab_core.candles.source_spans import SourceSpan
 from quantlab_core.candles.token_codes import token_codes
 from quantlab_core.candles.validation import Rejection
@@ -95,7 +95,7 @@ class SwapCandles:
 
 def candles_from_swaps(swaps: pa.Table, *, resolution: str, span: SourceSpan | None) -> SwapCandles:
     """The candles of all tokens in ``swaps`` (`SWAP_SCHEMA`) at a resolution of `resolution`."""
-    step = duration_microseconds(RESOLUTIONS[resolution])
+    step = step_of(resolution)
     tokens = token_codes(swaps).codes
     stamps = microseconds(swaps["ts"])
     quote, base = floats(swaps["quote"]), floats(swaps["tokens"])

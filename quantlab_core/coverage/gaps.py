@@ -25,13 +25,12 @@ from quantlab_core.artifacts.artifact_type import UTC_TIMESTAMP
 from quantlab_core.artifacts.table_attributes import with_attributes
 from quantlab_core.candles.arrow_columns import Integers
 from quantlab_core.candles.epoch_time import MINUTE_US
+from quantlab_core.candles.resolution import ONE_MINUTE
 from quantlab_core.coverage.alert_windows import WINDOW_MINUTES
 from quantlab_core.coverage.artifact_types import COVERAGE_GAPS
 from quantlab_core.coverage.token_minutes import TokenMinutes
 from quantlab_core.interval_sets import union_of, without
 from quantlab_core.token import Token
-
-RESOLUTION = "1m"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +81,7 @@ def gaps_table(gaps: Sequence[Gap], as_of_text: str) -> pa.Table:
         [
             pa.array([gap.token.chain for gap in ordered], pa.string()),
             pa.array([gap.token.address for gap in ordered], pa.string()),
-            pa.array([RESOLUTION] * len(ordered), pa.string()),
+            pa.array([ONE_MINUTE] * len(ordered), pa.string()),
             instants([gap.start for gap in ordered]),
             instants([gap.end for gap in ordered]),
             pa.array([gap.end - gap.start for gap in ordered], pa.int32()),

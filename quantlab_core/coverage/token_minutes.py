@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
 
 import numpy as np
 import pyarrow as pa
@@ -11,6 +10,7 @@ import pyarrow as pa
 from quantlab_core.artifacts.table_attributes import attributes_of
 from quantlab_core.candles.arrow_columns import Floats, Integers, Mask, floats, microseconds
 from quantlab_core.candles.epoch_time import MINUTE_US
+from quantlab_core.candles.resolution import ONE_MINUTE, length_of
 from quantlab_core.candles.source_spans import decode_spans
 from quantlab_core.candles.spanned_intervals import SpannedIntervals
 from quantlab_core.errors import InvalidInputError
@@ -36,12 +36,12 @@ class TokenMinutes:
             none = np.zeros(0, dtype=np.int64)
             return cls(SpannedIntervals(none, none), none, _running_total(none))
         attributes = attributes_of(table)
-        if attributes.get("resolution") != "1m":
+        if attributes.get("resolution") != ONE_MINUTE:
             raise InvalidInputError(
-                f"{token.partition_key}: coverage counts minutes and needs a 1m series, "
+                f"{token.partition_key}: coverage counts minutes and needs a {ONE_MINUTE} series, "
                 f"not {attributes.get('resolution')}"
             )
-        spanned = SpannedIntervals.of(decode_spans(attributes["source_spans"]), timedelta(minutes=1))
+        spanned = SpannedIntervals.of(decode_spans(attributes["source_spans"]), length_of(ONE_MINUTE))
         ordered = table.sort_by("ts")
         minutes = microseconds(ordered["ts"]) // MINUTE_US
         inside = spanned.hold(minutes)

@@ -19,9 +19,9 @@ import pyarrow as pa
 from quantlab_core.artifacts.table_attributes import with_attributes
 from quantlab_core.candles.arrow_columns import Mask, is_valid, microseconds, row_positions, rows_at
 from quantlab_core.candles.artifact_types import CANDLES_QUARANTINE
-from quantlab_core.candles.epoch_time import duration_microseconds, epoch_microseconds, instant_of, iso_text
+from quantlab_core.candles.epoch_time import epoch_microseconds, instant_of, iso_text
 from quantlab_core.candles.mixed_intervals import refuse_mixed_intervals
-from quantlab_core.candles.resolution import RESOLUTIONS
+from quantlab_core.candles.resolution import length_of, step_of
 from quantlab_core.candles.source_spans import SourceSpan, encode_spans
 from quantlab_core.candles.time_units import ParsedTimes, parse_times
 from quantlab_core.candles.token_codes import token_codes
@@ -112,7 +112,7 @@ def read_candle_file(path: Path, declaration: CandleFileDeclaration, *, as_of: d
     )
     validated = validate_candles(
         rows,
-        resolution=RESOLUTIONS[interval.resolution],
+        resolution=length_of(interval.resolution),
         as_of=min(filter(None, (as_of, declaration.fetched_at, found.fetched_at))),
         fills_before_first_trade=found.fills_before_first_trade,
     )
@@ -188,7 +188,7 @@ def _check_span(candles: pa.Table, span: SourceSpan | None, resolution: str, sub
         return
     stamps = microseconds(candles["ts"])
     first, last = int(stamps.min()), int(stamps.max())
-    end = last + duration_microseconds(RESOLUTIONS[resolution])
+    end = last + step_of(resolution)
     if first < epoch_microseconds(span.start) or end > epoch_microseconds(span.end):
         raise CandleFileError(
             f"{subject}: its candles run from {iso_text(first)} to {iso_text(end)}, beyond the declared span; "

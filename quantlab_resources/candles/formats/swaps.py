@@ -18,7 +18,7 @@ import pyarrow as pa
 
 from quantlab_core.candles.arrow_columns import compute, is_valid, microseconds, one_array, row_positions, rows_at
 from quantlab_core.candles.epoch_time import epoch_microseconds, iso_text
-from quantlab_core.candles.resolution import RESOLUTIONS
+from quantlab_core.candles.resolution import ONE_MINUTE
 from quantlab_core.candles.source_spans import SourceSpan
 from quantlab_core.candles.swap_candles import SWAP_SCHEMA, SwapCandles, candles_from_swaps
 from quantlab_core.candles.time_units import parse_times
@@ -72,11 +72,7 @@ def read(path: Path, declaration: CandleFileDeclaration) -> FormatRows:
     when the file cannot be read without guessing, or has swaps outside the declared span.
     """
     found = _swap_rows(path)
-    if declaration.resolution is not None and declaration.resolution not in RESOLUTIONS:
-        raise CandleFileError(
-            f"{path}: {declaration.resolution!r} is no resolution of candles; known are {', '.join(RESOLUTIONS)}"
-        )
-    resolution = declaration.resolution or "1m"
+    resolution = declaration.resolution or ONE_MINUTE
     in_sol = found.columns["quote"].strip().lower() in _NAMED_FOR_SOL
     chain = SOLANA if in_sol and "chain" not in found.columns else None
     swaps, rejections = _readable(path, found, declaration, declaration.chain or chain)

@@ -162,7 +162,6 @@ def test_a_swap_listed_twice_counts_once(tmp_path: Path) -> None:
         ([swap(1, 2.0)], {}, "does not name its token; declare --token"),
         ([{"mint": MINT, "ts": NOON, "price": 1}], {}, r"have no quote \(sol, .*\) and no tokens \(tokens, "),
         ([{"mint": MINT, **swap(1, 2.0)}], {}, "its 1 swaps make no whole candle of 1m .* declare --from and --to"),
-        ([{"mint": MINT, **swap(1, 2.0)}], {"resolution": "7m"}, "'7m' is no resolution"),
         ([{"mint": MINT, **swap(3600, 2.0)}], HOUR, "its swaps run from 2025-05-01T13:00:00Z to .* widen --from"),
         ([{"mint": MINT, "swaps": []}], {}, "nothing to import"),
     ],
@@ -172,6 +171,11 @@ def test_what_makes_no_candles_is_refused_with_a_remedy(
 ) -> None:
     with pytest.raises(CandleFileError, match=message):
         read(lines(tmp_path, *objects), **declared)
+
+
+def test_a_resolution_that_is_none_is_refused_for_swaps_too(tmp_path: Path) -> None:
+    with pytest.raises(CandleFileError, match="--resolution '7m' is not known; use 1m, 5m, "):
+        imported(lines(tmp_path, {"mint": MINT, **swap(1, 2.0)}), resolution="7m")
 
 
 def test_files_and_lines_beyond_the_limits_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
