@@ -24,6 +24,7 @@ from quantlab_core.artifacts.table_attributes import attributes_of, with_attribu
 from quantlab_core.candles.arrow_columns import Integers, floats, microseconds, rows_at
 from quantlab_core.candles.artifact_types import CANDLE_SCHEMA
 from quantlab_core.candles.epoch_time import instant_of, iso_text
+from quantlab_core.candles.equal_rows import run_starts
 from quantlab_core.candles.exact_sums import exact_sums
 from quantlab_core.candles.resolution import finer_than, length_of, step_of
 from quantlab_core.candles.source_spans import SourceSpan, decode_spans, encode_spans
@@ -47,7 +48,7 @@ def aggregate_candles(candles: pa.Table, *, resolution: str, spans: Sequence[Sou
         candles, buckets = candles.filter(pa.array(is_whole)), buckets[is_whole]
     if not len(buckets):
         return CANDLE_SCHEMA.empty_table()
-    firsts = np.flatnonzero(np.diff(buckets, prepend=buckets[0] - 1)).astype(np.int64)
+    firsts = run_starts(buckets)
     lasts = np.append(firsts[1:], len(buckets)) - 1
     columns = {
         **{name: rows_at(candles, firsts)[name] for name in ("token_address", "chain", "open")},

@@ -32,6 +32,11 @@ def microseconds(column: Column) -> Integers:
     return np.asarray(stamps.to_numpy(zero_copy_only=False), dtype=np.int64)
 
 
+def int32s(numbers: Integers) -> pa.Array[Any]:
+    """Counts as an int32 column."""
+    return pa.array(numbers.astype(np.int32))
+
+
 def is_valid(column: Column) -> Mask:
     """Per row whether the column has a value."""
     return np.asarray(compute.is_valid(column).to_numpy(zero_copy_only=False), dtype=np.bool_)

@@ -23,7 +23,7 @@ import pyarrow as pa
 
 from quantlab_core.artifacts.artifact_type import UTC_TIMESTAMP
 from quantlab_core.artifacts.table_attributes import with_attributes
-from quantlab_core.candles.arrow_columns import Integers, floats
+from quantlab_core.candles.arrow_columns import Integers, floats, int32s
 from quantlab_core.candles.epoch_time import MINUTE_US, epoch_microseconds
 from quantlab_core.coverage.alert_windows import HORIZONS_H, first_minutes
 from quantlab_core.coverage.artifact_types import ALERT_FORWARD_COVERAGE
@@ -71,10 +71,10 @@ class ForwardCounts:
             [
                 *(_repeated(column, len(HORIZONS_H)) for column in named),
                 pa.array(np.tile(np.array(HORIZONS_H, dtype=np.int32), self._alerts.num_rows)),
-                *(_int32(counts) for counts in (expected, self._spanned, self._present, self._traded)),
+                *(int32s(counts) for counts in (expected, self._spanned, self._present, self._traded)),
                 _instants(self._first),
                 _instants(self._last),
-                _int32(self._silence),
+                int32s(self._silence),
                 pa.array(span_ratio),
                 pa.array(activity, mask=~is_spanned),
                 pa.array(verdicts.tolist(), pa.string()),
@@ -100,10 +100,6 @@ def judged(coverage: pa.Table, thresholds: Thresholds, *, as_of: datetime | None
     return with_attributes(
         coverage.set_column(position, coverage.schema.field("verdict"), verdicts), thresholds.attributes
     )
-
-
-def _int32(values: Integers) -> pa.Array[Any]:
-    return pa.array(values.astype(np.int32))
 
 
 def _instants(minutes: Integers) -> pa.Array[Any]:

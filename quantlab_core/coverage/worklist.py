@@ -27,7 +27,7 @@ import pyarrow as pa
 from quantlab_core.artifacts.table_attributes import attributes_of
 from quantlab_core.artifacts.timestamp_text import parse_timestamp
 from quantlab_core.candles.arrow_columns import compute, microseconds
-from quantlab_core.candles.epoch_time import MINUTE_US, epoch_microseconds, instant_of
+from quantlab_core.candles.epoch_time import DAY_US, MINUTE_US, epoch_microseconds, instant_of
 from quantlab_core.coverage.alert_windows import HORIZONS_H, WINDOW_MINUTES, first_minutes
 from quantlab_core.interval_sets import union_of, within
 from quantlab_core.token import Token
@@ -39,7 +39,6 @@ MOST_ATTEMPTS = 3
 """So often a slice is asked for in vain before it is given up."""
 
 ANSWER_LAG_MINUTES = 10
-MINUTES_PER_DAY = 1_440
 _END_OF_TIME = 2**62
 
 
@@ -169,9 +168,9 @@ def _starts_by_slice(coverage: pa.Table) -> Iterable[tuple[tuple[Token, date], l
     longest = coverage.filter(compute.equal(coverage["horizon_h"], HORIZONS_H[-1]))
     short = compute.less(longest["spanned_minutes"], longest["expected_minutes"])
     lacking = longest.filter(short)
-    days = microseconds(lacking["alert_ts_utc"]) // (MINUTES_PER_DAY * MINUTE_US)
+    days = microseconds(lacking["alert_ts_utc"]) // DAY_US
     found: dict[tuple[Token, date], list[int]] = {}
     starts = first_minutes(lacking).tolist()
     for token, day, start in zip(_tokens(lacking, "mint"), days.tolist(), starts, strict=True):
-        found.setdefault((token, instant_of(day * MINUTES_PER_DAY * MINUTE_US).date()), []).append(start)
+        found.setdefault((token, instant_of(day * DAY_US).date()), []).append(start)
     return found.items()

@@ -1,4 +1,4 @@
-"""Which of several rows of one minute a source itself prefers: by quality, then by when it took them in."""
+"""The columns by which a candle file says which of several rows of one minute it prefers, as ranks."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from quantlab_core.candles.arrow_columns import Integers, is_valid, microseconds
+from quantlab_core.candles.arrow_columns import Integers, floats, is_valid, microseconds
+from quantlab_core.candles.source_preference import preference
 from quantlab_core.candles.time_units import parse_times
 from quantlab_resources.candles.number_columns import parse_numbers
 from quantlab_resources.candles.raw_rows import RawRows
@@ -23,19 +24,11 @@ def preference_of_rows(
     quality, ingested = columns.get("quality_score"), columns.get("ingested_at")
     if (quality is None and ingested is None) or rows.table.num_rows == 0:
         return None
-    score = np.full(rows.table.num_rows, -np.inf)
-    if quality is not None:
-        written = parse_numbers(rows.table, quality)[0].to_numpy(zero_copy_only=False)
-        score = np.where(np.isnan(written), -np.inf, written)
+    scores = None if quality is None else floats(parse_numbers(rows.table, quality)[0])
     taken_in = np.zeros(rows.table.num_rows, dtype=np.int64)
     if ingested is not None and is_valid(rows.table[ingested]).any():
         times = parse_times(
             rows.table[ingested], subject=subject, time_zone=time_zone, row_numbers=rows.row_numbers
         ).instants
         taken_in = np.where(is_valid(times), microseconds(times), 0)
-    order = np.lexsort((taken_in, score))
-    is_higher = np.ones(len(order), dtype=np.int64)
-    is_higher[1:] = (np.diff(taken_in[order]) != 0) | (score[order][1:] != score[order][:-1])
-    rank = np.empty(len(order), dtype=np.int64)
-    rank[order] = np.cumsum(is_higher)
-    return rank
+    return preference(rows.table.num_rows, scores, taken_in)

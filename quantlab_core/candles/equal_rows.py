@@ -1,0 +1,30 @@
+"""Neighbouring rows of sorted columns that are equal, or that rise."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from quantlab_core.candles.arrow_columns import Integers, Mask, row_positions
+
+Values = npt.NDArray[Any]
+
+
+def repeats_previous(columns: Sequence[Values]) -> Mask:
+    """Per row whether all columns equal those of the row before; never for the first. NaN equals nothing."""
+    repeats = np.zeros(len(columns[0]), dtype=np.bool_)
+    repeats[1:] = np.logical_and.reduce([column[1:] == column[:-1] for column in columns])
+    return repeats
+
+
+def run_starts(*columns: Values) -> Integers:
+    """Positions at which a run of equal rows begins."""
+    return row_positions(~repeats_previous(columns))
+
+
+def rises(groups: Integers, stamps: Integers) -> bool:
+    """Whether the rows stand by group and time, and none has group and time of another."""
+    return bool(((np.diff(groups) > 0) | (np.diff(groups) == 0) & (np.diff(stamps) > 0)).all())
