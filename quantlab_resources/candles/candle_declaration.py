@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from quantlab_core.candles.resolution import RESOLUTIONS
+from quantlab_core.candles.source_spans import SourceSpan
 from quantlab_core.errors import CandleFileError
 
 PriceUnit = Literal["usd", "sol", "eth", "bnb", "btc"]
@@ -41,6 +42,13 @@ class CandleFileDeclaration:
     fetched_at: datetime | None = None
     accept_regular_gaps: bool = False
     source: str = AUTO
+
+    @property
+    def span(self) -> SourceSpan | None:
+        """For which time it is said that the source was asked."""
+        if self.span_from is None or self.span_to is None:
+            return None
+        return SourceSpan(self.span_from, self.span_to)
 
 
 def check_declaration(path: Path, declaration: CandleFileDeclaration, as_of: datetime) -> None:

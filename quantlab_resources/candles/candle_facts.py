@@ -99,9 +99,9 @@ def _one_of(path: Path, kind: CandleFormat, flag: str, stated: str | None, decla
 def _span(
     path: Path, kind: CandleFormat, stated: SourceSpan | None, declared: CandleFileDeclaration
 ) -> SourceSpan | None:
-    if declared.span_from is None or declared.span_to is None:
+    span = declared.span
+    if span is None:
         return stated
-    span = SourceSpan(declared.span_from, declared.span_to)
     if stated is not None and not (stated.start <= span.start and span.end <= stated.end):
         raise CandleFileError(
             f"{path}: --from and --to reach beyond the time for which the {kind.name} file states that it was asked, "

@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 
 from quantlab_core.artifacts.table_attributes import with_attributes
-from quantlab_core.candles.arrow_columns import Mask, is_valid, microseconds, row_positions, rows_at
+from quantlab_core.candles.arrow_columns import microseconds, row_positions, rows_at
 from quantlab_core.candles.artifact_types import CANDLES_QUARANTINE
 from quantlab_core.candles.epoch_time import epoch_microseconds, instant_of, iso_text
 from quantlab_core.candles.mixed_intervals import refuse_mixed_intervals
@@ -36,6 +36,7 @@ from quantlab_resources.candles.number_columns import parse_numbers
 from quantlab_resources.candles.raw_rows import RawRows
 from quantlab_resources.candles.row_preference import preference_of_rows
 from quantlab_resources.candles.row_tokens import RowTokens, tokens_of_rows
+from quantlab_resources.candles.unreadable_rows import unreadable_rows
 
 _VALUES = ("open", "high", "low", "close", "volume")
 
@@ -90,7 +91,7 @@ def read_candle_file(path: Path, declaration: CandleFileDeclaration, *, as_of: d
     numbers = {name: parse_numbers(raw.table, found.columns.get(name)) for name in _VALUES}
 
     rejections = [Rejection(row.row_number, row.rule_id, row.reason) for row in raw.malformed]
-    rejections += _unreadable(raw, found.columns, times, tokens, {name: bad for name, (_, bad) in numbers.items()})
+    rejections += unreadable_rows(raw, found.columns, times, tokens, {name: bad for name, (_, bad) in numbers.items()})
     all_rows = pa.table(
         {
             "row_number": pa.array(raw.row_numbers, pa.int64()),
@@ -165,21 +166,6 @@ def _optional_columns(found: FormatRows, declaration: CandleFileDeclaration, sub
     if preference is not None:
         columns["preference"] = pa.array(preference, pa.int64())
     return columns
-
-
-def _unreadable(
-    raw: RawRows, columns: Mapping[str, str], times: ParsedTimes, tokens: RowTokens, no_numbers: dict[str, Mask]
-) -> list[Rejection]:
-    """Rows whose token, time or numbers cannot be read: one rejection each, in this order of rules."""
-    found = {row: ("token_invalid", reason) for row, reason in tokens.reasons.items()}
-    for row in row_positions(~is_valid(times.instants)).tolist():
-        value = raw.table[columns["ts"]][row].as_py()
-        found.setdefault(row, ("time_unreadable", f"the time {value!r} is missing or cannot be read"))
-    for name, no_number in no_numbers.items():
-        for row in row_positions(no_number).tolist():
-            value = raw.table[columns[name]][row].as_py()
-            found.setdefault(row, ("number_unreadable", f"{name} {value!r} is not a number"))
-    return [Rejection(int(raw.row_numbers[row]), rule_id, reason) for row, (rule_id, reason) in sorted(found.items())]
 
 
 def _check_span(candles: pa.Table, span: SourceSpan | None, resolution: str, subject: str) -> None:

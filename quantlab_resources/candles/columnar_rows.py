@@ -14,7 +14,7 @@ import pyarrow.parquet
 
 from quantlab_core.candles.arrow_columns import Integers, compute, is_valid
 from quantlab_core.errors import CandleFileError, first_line
-from quantlab_resources.candles.raw_rows import FileStart, RawRows, refuse_repeated_names
+from quantlab_resources.candles.raw_rows import FileStart, RawRows, refuse_larger, refuse_repeated_names
 
 MAX_CELLS = 40_000_000
 MAX_UNPACKED_BYTES = 512 * 1024**2
@@ -72,10 +72,7 @@ def read_arrow(start: FileStart) -> RawRows:
     Raises CandleFileError when it is damaged or beyond the limits.
     """
     path = start.path
-    if start.size > MAX_ARROW_BYTES:
-        raise CandleFileError(
-            f"{path}: {start.size:,} bytes are more than one Arrow import takes ({MAX_ARROW_BYTES:,}); split the file"
-        )
+    refuse_larger(start, MAX_ARROW_BYTES, "Arrow import")
     batches = []
     cells = stored = 0
     try:

@@ -21,6 +21,7 @@ from quantlab_resources.candles.raw_rows import (
     FileStart,
     MalformedRow,
     RawRows,
+    refuse_larger,
     refuse_repeated_names,
 )
 
@@ -37,10 +38,7 @@ def read_delimited(
     """
     path = start.path
     refuse_repeated_names(path, list(header))
-    if start.size > MAX_TEXT_BYTES:
-        raise CandleFileError(
-            f"{path}: {start.size:,} bytes are more than one CSV import takes ({MAX_TEXT_BYTES:,}); split the file"
-        )
+    refuse_larger(start, MAX_TEXT_BYTES, "CSV import")
     skipped: list[Any] = []
 
     def skip(row: Any) -> Literal["skip"]:

@@ -8,8 +8,8 @@ from typing import Any, TypeAlias
 
 import ijson  # type: ignore[import-untyped]
 
-from quantlab_core.errors import CandleFileError, StorageError, first_line
-from quantlab_resources.candles.raw_rows import FileStart
+from quantlab_core.errors import CandleFileError, first_line
+from quantlab_resources.candles.raw_rows import FileStart, opened, refuse_larger
 
 MAX_JSON_BYTES = 256 * 1024**2
 MAX_DEPTH = 12
@@ -28,23 +28,17 @@ def json_parts(start: FileStart) -> Iterator[tuple[Keys, JsonPart]]:
     CandleFileError for damage, for a file beyond the limits and for a deeper nesting than candles need; StorageError.
     """
     path = start.path
-    if start.size > MAX_JSON_BYTES:
-        raise CandleFileError(
-            f"{path}: {start.size:,} bytes are more than one JSON import takes ({MAX_JSON_BYTES:,}); split the file"
-        )
-    try:
-        with path.open("rb") as file:
-            if file.read(3) != b"\xef\xbb\xbf":
-                file.seek(0)
-            try:
-                yield from _parts(start, ijson.basic_parse(file, buf_size=_BUFFER_BYTES))
-            except (ijson.JSONError, UnicodeDecodeError, ValueError, ArithmeticError) as error:
-                reason = " ".join(first_line(error, at_most=200).split())
-                raise CandleFileError(
-                    f"{path}: damaged JSON, or cut off, before byte {file.tell():,} ({reason}); fetch it again"
-                ) from None
-    except OSError as error:
-        raise StorageError(f"{path}: cannot be read ({error.strerror or error}); check its permissions") from error
+    refuse_larger(start, MAX_JSON_BYTES, "JSON import")
+    with opened(path) as file:
+        if file.read(3) != b"\xef\xbb\xbf":
+            file.seek(0)
+        try:
+            yield from _parts(start, ijson.basic_parse(file, buf_size=_BUFFER_BYTES))
+        except (ijson.JSONError, UnicodeDecodeError, ValueError, ArithmeticError) as error:
+            reason = " ".join(first_line(error, at_most=200).split())
+            raise CandleFileError(
+                f"{path}: damaged JSON, or cut off, before byte {file.tell():,} ({reason}); fetch it again"
+            ) from None
 
 
 def _parts(start: FileStart, events: Iterator[tuple[str, Any]]) -> Iterator[tuple[Keys, JsonPart]]:

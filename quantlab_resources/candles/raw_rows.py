@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import pyarrow as pa
 
@@ -57,14 +60,28 @@ class FileStart:
 
 def file_start(path: Path) -> FileStart:
     """The first 64 KiB of a file. Raises NotFoundError, StorageError."""
+    with opened(path) as file:
+        return FileStart(path, file.read(HEAD_BYTES), path.stat().st_size)
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[BinaryIO]:
+    """The file, to be read. Raises NotFoundError, and StorageError also for what fails while it is read."""
     try:
         with path.open("rb") as file:
-            head = file.read(HEAD_BYTES)
-        return FileStart(path, head, path.stat().st_size)
+            yield file
     except FileNotFoundError as error:
         raise NotFoundError(f"{path}: candle file not found; check the path") from error
     except OSError as error:
         raise StorageError(f"{path}: cannot be read ({error.strerror or error}); check its permissions") from error
+
+
+def refuse_larger(start: FileStart, most_bytes: int, what: str) -> None:
+    """Raise CandleFileError for a file of more bytes than ``what`` takes."""
+    if start.size > most_bytes:
+        raise CandleFileError(
+            f"{start.path}: {start.size:,} bytes are more than one {what} takes ({most_bytes:,}); split the file"
+        )
 
 
 def refuse_repeated_names(path: Path, names: list[str]) -> None:

@@ -14,7 +14,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from quantlab_core.errors import CandleFileError, StorageError
+from quantlab_core.errors import CandleFileError
 from quantlab_resources.candles.candle_columns import plain_name
 from quantlab_resources.candles.candle_declaration import CandleFileDeclaration
 from quantlab_resources.candles.collected_rows import CollectedRows
@@ -28,7 +28,7 @@ from quantlab_resources.candles.delimited_rows import (
 )
 from quantlab_resources.candles.formats.format_rows import FormatRows, rows_under_names
 from quantlab_resources.candles.formats.json_shapes import begins_with_object
-from quantlab_resources.candles.raw_rows import FileStart, RawRows, file_start
+from quantlab_resources.candles.raw_rows import FileStart, RawRows, file_start, opened, refuse_larger
 
 NAMES = ("token_address", "chain", "timestamp", "interval", "open", "high", "low", "close", "volume")
 MAX_LINE_BYTES = 64 * 1024
@@ -97,29 +97,22 @@ def _are_types(fields: list[str]) -> bool:
 
 def _from_lines(start: FileStart) -> RawRows:
     """JSONEachRow: one object per line. A line that is none is malformed."""
-    path = start.path
-    if start.size > MAX_TEXT_BYTES:
-        raise CandleFileError(
-            f"{path}: {start.size:,} bytes are more than one import takes ({MAX_TEXT_BYTES:,}); split the file"
-        )
+    refuse_larger(start, MAX_TEXT_BYTES, "import")
     rows = CollectedRows(start)
-    try:
-        with path.open("rb") as file:
-            while line := file.readline(MAX_LINE_BYTES):
-                if not line.strip():
-                    continue
-                if len(line) == MAX_LINE_BYTES:
-                    raise CandleFileError(
-                        f"{path}: row {rows.count + 1} is longer than {MAX_LINE_BYTES:,} bytes; "
-                        "export it as JSONEachRow, one row per line"
-                    )
-                found = _object(line)
-                if found is None:
-                    rows.add_malformed(line.decode("utf-8", "backslashreplace").strip(), "the line is no JSON object")
-                else:
-                    rows.add(found)
-    except OSError as error:
-        raise StorageError(f"{path}: cannot be read ({error.strerror or error}); check its permissions") from error
+    with opened(start.path) as file:
+        while line := file.readline(MAX_LINE_BYTES):
+            if not line.strip():
+                continue
+            if len(line) == MAX_LINE_BYTES:
+                raise CandleFileError(
+                    f"{start.path}: row {rows.count + 1} is longer than {MAX_LINE_BYTES:,} bytes; "
+                    "export it as JSONEachRow, one row per line"
+                )
+            found = _object(line)
+            if found is None:
+                rows.add_malformed(line.decode("utf-8", "backslashreplace").strip(), "the line is no JSON object")
+            else:
+                rows.add(found)
     return rows.rows()
 
 

@@ -10,9 +10,9 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from quantlab_core.errors import CandleFileError, StorageError
+from quantlab_core.errors import CandleFileError
 from quantlab_resources.candles.collected_rows import CollectedRows
-from quantlab_resources.candles.raw_rows import FileStart, RawRows
+from quantlab_resources.candles.raw_rows import FileStart, RawRows, opened, refuse_larger
 
 MAX_BYTES = 512 * 1024**2
 MAX_LINE_BYTES = 64 * 1024**2
@@ -64,20 +64,13 @@ def _parsed(line: bytes) -> tuple[dict[str, Any], str | None]:
 
 def _lines(start: FileStart) -> Iterator[bytes]:
     """Lines that are not blank."""
-    path = start.path
-    if start.size > MAX_BYTES:
-        raise CandleFileError(
-            f"{path}: {start.size:,} bytes are more than one import of swaps takes ({MAX_BYTES:,}); split the file"
-        )
-    try:
-        with path.open("rb") as file:
-            while line := file.readline(MAX_LINE_BYTES + 1):
-                if len(line) > MAX_LINE_BYTES:
-                    raise CandleFileError(
-                        f"{path}: the line around byte {file.tell():,} is longer than {MAX_LINE_BYTES:,} bytes; "
-                        "write one swap per line"
-                    )
-                if line.strip(b"\xef\xbb\xbf \t\r\n"):
-                    yield line
-    except OSError as error:
-        raise StorageError(f"{path}: cannot be read ({error.strerror or error}); check its permissions") from error
+    refuse_larger(start, MAX_BYTES, "import of swaps")
+    with opened(start.path) as file:
+        while line := file.readline(MAX_LINE_BYTES + 1):
+            if len(line) > MAX_LINE_BYTES:
+                raise CandleFileError(
+                    f"{start.path}: the line around byte {file.tell():,} is longer than {MAX_LINE_BYTES:,} bytes; "
+                    "write one swap per line"
+                )
+            if line.strip(b"\xef\xbb\xbf \t\r\n"):
+                yield line

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from quantlab_core.candles.arrow_columns import compute, is_valid, microseconds, one_array, row_positions, rows_at
+from quantlab_core.candles.arrow_columns import compute, microseconds, one_array, row_positions, rows_at
 from quantlab_core.candles.epoch_time import epoch_microseconds, iso_text
 from quantlab_core.candles.resolution import ONE_MINUTE
 from quantlab_core.candles.source_spans import SourceSpan
@@ -33,6 +33,7 @@ from quantlab_resources.candles.formats.json_line_swaps import SWAPS, parse_line
 from quantlab_resources.candles.number_columns import parse_numbers
 from quantlab_resources.candles.raw_rows import FileStart, MalformedRow, RawRows, file_start
 from quantlab_resources.candles.row_tokens import tokens_of_rows
+from quantlab_resources.candles.unreadable_rows import unreadable_rows
 
 SWAP_COLUMNS: dict[str, tuple[str, ...]] = {
     "ts": ("ts", "timestamp", "time", "block_time", "blocktime", "block_timestamp", "block_unix_time", "unix_time"),
@@ -76,8 +77,8 @@ def read(path: Path, declaration: CandleFileDeclaration) -> FormatRows:
     in_sol = found.columns["quote"].strip().lower() in _NAMED_FOR_SOL
     chain = SOLANA if in_sol and "chain" not in found.columns else None
     swaps, rejections = _readable(path, found, declaration, declaration.chain or chain)
-    span = _declared_span(path, swaps, declaration)
-    made = candles_from_swaps(swaps, resolution=resolution, span=span)
+    _check_span(path, swaps, declaration.span)
+    made = candles_from_swaps(swaps, resolution=resolution, span=declaration.span)
     rejections = sorted([*rejections, *made.rejections], key=lambda rejection: rejection.row_number)
     if not made.candles.num_rows:
         raise CandleFileError(
@@ -166,14 +167,9 @@ def _readable(
     )
     tokens = tokens_of_rows(raw.table, columns, token=declaration.token, chain=chain, subject=str(path))
     numbers = {name: parse_numbers(raw.table, columns.get(name)) for name in _NUMBERS}
-    reasons = {row: ("token_invalid", reason) for row, reason in tokens.reasons.items()}
-    for row in row_positions(~is_valid(times.instants)).tolist():
-        value = raw.table[columns["ts"]][row].as_py()
-        reasons.setdefault(row, ("time_unreadable", f"the time {value!r} is missing or cannot be read"))
-    for name, (_, unreadable) in numbers.items():
-        for row in row_positions(unreadable).tolist():
-            value = raw.table[columns[name]][row].as_py()
-            reasons.setdefault(row, ("number_unreadable", f"{columns[name]} {value!r} is not a number"))
+    rejections = unreadable_rows(
+        raw, columns, times, tokens, {name: bad for name, (_, bad) in numbers.items()}, shown_as=columns
+    )
     rows = pa.table(
         [
             pa.array(raw.row_numbers, pa.int64()),
@@ -186,10 +182,8 @@ def _readable(
         ],
         names=SWAP_SCHEMA.names,
     )
-    is_readable = np.ones(raw.table.num_rows, dtype=np.bool_)
-    is_readable[list(reasons)] = False
-    rejections = [Rejection(int(raw.row_numbers[row]), *reasons[row]) for row in sorted(reasons)]
-    return rows_at(rows, row_positions(is_readable)).cast(SWAP_SCHEMA), rejections
+    is_rejected = np.isin(raw.row_numbers, [rejection.row_number for rejection in rejections])
+    return rows_at(rows, row_positions(~is_rejected)).cast(SWAP_SCHEMA), rejections
 
 
 def _text(table: pa.Table, column: str | None, *, missing: str | None = None) -> pa.Array[Any]:
@@ -202,19 +196,16 @@ def _text(table: pa.Table, column: str | None, *, missing: str | None = None) ->
     return filled
 
 
-def _declared_span(path: Path, swaps: pa.Table, declaration: CandleFileDeclaration) -> SourceSpan | None:
-    if declaration.span_from is None or declaration.span_to is None:
-        return None
-    span = SourceSpan(declaration.span_from, declaration.span_to)
+def _check_span(path: Path, swaps: pa.Table, span: SourceSpan | None) -> None:
+    """A span that is declared must hold every swap."""
     stamps = microseconds(swaps["ts"])
-    if len(stamps) and not (
-        epoch_microseconds(span.start) <= stamps.min() and stamps.max() < epoch_microseconds(span.end)
-    ):
+    if span is None or not len(stamps):
+        return
+    if stamps.min() < epoch_microseconds(span.start) or stamps.max() >= epoch_microseconds(span.end):
         raise CandleFileError(
             f"{path}: its swaps run from {iso_text(stamps.min())} to {iso_text(stamps.max())}, beyond the declared "
             "span; widen --from and --to"
         )
-    return span
 
 
 def _malformed(raw: RawRows, rejections: Sequence[Rejection]) -> tuple[MalformedRow, ...]:
