@@ -33,7 +33,7 @@ from quantlab_core.candles.validation import PRICES, RULES, validate_candles
 from quantlab_core.errors import CandleSourceError
 from quantlab_core.token import Token
 from quantlab_resources.candles.clickhouse.candle_queries import CHAIN, INGESTED, KEY, STAMP, VALUES
-from quantlab_resources.candles.number_columns import parse_numbers
+from quantlab_resources.candles.files.number_columns import parse_numbers
 
 _CONFLICT = "conflicting_duplicate"
 _NANOSECONDS = 1_000
