@@ -1,15 +1,13 @@
-"""The current alerts and candles of a lake as tables: what `Lab.alerts` and `Lab.candles` hand out."""
+"""The current candles of a token as a table: what `Lab.candles` hands out."""
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, time
-from typing import TYPE_CHECKING
+from datetime import datetime
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from quantlab_core.alerts.artifact_types import ALERTS
 from quantlab_core.artifacts.any_version import key_parts_of, read_newest
 from quantlab_core.artifacts.artifact import Artifact
 from quantlab_core.artifacts.artifact_store import ArtifactStore
@@ -24,35 +22,11 @@ from quantlab_core.candles.source_spans import SourceSpan, clip_spans, decode_sp
 from quantlab_core.candles.token_series import UNKNOWN_UNIT, merge_slices
 from quantlab_core.errors import InvalidInputError
 from quantlab_core.token import Token, looks_evm, split_token_name
-
-if TYPE_CHECKING:
-    import polars as pl
-
-Instant = date | datetime | str
-"""A day, a time with its zone, or the ISO 8601 text of either."""
+from quantlab_resources.given_instants import Instant, given_instant
+from quantlab_resources.plain_tables import plain_schema, plain_table
 
 _Stored = tuple[Artifact, dict[str, str]]
 """An artifact and the parts of its key."""
-
-
-def current_alerts(store: ArtifactStore, first: Instant, last: Instant, chain: str | None = None) -> pa.Table:
-    """The current alerts from the UTC day ``first`` to the UTC day ``last``, both inclusive, sorted by time.
-
-    The newest schema of ``alerts_v1``; a day without artifacts gives no rows. Raises InvalidInputError for a limit that
-    is no day or a range that runs backwards, and what reading an artifact raises.
-    """
-    first_day, last_day = _instant("from", first).date(), _instant("to", last).date()
-    if first_day > last_day:
-        raise InvalidInputError(f"from {first_day} is after to {last_day}; no day lies between them")
-    tables = []
-    for head in store.heads(ALERTS.name, _common_prefix(f"day={first_day}", f"day={last_day}")):
-        parts = key_parts_of(head)
-        if parts is None or not first_day.isoformat() <= parts["day"] <= last_day.isoformat():
-            continue
-        if head.row_count and chain in (None, parts["chain"]):
-            tables.append(_plain(read_newest(store, head), ALERTS.schema))
-    found = pa.concat_tables([_bare(ALERTS.schema).empty_table(), *tables])
-    return found.sort_by([(name, "ascending") for name in ALERTS.sort_key])
 
 
 def current_candles(
@@ -72,7 +46,7 @@ def current_candles(
     only needed for an address that the lake holds on several. Raises InvalidInputError (limits, resolution, chain,
     resolutions in different units), and what reading raises.
     """
-    since, until = _instant("start", start), _instant("end", end)
+    since, until = given_instant("start", start), given_instant("end", end)
     if since >= until:
         raise InvalidInputError(
             f"start {since.isoformat()} is not before end {until.isoformat()}; no candle lies there"
@@ -95,7 +69,9 @@ def current_candles(
         _refuse_other_units(address, [*parts, series])
         parts.append(_outside(series, asked, resolution))
         asked = merge_spans([*asked, *decode_spans(attributes_of(series)["source_spans"])])
-    candles = pa.concat_tables([_bare(CANDLE_SCHEMA).empty_table(), *(_plain(part, CANDLE_SCHEMA) for part in parts)])
+    candles = pa.concat_tables(
+        [plain_schema(CANDLE_SCHEMA).empty_table(), *(plain_table(part, CANDLE_SCHEMA) for part in parts)]
+    )
     return _between(candles, since, until).sort_by("ts")
 
 
@@ -181,39 +157,3 @@ def _named_token(token: str, chain: str | None) -> tuple[str, str | None]:
     if not address:
         raise InvalidInputError(f"{token!r} names no token; expected an address or <chain>:<address>")
     return address, named or chain
-
-
-def _instant(name: str, value: Instant) -> datetime:
-    """The start of a day, or the time itself, in UTC. Raises InvalidInputError."""
-    if isinstance(value, datetime):
-        if value.tzinfo is None:
-            raise InvalidInputError(f"{name} {value.isoformat()} has no time zone; give it one (UTC, say)")
-        return value.astimezone(UTC)
-    if isinstance(value, date):
-        return datetime.combine(value, time(), UTC)
-    try:
-        return parse_day_or_timestamp(value)[0]
-    except InvalidInputError as error:
-        raise InvalidInputError(f"{name}: {error}") from None
-
-
-def _common_prefix(first: str, last: str) -> str:
-    equal = 0
-    while equal < len(first) and first[equal] == last[equal]:
-        equal += 1
-    return first[:equal]
-
-
-def _plain(table: pa.Table, schema: pa.Schema) -> pa.Table:
-    return table.select(schema.names).cast(_bare(schema))
-
-
-def _bare(schema: pa.Schema) -> pa.Schema:
-    return pa.schema([pa.field(field.name, field.type) for field in schema])
-
-
-def as_polars(table: pa.Table) -> pl.DataFrame:
-    """The table as a ``polars.DataFrame``."""
-    import polars  # a third of a second, and only frames need it
-
-    return polars.DataFrame(polars.from_arrow(table))
