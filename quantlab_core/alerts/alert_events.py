@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-import unicodedata
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ import pyarrow.compute as pc
 from quantlab_core.alerts.artifact_types import ALERT_EVENTS, TELEGRAM_MESSAGES
 from quantlab_core.alerts.bot_cards import BotCard
 from quantlab_core.alerts.called_tokens import POOL_KINDS, read_tokens
+from quantlab_core.alerts.caller_names import normalise_name
 from quantlab_core.alerts.classification import Call, Classification, classify
 from quantlab_core.alerts.links import POOL, TOKEN, LinkedAddress, read_link
 from quantlab_core.alerts.telegram_message import TelegramMessage, edits_are_told
@@ -85,13 +85,6 @@ def events_of_day(messages: pa.Table, day: date) -> pa.Table:
 def alert_id(chat_id: int, message_id: int, chain: str, mint: str) -> str:
     """``al_`` and 16 hex digits of the SHA-256 over chat, message, chain and token."""
     return "al_" + hashlib.sha256(f"{chat_id}|{message_id}|{chain}|{mint}".encode()).hexdigest()[:16]
-
-
-def normalise_name(name: str | None) -> str | None:
-    """A sender's name to compare by: NFKC, case-folded, white space collapsed; None for an empty one."""
-    if name is None:
-        return None
-    return " ".join(unicodedata.normalize("NFKC", name).casefold().split()) or None
 
 
 def card_values(
