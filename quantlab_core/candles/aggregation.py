@@ -21,7 +21,7 @@ import numpy as np
 import pyarrow as pa
 
 from quantlab_core.artifacts.table_attributes import attributes_of, with_attributes
-from quantlab_core.candles.arrow_columns import Integers, floats, microseconds, rows_at
+from quantlab_core.candles.arrow_columns import Integers, floats, instants, microseconds, rows_at
 from quantlab_core.candles.artifact_types import CANDLE_SCHEMA
 from quantlab_core.candles.epoch_time import instant_of, iso_text
 from quantlab_core.candles.equal_rows import run_starts
@@ -52,7 +52,7 @@ def aggregate_candles(candles: pa.Table, *, resolution: str, spans: Sequence[Sou
     lasts = np.append(firsts[1:], len(buckets)) - 1
     columns = {
         **{name: rows_at(candles, firsts)[name] for name in ("token_address", "chain", "open")},
-        "ts": pa.array(buckets[firsts] * step, pa.int64()).cast(CANDLE_SCHEMA.field("ts").type),
+        "ts": instants(buckets[firsts] * step),
         "high": pa.array(np.maximum.reduceat(floats(candles["high"]), firsts)),
         "low": pa.array(np.minimum.reduceat(floats(candles["low"]), firsts)),
         "close": pa.array(floats(candles["close"])[lasts]),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,11 @@ def repeats_previous(columns: Sequence[Values]) -> Mask:
 def run_starts(*columns: Values) -> Integers:
     """Positions at which a run of equal rows begins."""
     return row_positions(~repeats_previous(columns))
+
+
+def group_ranges(groups: Integers, number: int) -> list[tuple[int, int]]:
+    """[start, end) of the rows of each group from 0 to ``number`` - 1, in rows sorted by group; one may have none."""
+    return list(pairwise(np.searchsorted(groups, np.arange(number + 1)).tolist()))
 
 
 def rises(groups: Integers, stamps: Integers) -> bool:

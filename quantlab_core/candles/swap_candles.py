@@ -43,6 +43,7 @@ from quantlab_core.candles.arrow_columns import (
     Mask,
     compute,
     floats,
+    instants,
     is_valid,
     microseconds,
     one_array,
@@ -126,7 +127,7 @@ def candles_from_swaps(swaps: pa.Table, *, resolution: str, span: SourceSpan | N
     columns = {
         "token_address": named["token_address"],
         "chain": named["chain"],
-        "ts": pa.array(stamps[opened] // step * step, pa.int64()).cast(CANDLE_SCHEMA.field("ts").type),
+        "ts": instants(stamps[opened] // step * step),
         "open": pa.array(used[firsts]),
         "high": pa.array(np.maximum.reduceat(used, firsts) if len(firsts) else used),
         "low": pa.array(np.minimum.reduceat(used, firsts) if len(firsts) else used),

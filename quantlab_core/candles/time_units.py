@@ -16,7 +16,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from quantlab_core.artifacts.artifact_type import UTC_TIMESTAMP
-from quantlab_core.candles.arrow_columns import Column, Integers, Mask, compute, is_valid, matches, one_array
+from quantlab_core.candles.arrow_columns import Column, Integers, Mask, compute, instants, is_valid, matches, one_array
 from quantlab_core.errors import CandleFileError, first_line
 
 TimeForm = Literal[
@@ -171,4 +171,4 @@ def _microseconds(stamps: npt.NDArray[np.generic], fits: Mask, per_second: int) 
         micros = stamps.astype(np.int64) * (1_000_000 // per_second)
     else:
         micros = stamps.astype(np.int64) // (per_second // 1_000_000)
-    return pa.array(micros, mask=~fits).cast(UTC_TIMESTAMP)
+    return instants(micros, mask=~fits)

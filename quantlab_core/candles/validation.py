@@ -56,6 +56,7 @@ those of swaps (`swap_candles`) before there are candles. The last two are of no
 for a token at all (`candle_source`)."""
 
 PRICES = ("open", "high", "low", "close")
+CANDLE_VALUES = (*PRICES, "volume")
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +103,7 @@ def validate_candles(
     token and time the one with the highest stays, before `duplicate_candles` decides. With ``fills_before_first_trade``
     flat rows of volume 0 before a token's first trade are dropped as empty minutes: nobody had paid their price yet.
     """
-    columns = _Columns(microseconds(rows["ts"]), *(floats(rows[name]) for name in (*PRICES, "volume")))
+    columns = _Columns(microseconds(rows["ts"]), *(floats(rows[name]) for name in CANDLE_VALUES))
     step = duration_microseconds(resolution)
     now = _known_until(rows, as_of)
     undecided = np.ones(rows.num_rows, dtype=np.bool_)
@@ -219,7 +220,7 @@ def _outranked(rows: pa.Table, ts: Integers, undecided: Mask) -> Mask:
         return outranked
     positions = row_positions(undecided)
     codes, preference = token_codes(rows).codes[positions], rows["preference"].to_numpy()[positions]
-    values = np.stack([floats(rows[name])[positions] for name in (*PRICES, "volume")])
+    values = np.stack([floats(rows[name])[positions] for name in CANDLE_VALUES])
     order = np.lexsort((-preference, ts[positions], codes))
     is_first = ~repeats_previous([codes[order], ts[positions][order]])
     best = order[is_first][np.cumsum(is_first) - 1]

@@ -21,9 +21,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from quantlab_core.artifacts.artifact_type import UTC_TIMESTAMP
 from quantlab_core.artifacts.table_attributes import with_attributes
-from quantlab_core.candles.arrow_columns import Integers, floats, int32s
+from quantlab_core.candles.arrow_columns import Integers, floats, instants, int32s
 from quantlab_core.candles.epoch_time import MINUTE_US, epoch_microseconds
 from quantlab_core.coverage.alert_windows import HORIZONS_H, first_minutes
 from quantlab_core.coverage.artifact_types import ALERT_FORWARD_COVERAGE
@@ -103,7 +102,7 @@ def judged(coverage: pa.Table, thresholds: Thresholds, *, as_of: datetime | None
 
 
 def _instants(minutes: Integers) -> pa.Array[Any]:
-    return pa.array(minutes * MINUTE_US, mask=minutes == NO_CANDLE).cast(UTC_TIMESTAMP)
+    return instants(minutes * MINUTE_US, mask=minutes == NO_CANDLE)
 
 
 def _repeated(column: pa.ChunkedArray[Any], times: int) -> pa.ChunkedArray[Any]:

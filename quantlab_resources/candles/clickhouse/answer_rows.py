@@ -13,23 +13,23 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from quantlab_core.artifacts.artifact_type import UTC_TIMESTAMP
 from quantlab_core.candles.arrow_columns import (
     Integers,
     Mask,
     compute,
     floats,
+    instants,
     one_array,
     row_positions,
     rows_at,
 )
 from quantlab_core.candles.candle_source import CandleRequest, RejectedCandle
 from quantlab_core.candles.epoch_time import EPOCH, instant_of
-from quantlab_core.candles.equal_rows import rises, run_starts
+from quantlab_core.candles.equal_rows import group_ranges, rises, run_starts
 from quantlab_core.candles.resolution import RESOLUTIONS
 from quantlab_core.candles.slices import named_for
 from quantlab_core.candles.source_preference import preference
-from quantlab_core.candles.validation import PRICES, RULES, validate_candles
+from quantlab_core.candles.validation import CANDLE_VALUES, RULES, validate_candles
 from quantlab_core.errors import CandleSourceError
 from quantlab_core.token import Token
 from quantlab_resources.candles.clickhouse.candle_queries import CHAIN, INGESTED, KEY, STAMP, VALUES
@@ -110,8 +110,8 @@ class AnswerRows:
                 "row_number": pa.array(np.arange(len(positions), dtype=np.int64)),
                 "token_address": names.take(pa.array(groups, pa.int64())),
                 "chain": pa.repeat("asked", len(positions)),
-                "ts": pa.array(self._stamps[positions] // _NANOSECONDS).cast(UTC_TIMESTAMP),
-                **{name: _at(self._numbers[name], positions) for name in (*PRICES, "volume")},
+                "ts": instants(self._stamps[positions] // _NANOSECONDS),
+                **{name: _at(self._numbers[name], positions) for name in CANDLE_VALUES},
                 **({} if self._grades is None else {"preference": pa.array(self._grades[positions])}),
             }
         )
@@ -215,8 +215,7 @@ def _in_one_order(rejections: Iterable[RejectedCandle]) -> tuple[RejectedCandle,
 def _apart(candles: pa.Table, asked: Sequence[AskedRows]) -> Iterator[pa.Table]:
     """The candles of each request, under the names of its token."""
     named = np.asarray(compute.cast(candles["token_address"], pa.int64()).to_numpy(), dtype=np.int64)
-    bounds = np.searchsorted(named, np.arange(len(asked) + 1)).tolist()
-    for one, start, stop in zip(asked, bounds[:-1], bounds[1:], strict=True):
+    for one, (start, stop) in zip(asked, group_ranges(named, len(asked)), strict=True):
         token = Token(one.request.chain, one.request.token_address)
         yield named_for(token, candles.slice(start, stop - start))
 

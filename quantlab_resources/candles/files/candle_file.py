@@ -19,13 +19,14 @@ import pyarrow as pa
 from quantlab_core.artifacts.table_attributes import with_attributes
 from quantlab_core.candles.arrow_columns import microseconds, row_positions, rows_at
 from quantlab_core.candles.artifact_types import CANDLES_QUARANTINE
+from quantlab_core.candles.candle_source import IMPORTED_FILES
 from quantlab_core.candles.epoch_time import epoch_microseconds, instant_of, iso_text
 from quantlab_core.candles.mixed_intervals import refuse_mixed_intervals
 from quantlab_core.candles.resolution import length_of, step_of
 from quantlab_core.candles.source_spans import SourceSpan, encode_spans
 from quantlab_core.candles.time_units import ParsedTimes, parse_times
 from quantlab_core.candles.token_codes import token_codes
-from quantlab_core.candles.validation import RULES, Rejection, ValidatedCandles, validate_candles
+from quantlab_core.candles.validation import CANDLE_VALUES, RULES, Rejection, ValidatedCandles, validate_candles
 from quantlab_core.errors import CandleFileError
 from quantlab_resources.candles.files.candle_columns import missing_columns
 from quantlab_resources.candles.files.candle_declaration import CandleFileDeclaration, check_declaration
@@ -37,8 +38,6 @@ from quantlab_resources.candles.files.raw_rows import RawRows
 from quantlab_resources.candles.files.row_preference import preference_of_rows
 from quantlab_resources.candles.files.row_tokens import RowTokens, tokens_of_rows
 from quantlab_resources.candles.files.unreadable_rows import unreadable_rows
-
-_VALUES = ("open", "high", "low", "close", "volume")
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +87,7 @@ def read_candle_file(path: Path, declaration: CandleFileDeclaration, *, as_of: d
     raw, subject = found.rows, str(path)
     times = _times(raw, found.columns, declaration, subject)
     tokens = _tokens(found, declaration, subject)
-    numbers = {name: parse_numbers(raw.table, found.columns.get(name)) for name in _VALUES}
+    numbers = {name: parse_numbers(raw.table, found.columns.get(name)) for name in CANDLE_VALUES}
 
     rejections = [Rejection(row.row_number, row.rule_id, row.reason) for row in raw.malformed]
     rejections += unreadable_rows(raw, found.columns, times, tokens, {name: bad for name, (_, bad) in numbers.items()})
@@ -185,7 +184,7 @@ def _check_span(candles: pa.Table, span: SourceSpan | None, resolution: str, sub
 def _attributes(facts: CandleFacts, resolution: str) -> dict[str, str]:
     return {
         "resolution": resolution,
-        "source": "file",
+        "source": IMPORTED_FILES,
         "source_spans": encode_spans([facts.span] if facts.span else []),
         "price_unit": facts.price_unit,
         "volume_unit": facts.volume_unit,
