@@ -24,8 +24,8 @@ from quantlab_core.artifacts.table_attributes import attributes_of, with_attribu
 from quantlab_core.candles.arrow_columns import Integers, floats, instants, microseconds, rows_at
 from quantlab_core.candles.artifact_types import CANDLE_SCHEMA
 from quantlab_core.candles.epoch_time import instant_of, iso_text
-from quantlab_core.candles.equal_rows import run_starts
 from quantlab_core.candles.exact_sums import exact_sums
+from quantlab_core.candles.neighbouring_rows import run_starts
 from quantlab_core.candles.resolution import finer_than, length_of, step_of
 from quantlab_core.candles.source_spans import SourceSpan, decode_spans, encode_spans
 from quantlab_core.candles.spanned_intervals import SpannedIntervals

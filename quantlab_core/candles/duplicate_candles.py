@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from quantlab_core.candles.arrow_columns import Floats, Integers, floats, microseconds, rows_at
 from quantlab_core.candles.artifact_types import CANDLE_SCHEMA
-from quantlab_core.candles.equal_rows import repeats_previous, rises
+from quantlab_core.candles.neighbouring_rows import repeats_previous, rises
 from quantlab_core.candles.token_codes import token_codes
 
 UNKNOWN_VOLUME = -1.0
@@ -50,8 +50,8 @@ def resolve_duplicates(candles: pa.Table) -> DuplicateResolution:
     values = [_values(candles, name) for name in _VALUES]
     ranked = [-column if _HIGHER_WINS[name] else column for name, column in zip(_VALUES, values, strict=True)]
     order = np.lexsort((*reversed(ranked), stamps, codes)).astype(np.int64)
-    same_minute = repeats_previous([codes[order], stamps[order]])
-    same_values = same_minute & repeats_previous([column[order] for column in values])
+    same_minute = repeats_previous(codes[order], stamps[order])
+    same_values = same_minute & repeats_previous(*(column[order] for column in values))
     kept = order[~same_minute]
     is_conflicting = same_minute & ~same_values
     minute_of_row = np.cumsum(~same_minute) - 1

@@ -22,8 +22,8 @@ import pyarrow as pa
 
 from quantlab_core.candles.arrow_columns import Column, Integers, compute, microseconds, one_array
 from quantlab_core.candles.epoch_time import duration_microseconds
-from quantlab_core.candles.equal_rows import run_starts
 from quantlab_core.candles.mixed_intervals import MAX_STRAY_ROWS
+from quantlab_core.candles.neighbouring_rows import run_starts
 from quantlab_core.candles.resolution import RESOLUTIONS
 from quantlab_core.candles.token_codes import token_codes
 from quantlab_core.errors import CandleFileError

@@ -20,7 +20,7 @@ import pyarrow as pa
 
 from quantlab_core.candles.arrow_columns import Integers, Mask, microseconds, row_positions
 from quantlab_core.candles.epoch_time import duration_microseconds, iso_text
-from quantlab_core.candles.equal_rows import run_starts
+from quantlab_core.candles.neighbouring_rows import run_starts
 from quantlab_core.candles.resolution import RESOLUTIONS, step_of
 from quantlab_core.candles.token_codes import token_codes
 from quantlab_core.errors import CandleFileError

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from quantlab_core.candles.arrow_columns import Floats, Integers
-from quantlab_core.candles.equal_rows import repeats_previous
+from quantlab_core.candles.neighbouring_rows import repeats_previous
 
 
 def preference(rows: int, quality: Floats | None, ingested: Integers | None) -> Integers | None:
@@ -20,5 +20,5 @@ def preference(rows: int, quality: Floats | None, ingested: Integers | None) -> 
     taken_in = np.zeros(rows, dtype=np.int64) if ingested is None else ingested
     order = np.lexsort((taken_in, scores))
     ranks = np.empty(rows, dtype=np.int64)
-    ranks[order] = np.cumsum(~repeats_previous([scores[order], taken_in[order]]))
+    ranks[order] = np.cumsum(~repeats_previous(scores[order], taken_in[order]))
     return ranks

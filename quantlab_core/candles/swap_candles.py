@@ -52,8 +52,8 @@ from quantlab_core.candles.arrow_columns import (
 )
 from quantlab_core.candles.artifact_types import CANDLE_SCHEMA
 from quantlab_core.candles.epoch_time import epoch_microseconds, iso_text
-from quantlab_core.candles.equal_rows import repeats_previous, run_starts
 from quantlab_core.candles.exact_sums import exact_sums
+from quantlab_core.candles.neighbouring_rows import repeats_previous, run_starts
 from quantlab_core.candles.resolution import step_of
 from quantlab_core.candles.source_spans import SourceSpan
 from quantlab_core.candles.token_codes import token_codes
@@ -225,7 +225,7 @@ def _listed_twice(swaps: pa.Table, order: Integers, tokens: Integers, stamps: In
     keys = [column[order] for column in (*codes, tokens, stamps, *values)]
     grouped = np.lexsort((np.arange(len(order)), *reversed(keys)))
     repeats = np.zeros(len(order), dtype=np.bool_)
-    repeats[grouped] = repeats_previous([column[grouped] for column in keys]) & signed[order][grouped]
+    repeats[grouped] = repeats_previous(*(column[grouped] for column in keys)) & signed[order][grouped]
     return repeats
 
 

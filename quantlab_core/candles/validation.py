@@ -28,7 +28,7 @@ from quantlab_core.candles.artifact_types import CANDLE_SCHEMA
 from quantlab_core.candles.candle_source import CHAIN_UNCLEAR, UNITS_CONTRADICT
 from quantlab_core.candles.duplicate_candles import resolve_duplicates
 from quantlab_core.candles.epoch_time import duration_microseconds, epoch_microseconds, iso_text
-from quantlab_core.candles.equal_rows import repeats_previous
+from quantlab_core.candles.neighbouring_rows import repeats_previous
 from quantlab_core.candles.token_codes import token_codes
 
 RULES: dict[str, int] = {
@@ -222,7 +222,7 @@ def _outranked(rows: pa.Table, ts: Integers, undecided: Mask) -> Mask:
     codes, preference = token_codes(rows).codes[positions], rows["preference"].to_numpy()[positions]
     values = np.stack([floats(rows[name])[positions] for name in CANDLE_VALUES])
     order = np.lexsort((-preference, ts[positions], codes))
-    is_first = ~repeats_previous([codes[order], ts[positions][order]])
+    is_first = ~repeats_previous(codes[order], ts[positions][order])
     best = order[is_first][np.cumsum(is_first) - 1]
     is_less = preference[order] < preference[best]
     own, best_values = values[:, order], values[:, best]

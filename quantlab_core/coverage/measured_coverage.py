@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from quantlab_core.artifacts.timestamp_text import format_timestamp
 from quantlab_core.candles.epoch_time import MINUTE_US, epoch_microseconds
-from quantlab_core.candles.equal_rows import group_ranges
+from quantlab_core.candles.neighbouring_rows import group_ranges
 from quantlab_core.candles.token_codes import token_codes
 from quantlab_core.coverage.alert_windows import first_minutes
 from quantlab_core.coverage.forward_coverage import ForwardCounts

@@ -26,7 +26,7 @@ from quantlab_core.candles.candle_source import (
 )
 from quantlab_core.candles.duplicate_candles import merge_candles
 from quantlab_core.candles.epoch_time import epoch_microseconds, instant_of, iso_text
-from quantlab_core.candles.equal_rows import group_ranges
+from quantlab_core.candles.neighbouring_rows import group_ranges
 from quantlab_core.candles.resolution import RESOLUTIONS
 from quantlab_core.candles.slices import named_for
 from quantlab_core.candles.source_spans import SourceSpan, clip_spans, decode_spans, merge_spans

@@ -18,7 +18,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from quantlab_core.candles.equal_rows import run_starts
+from quantlab_core.candles.neighbouring_rows import run_starts
 from quantlab_core.errors import InvalidInputError, SchemaError
 from quantlab_core.projections.row_fingerprint import RowsHash, hash_of_rows
 from quantlab_core.projections.token_buckets import bucket_of

@@ -25,7 +25,7 @@ from quantlab_core.candles.arrow_columns import (
 )
 from quantlab_core.candles.candle_source import CandleRequest, RejectedCandle
 from quantlab_core.candles.epoch_time import EPOCH, instant_of
-from quantlab_core.candles.equal_rows import group_ranges, rises, run_starts
+from quantlab_core.candles.neighbouring_rows import group_ranges, rises, run_starts
 from quantlab_core.candles.resolution import RESOLUTIONS
 from quantlab_core.candles.slices import named_for
 from quantlab_core.candles.source_preference import preference

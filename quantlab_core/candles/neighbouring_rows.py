@@ -1,8 +1,7 @@
-"""Neighbouring rows of sorted columns that are equal, or that rise."""
+"""Rows of columns beside the row before them: which are equal to it, where runs and groups begin, whether all rise."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -14,7 +13,7 @@ from quantlab_core.candles.arrow_columns import Integers, Mask, row_positions
 Values = npt.NDArray[Any]
 
 
-def repeats_previous(columns: Sequence[Values]) -> Mask:
+def repeats_previous(*columns: Values) -> Mask:
     """Per row whether all columns equal those of the row before; never for the first. NaN equals nothing."""
     repeats = np.zeros(len(columns[0]), dtype=np.bool_)
     repeats[1:] = np.logical_and.reduce([column[1:] == column[:-1] for column in columns])
@@ -23,7 +22,7 @@ def repeats_previous(columns: Sequence[Values]) -> Mask:
 
 def run_starts(*columns: Values) -> Integers:
     """Positions at which a run of equal rows begins."""
-    return row_positions(~repeats_previous(columns))
+    return row_positions(~repeats_previous(*columns))
 
 
 def group_ranges(groups: Integers, number: int) -> list[tuple[int, int]]:
