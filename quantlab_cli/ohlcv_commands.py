@@ -84,7 +84,7 @@ def import_files(
     from quantlab_core.artifacts.timestamp_text import parse_timestamp
     from quantlab_core.experiments.alert_range import parse_alert_range
     from quantlab_core.experiments.experiment import DateRange
-    from quantlab_resources.candles.candle_declaration import CandleFileDeclaration
+    from quantlab_resources.candles.files.candle_declaration import CandleFileDeclaration
 
     span = parse_alert_range(DateRange(start, end))
     declaration = CandleFileDeclaration(

@@ -14,7 +14,7 @@ from quantlab_assets.workflows.refresh_research import refresh_research
 from quantlab_core.demo.demo_world import demo_world
 from quantlab_core.simulation.presets import preset
 from quantlab_core.simulation.strategy import strategy_mapping
-from quantlab_resources.candles.candle_declaration import CandleFileDeclaration
+from quantlab_resources.candles.files.candle_declaration import CandleFileDeclaration
 from quantlab_resources.demo_files import write_demo_files
 
 DEMO_STRATEGIES = ("momentum", "ladder", "hold_24h")

@@ -19,7 +19,7 @@ from quantlab_core.artifacts.table_attributes import attributes_of
 from quantlab_core.candles.aggregation import aggregate_series
 from quantlab_core.candles.artifact_types import OHLCV_SLICE
 from quantlab_core.candles.candle_source import CandleRequest, CandleSource, SourcedCandles
-from quantlab_core.candles.resolution import RESOLUTIONS, finer_than
+from quantlab_core.candles.resolution import RESOLUTIONS, finer_than, length_of
 from quantlab_core.candles.slice_coverage import SliceCoverage, slice_coverage
 from quantlab_core.candles.slices import slice_key_parts, slice_table
 from quantlab_core.candles.source_spans import SourceSpan, decode_spans
@@ -71,8 +71,7 @@ def export_candles(runs: LakeRuns, request: CandleRequest) -> ExportedSlice:
     """
     if request.start >= request.end:
         raise InvalidInputError(f"from {request.start} is not before to {request.end}; no candle lies there")
-    if request.resolution not in RESOLUTIONS:
-        raise InvalidInputError(f"{request.resolution!r} is no resolution; known are {', '.join(RESOLUTIONS)}")
+    length_of(request.resolution)
     store = runs.lab.artifacts
     token, request = _normalised(request)
     key = format_key(OHLCV_SLICE, slice_key_parts(token, request.resolution, request.start, request.end))

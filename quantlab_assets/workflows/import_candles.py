@@ -23,9 +23,9 @@ from quantlab_core.candles.slices import HOURS_AFTER, HOURS_BEFORE
 from quantlab_core.candles.source_spans import SourceSpan, decode_spans, merge_spans
 from quantlab_core.candles.token_codes import token_codes
 from quantlab_core.errors import CandleFileError, InvalidInputError, NotFoundError
-from quantlab_resources.candles.candle_declaration import CandleFileDeclaration
-from quantlab_resources.candles.candle_file import CandleFileReport, read_candle_file
-from quantlab_resources.candles.declaration_config import declaration_to_config
+from quantlab_resources.candles.files.candle_declaration import CandleFileDeclaration
+from quantlab_resources.candles.files.candle_file import CandleFileReport, read_candle_file
+from quantlab_resources.candles.files.declaration_config import declaration_to_config
 from quantlab_resources.lab import Lab
 
 

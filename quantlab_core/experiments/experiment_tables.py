@@ -47,8 +47,8 @@ def run_experiment(
 
     ``alerts`` has the alerts schema; their order does not matter. ``candles`` is a pack, or a table of the token
     candles schema for each token that has any; its schema metadata hold ``resolution`` and ``source_spans``.
-    ``aliases`` say which callers are one person. Raises StrategyError or InvalidInputError for a configuration that is refused,
-    InvalidInputError for an alert that occurs twice or candles without resolution.
+    ``aliases`` say which callers are one person. Raises StrategyError or InvalidInputError for a configuration that is
+    refused, InvalidInputError for an alert that occurs twice or candles without resolution.
     """
     checked = check_config(config)
     listed = experiment_alerts(alerts, checked, aliases)
