@@ -11,6 +11,7 @@ from quantlab_cli.coverage_commands import NOTHING_MEASURED
 from quantlab_cli.lake_command import Invocation
 from quantlab_cli.ohlcv_commands import ohlcv
 from quantlab_cli.refresh_news import show_refusals
+from quantlab_cli.run_settings import check_refresh_settings
 from quantlab_cli.tables import Column, Format, format_option, number_of, show_csv, show_json, show_table
 
 if TYPE_CHECKING:
@@ -84,6 +85,8 @@ def gaps(
 
     lab = existing_lake(invocation)
     if fetch:
+        check_refresh_settings(invocation)
+
         from quantlab_assets.workflows.fetch_gaps import fetch_gaps
 
         with running(lab) as runs:
