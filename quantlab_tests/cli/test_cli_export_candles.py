@@ -137,7 +137,7 @@ def test_candles_of_a_coarser_resolution_are_made_of_those_that_there_are(home: 
         (
             ("--token", HOURLY, *SOME_HOURS),
             1,
-            r"in 1m candles or finer ones; it has candles of 1h, see --resolution; no",
+            r"in 1m candles or finer ones; it has candles of 1h, see --reso",
         ),
         (("--token", NOBODY, *SOME_HOURS), 1, r"solana:7Ln3\w+ not found in the candle source"),
         (("--token", FIRST_TOKEN, "--from", "2025-05-02", "--to", "2025-05-01"), 1, "is not before"),
