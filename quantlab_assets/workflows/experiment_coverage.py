@@ -38,13 +38,17 @@ def experiment_coverage(store: ArtifactStore, definition: ExperimentDefinition) 
         parse_day_or_timestamp(definition.provenance.created_at)[0],
         *(parse_timestamp(frozen.created_at) for frozen in sets),
     )
-    recorded = _recorded(store, sets)
-    forward = _measured(store, sets, as_of) if recorded is None else judged(recorded, DEFAULT_THRESHOLDS, as_of=as_of)
+    recorded = recorded_coverage(store, sets)
+    forward = (
+        measured_from_candles(store, sets, as_of=as_of)
+        if recorded is None
+        else judged(recorded, DEFAULT_THRESHOLDS, as_of=as_of)
+    )
     range_ = parse_alert_range(definition.config.date_range)
     return AlertCoverage(CoverageSelection(range_.start, range_.end).of(forward), format_timestamp(as_of))
 
 
-def _recorded(store: ArtifactStore, sets: list[Artifact]) -> pa.Table | None:
+def recorded_coverage(store: ArtifactStore, sets: list[Artifact]) -> pa.Table | None:
     """What the graph measured on just these sets; None where it did not, or its bytes are damaged or were collected."""
     wanted = {frozen.artifact_id for frozen in sets}
     for artifact in store.get_downstream(sets[0].artifact_id):
@@ -56,7 +60,9 @@ def _recorded(store: ArtifactStore, sets: list[Artifact]) -> pa.Table | None:
     return None
 
 
-def _measured(store: ArtifactStore, sets: list[Artifact], as_of: datetime) -> pa.Table:
+def measured_from_candles(store: ArtifactStore, sets: list[Artifact], *, as_of: datetime) -> pa.Table:
+    """Measured on the members of the two sets, alerts first; needs all candles, and says what the graph would."""
+
     def read(member: Artifact) -> pa.Table:
         return read_newest(store, member)
 

@@ -14,7 +14,6 @@ from pathlib import Path
 
 import pytest
 
-from quantlab_cli import dagster_instance as instance_module
 from quantlab_cli.dagster_instance import dagster_instance
 from quantlab_cli.main import cli
 from quantlab_tests.cli.small_lake import SmallLake, call_quantlab
@@ -152,8 +151,9 @@ def test_the_instance_records_its_runs_in_the_lake_and_leaves_the_environment_al
 def test_without_a_configuration_file_the_runs_are_recorded_in_the_lake_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(instance_module, "_config_folder", lambda: None)
-    with dagster_instance(tmp_path / "lake") as instance:
+    """Where quantlab is installed without its checkout, and called from some other folder."""
+    monkeypatch.chdir(tmp_path)
+    with dagster_instance(tmp_path / "lake", project=tmp_path / "installed") as instance:
         assert str(tmp_path / "lake" / "dagster") in instance.run_storage._conn_string  # type: ignore[attr-defined]
         assert not instance.telemetry_enabled
     assert not (tmp_path / "lake" / "dagster" / "dagster.yaml").exists()
