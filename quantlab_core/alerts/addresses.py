@@ -2,12 +2,16 @@
 
 A candidate is a whole run of ASCII letters and digits, never a part of one: cutting 44 characters out of a longer run
 gives valid-looking addresses of tokens that nobody named. What looks like a damaged address is returned as such, so
-that it can be quarantined instead of being lost or guessed.
+that it can be quarantined instead of being lost or guessed. Characters that nobody sees (zero-width spaces, soft
+hyphens) do not end a run; white space does, and an address that it cuts in pieces is a damaged one.
 """
 
 from __future__ import annotations
 
 import re
+from base64 import urlsafe_b64decode
+from binascii import crc_hqx
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -25,7 +29,17 @@ LONGEST_SOLANA_ADDRESS = 44
 # Shorter runs of random characters are more often other things (Bitcoin and Tron addresses, ids) than a damaged mint.
 SHORTEST_DAMAGED_SOLANA = 40
 
+UNSEEN = "\u00ad\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff"
+"""The characters without width, as they are written in a class of a pattern."""
+
 _RUN = re.compile(r"[0-9A-Za-z]{32,}")
+_UNSEEN = re.compile(f"[{UNSEEN}]+")
+_VEILED_RUN = re.compile(rf"[0-9A-Za-z]+(?:[{UNSEEN}]+[0-9A-Za-z]+)+")
+_PART = re.compile(r"[0-9A-Za-z]+")
+_MOST_PARTS = 3  # of an address that white space cuts: a line break or two
+_LONG_PART = re.compile(r"[0-9A-Za-z]{14,}")  # of three parts of 42 characters one has as many
+# The form in which people write TON's addresses: 36 bytes in URL-safe base64, the last two of them a CRC.
+_TON_ADDRESS = re.compile(r"(?<![0-9A-Za-z_-])[EUk0]Q[0-9A-Za-z_-]{46}(?![0-9A-Za-z_-])")
 _BASE58_STRETCH = re.compile(r"[1-9A-HJ-NP-Za-km-z]{32,}")
 _EVM_ADDRESS = re.compile(r"0[xX][0-9a-fA-F]{40}")
 _EVM_HASH = re.compile(r"0[xX][0-9a-fA-F]{64}")
@@ -140,9 +154,10 @@ def extract_addresses(text: str) -> Extraction:
     """Every address candidate of ``text``, before stop list and chain.
 
     Solana: a whole run that decodes from base58 to exactly 32 bytes. EVM: a whole run of 0x and 40 hex digits, kept
-    with ``checksum_ok=False`` where a mixed-case checksum fails; the zero address is none. Transaction hashes and
-    signatures are nothing.
+    with ``checksum_ok=False`` where a mixed-case checksum fails; the zero address is none. Transaction hashes,
+    signatures and addresses of TON are nothing.
     """
+    text = _TON_ADDRESS.sub(_without_ton, _VEILED_RUN.sub(_unveiled, text))
     found: dict[str, FoundAddress] = {}
     damaged: list[DamagedAddress] = []
     for match in _RUN.finditer(text):
@@ -151,7 +166,14 @@ def extract_addresses(text: str) -> Extraction:
             found.setdefault(result.normal_form, result)
         elif result is not None:
             damaged.append(result)
+    if not damaged:
+        damaged += _cut_by_white_space(text)
     return Extraction(tuple(found.values()), tuple(damaged))
+
+
+def has_part_of_address(text: str) -> bool:
+    """Whether ``text`` has a run as long as one part of an address that white space cuts; a mere number is none."""
+    return any(not run.isdigit() for run in _LONG_PART.findall(text))
 
 
 def is_solana_address(text: str) -> bool:
@@ -171,9 +193,14 @@ def is_evm_hash(text: str) -> bool:
     return _EVM_HASH.fullmatch(text) is not None
 
 
-def is_lowercased_base58(text: str) -> bool:
-    """Whether all letters are lower case, which a real 32-byte address practically never is (odds below 1 in 10**9)."""
-    return text == text.lower() and not text.isdigit() and len(text) >= SHORTEST_DAMAGED_SOLANA
+def is_base58_of_one_case(text: str) -> bool:
+    """Whether all letters have one case, as in 32-byte addresses practically never (odds below 1 in 10**9)."""
+    return text in {text.lower(), text.upper()} and not text.isdigit() and len(text) >= SHORTEST_DAMAGED_SOLANA
+
+
+def without_unseen(text: str) -> str:
+    """``text`` without the characters that nobody sees."""
+    return _UNSEEN.sub("", text)
 
 
 def checksum_verdict(address: str) -> bool | None:
@@ -208,7 +235,7 @@ def normalise_token_address(chain: str, address: str) -> Token:
             f"{chain!r} is not a chain name; use for example {SOLANA}, {', '.join(sorted(EVM_CHAINS)[:4])}"
         )
     if name == SOLANA:
-        if is_lowercased_base58(written) or not is_solana_address(written):
+        if is_base58_of_one_case(written) or not is_solana_address(written):
             raise InvalidInputError(
                 f"{written!r} is not a Solana address (base58 of 32 bytes, case kept); copy it again or name its chain"
             )
@@ -240,22 +267,22 @@ def _read_run(text: str, match: re.Match[str]) -> FoundAddress | DamagedAddress 
     decoded = _decoded_length(run) if len(run) <= 2 * LONGEST_SOLANA_ADDRESS else None
     if len(run) <= LONGEST_SOLANA_ADDRESS:
         return _read_short_base58(run, start, decoded)
-    if decoded == SOLANA_SIGNATURE_BYTES or not _BASE58_STRETCH.search(run):
+    if decoded == SOLANA_SIGNATURE_BYTES or is_base58_of_one_case(run) or not _BASE58_STRETCH.search(run):
         return None
     reason = f"a run of {len(run)} characters is longer than any address; a line break may be lost"
     return DamagedAddress(run, "base58_glued", reason, start)
 
 
 def _read_short_base58(run: str, start: int, decoded: int | None) -> FoundAddress | DamagedAddress | None:
-    if decoded == SOLANA_ADDRESS_BYTES and not is_lowercased_base58(run):
+    if decoded == SOLANA_ADDRESS_BYTES and not is_base58_of_one_case(run):
         return FoundAddress(run, SOLANA, start)
     if len(run) < SHORTEST_DAMAGED_SOLANA:
         return None
-    if is_lowercased_base58(run):
+    if is_base58_of_one_case(run):
         if decoded != SOLANA_ADDRESS_BYTES:
             return None
         return DamagedAddress(
-            run, "base58_lowercased", "a Solana address lost its upper case and names nothing now", start
+            run, "base58_lowercased", "a Solana address whose letters all have one case names nothing", start
         )
     what = "has a character outside base58" if decoded is None else f"decodes to {decoded} bytes"
     return DamagedAddress(
@@ -274,6 +301,48 @@ def _read_hex_run(text: str, run: str, match: re.Match[str]) -> FoundAddress | D
         return None
     reason = f"{len(run) - 2} characters follow 0x; an EVM address has 40 hex digits"
     return DamagedAddress(run, "evm_wrong_length", reason, match.start())
+
+
+def _unveiled(match: re.Match[str]) -> str:
+    """A run as it is seen, where only together its parts are long enough; the rest goes behind it, so places stay."""
+    veiled = match.group()
+    run = without_unseen(veiled)
+    if _RUN.search(veiled) or not _RUN.match(run):
+        return veiled
+    return run + "\u200b" * (len(veiled) - len(run))
+
+
+def _without_ton(match: re.Match[str]) -> str:
+    """Blanks for an address of TON: what stands between its hyphens may have the form of another chain's address."""
+    address = match.group()
+    return address if crc_hqx(urlsafe_b64decode(address), 0) else " " * len(address)
+
+
+def _cut_by_white_space(text: str) -> Iterator[DamagedAddress]:
+    """Neighbouring runs of which none is an address, and that are one together."""
+    parts = list(_PART.finditer(text)) if has_part_of_address(text) else []
+    for index, first in enumerate(parts):
+        joined, end = first.group(), first.end()
+        if _is_address(joined):
+            continue
+        for part in parts[index + 1 : index + _MOST_PARTS]:
+            between, joined = text[end : part.start()], joined + part.group()
+            if not between.isspace() or len(between) > 4 or _is_address(part.group()):
+                break
+            end = part.end()
+            if not has_part_of_address(text[first.start() : end]):
+                continue
+            if is_evm_address(joined) or (len(joined) > 40 and is_solana_address(joined) and _has_all_kinds(joined)):
+                reason = f"white space cuts an address into pieces that are {joined} together"
+                yield DamagedAddress(joined, "address_cut", reason, first.start())
+
+
+def _is_address(run: str) -> bool:
+    return is_solana_address(run) or is_evm_address(run)
+
+
+def _has_all_kinds(run: str) -> bool:
+    return run not in {run.lower(), run.upper()} and any(character.isdigit() for character in run)
 
 
 def _is_glued(text: str, match: re.Match[str]) -> bool:

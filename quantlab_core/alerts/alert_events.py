@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-import unicodedata
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,8 +21,10 @@ import pyarrow.compute as pc
 from quantlab_core.alerts.artifact_types import ALERT_EVENTS, TELEGRAM_MESSAGES
 from quantlab_core.alerts.bot_cards import BotCard
 from quantlab_core.alerts.called_tokens import POOL_KINDS, read_tokens
+from quantlab_core.alerts.caller_names import normalise_name
 from quantlab_core.alerts.classification import Call, Classification, classify
 from quantlab_core.alerts.links import POOL, TOKEN, LinkedAddress, read_link
+from quantlab_core.alerts.plain_messages import is_plain
 from quantlab_core.alerts.telegram_message import TelegramMessage, edits_are_told
 from quantlab_core.artifacts.artifact_type import UTC_TIMESTAMP
 from quantlab_core.token import EVM_UNKNOWN
@@ -38,6 +39,8 @@ SETTLING_TIME = timedelta(seconds=10)
 
 # HTML writes the line and paragraph separators of Unicode as line breaks.
 _LINE_ENDS = re.compile("[\u2028\u2029]")
+
+_LOWERED = re.compile(r"(?<![0-9A-Za-z])[1-9a-z]{40,44}(?![0-9A-Za-z])")
 
 _MESSAGE_FIELDS = TELEGRAM_MESSAGES.schema.names
 
@@ -85,13 +88,6 @@ def events_of_day(messages: pa.Table, day: date) -> pa.Table:
 def alert_id(chat_id: int, message_id: int, chain: str, mint: str) -> str:
     """``al_`` and 16 hex digits of the SHA-256 over chat, message, chain and token."""
     return "al_" + hashlib.sha256(f"{chat_id}|{message_id}|{chain}|{mint}".encode()).hexdigest()[:16]
-
-
-def normalise_name(name: str | None) -> str | None:
-    """A sender's name to compare by: NFKC, case-folded, white space collapsed; None for an empty one."""
-    if name is None:
-        return None
-    return " ".join(unicodedata.normalize("NFKC", name).casefold().split()) or None
 
 
 def card_values(
@@ -147,7 +143,7 @@ def _event_rows(
     )
     emitted: set[tuple[str, str]] = set()
     for call in calls:
-        row = _event_row(message, call, [reply for reply in answers if _answers(reply, call, calls)])
+        row = _event_row(message, call, [reply for reply in answers if _answers(reply, message, call, calls)])
         token = (str(row["chain"]), str(row["mint"]))
         if token not in emitted:  # two links may turn out to be two pools of one token
             emitted.add(token)
@@ -200,10 +196,15 @@ def _event_row(message: TelegramMessage, call: Call, answers: Sequence[_Reply]) 
     }
 
 
-def _answers(reply: _Reply, call: Call, calls: Sequence[Call]) -> bool:
-    """Whether the card speaks of this call: it names the address, as token or as pool, or nothing else can be meant."""
-    if call.mint in reply.addresses:
+def _answers(reply: _Reply, message: TelegramMessage, call: Call, calls: Sequence[Call]) -> bool:
+    """Whether the card speaks of this call: it names the address, as token or as pool, or nothing else can be meant.
+
+    A card that is older than the edit which this version comes from may have answered other words.
+    """
+    if call.mint in reply.addresses or call.mint.lower() in reply.addresses:
         return True
+    if message.edited_ts is not None and message.edited_ts > reply.message.sent_ts:
+        return False
     others_named = any(other.mint in reply.addresses for other in calls if other is not call)
     return call.address_kind in POOL_KINDS and len(calls) == 1 and not others_named
 
@@ -229,9 +230,10 @@ def _best_values(replies: Sequence[_Reply], call_ts: datetime) -> tuple[_Reply |
 
 
 def _addresses_of(message: TelegramMessage, card: BotCard) -> frozenset[str]:
-    """Normal forms of the token and of every pool or token that the card links to."""
+    """Normal forms of the token and of every pool or token that the card links to, Rick's lower-cased ones as well."""
     linked = (read_link(url) for url in message.links)
     named = {target.address.normal_form for target in linked if isinstance(target, LinkedAddress)}
+    named |= {run for url in message.links for run in _LOWERED.findall(url)}
     return frozenset(named | ({_normal(card.address)} if card.address else set()))
 
 
@@ -248,7 +250,7 @@ def _distinct_messages(messages: pa.Table, start: datetime, end: datetime) -> It
     in_window = (pc.field("sent_ts") >= pa.scalar(start, UTC_TIMESTAMP)) & (
         pc.field("sent_ts") < pa.scalar(end, UTC_TIMESTAMP)
     )
-    wanted = messages.filter(in_window).select(_MESSAGE_FIELDS)
+    wanted = _telling(messages.filter(in_window).select(_MESSAGE_FIELDS))
     keep: dict[tuple[int, int, str], dict[str, Any]] = {}
     for row in wanted.to_pylist():
         key = (row["chat_id"], row["message_id"], row["content_id"])
@@ -265,6 +267,14 @@ def _distinct_messages(messages: pa.Table, start: datetime, end: datetime) -> It
             _says_the_same(row, other) for other in told[row["chat_id"], row["message_id"]]
         ):
             yield TelegramMessage(**{**row, "links": tuple(row["links"])})
+
+
+def _telling(messages: pa.Table) -> pa.Table:
+    """The messages without plain talk, which makes no call and no card whoever sends it: most need no object each."""
+    without_links = pc.equal(pc.list_value_length(messages["links"]), 0).to_pylist()
+    texts = messages["text"].to_pylist()
+    is_telling = [not (bare and is_plain(text, ())) for text, bare in zip(texts, without_links, strict=True)]
+    return messages.filter(pa.array(is_telling, pa.bool_()))
 
 
 def _says_the_same(less: Mapping[str, Any], more: Mapping[str, Any]) -> bool:

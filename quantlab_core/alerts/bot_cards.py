@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from quantlab_core.alerts.addresses import STOP_LIST, extract_addresses, is_chain_name, normalise_chain
 from quantlab_core.alerts.links import find_urls
-from quantlab_core.token import SOLANA
+from quantlab_core.token import EVM_CHAINS, SOLANA
 
 RICK = "rick"
 PHANES = "phanes"
@@ -22,51 +22,63 @@ TRADING_BOT = "trading_bot"
 _SUBSCRIPT_DIGITS = str.maketrans("₀₁₂₃₄₅₆₇₈₉", "0123456789")
 _MULTIPLIERS = {"": 1.0, "K": 1e3, "M": 1e6, "B": 1e9, "T": 1e12}
 _SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 7 * 86_400, "mo": 30 * 86_400, "y": 365 * 86_400}
-_AMOUNT = r"\$?(\d[\d,]*(?:\.\d+)?[KMBT]?)\b"
+# A number that goes on in another way ("64,2K") is none: a part of it would be wrong by orders of magnitude.
+_AMOUNT = r"\$?((?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?[KMBTkmbt]?)(?!\w|[.,]\d)"
+_PRICE = r"\$(\d[\d.,₀-₉]*(?:[eE][+-]?\d+)?[KMBTkmbt]?)(?!\w)"
+_BETWEEN = r"\s*[^\w\s]\s*"  # ⋅ or another sign between the parts of a footer
 _DURATION = r"(\d+(?:s|mo|m|h|d|w|y))"
 
 RICK_PATTERNS: Mapping[str, str] = {
     "ticker": r"^[^\n]*?(?:\]|\s-)\s+\$(\S+)",
-    "chain": r"🌐\s*(\w+)\s*@",
-    "price": r"USD:?\s*\$(\d[\d.,₀-₉]*)",
+    "chain": r"(?:🌐|^[^\n]*\n+[^\w\n]+)\s*(\w[\w ]*?)\s*@",
+    "price": r"USD:?\s*" + _PRICE,
     "mcap": r"(?:FDV|MC):?\s*" + _AMOUNT,
-    "mcap_title": r"^[^\n]*?\[" + _AMOUNT + r"/",
-    "mcap_change": r"^[^\n]*?\[[^/\]\n]+/(-?[\d.]+K?)%\]",
+    "mcap_title": r"^[^\n]*?\[" + _AMOUNT + r"\s*/",
+    "mcap_change": r"^[^\n]*?\[[^/\]\n]+/\s*(-?[\d.]+[Kk]?)%\]",
     "liquidity": r"Liq:?\s*" + _AMOUNT,
     "ath": r"(?:⇨\s*(?:ATH:?\s*)?|ATH:\s*)" + _AMOUNT,
     "age": r"(?:Age:|🕰️?)\s*" + _DURATION + r"\b",
     "is_first": r"(You are first) @",
     "first_caller": r"^(?!💨)[^\w\n]*?(?:🏆|First Call)\s*(\S.*?)\s+@\s*\$?[\d.]",
     "mcap_at_call": r"^[^\w\n]*?(?:💨|🏆|You are first)[^\n]*?@\s*" + _AMOUNT,
-    "first_call_age": r"^[^\w\n]*?🏆[^\n]*?@\s*[^\n⋅]+⋅[^\n⋅]+⋅\s*" + _DURATION + r"\b",
+    "first_call_age": r"^[^\w\n]*?🏆[^\n]*@\s*"
+    + _AMOUNT.replace("(", "(?:", 1)
+    + _BETWEEN
+    + r"[\d.,]+[KkMm]?[xX%]"
+    + _BETWEEN
+    + _DURATION
+    + r"\b",
     "holders": r"Total:\s*(\d[\d.,]*[KM]?)",
     "wallet_age": r"[Aa]vg:?\s*" + _DURATION + r" old",
 }
 
+# "😈 ann @ $12K", "🔥 First Call ann @ $12K": any sign at the beginning of the line but those that draw the tree.
+_PHANES_FOOTER = r"^\s*(?:[^\w\s├└┣┗╠╚$]{1,8}\s*(?:First Call\s)?|First Call\s)\s*"
+
 PHANES_PATTERNS: Mapping[str, str] = {
     "ticker": r"^[^\n]*\(\$([^)\n]*?)\s*\)",
-    "chain": r"└[^\n]*?#(\w+)",
-    "price": r"USD:?\s+\$(\d[\d.,₀-₉]*)",
-    "mcap": r"MC:?\s+" + _AMOUNT,
-    "liquidity": r"LP:?\s+" + _AMOUNT,
+    "chain": r"[└┗╚][^\n]*?#(\w+)",
+    "price": r"USD:?\s+" + _PRICE,
+    "mcap": r"(?:MC|FDV):?\s+" + _AMOUNT,
+    "liquidity": r"(?:LP|Liq):?\s+" + _AMOUNT,
     "ath": r"ATH:?\s+" + _AMOUNT,
     "age": r"#\w+[^|\n]*\|\s*(?:🌱\s*)?" + _DURATION + r"\b",
-    "first_caller": r"^\s*(?:😈|👿|🔥\s*First Call|First Call)\s*(\S.*?)\s+@\s*\$",
-    "mcap_at_call": r"^\s*(?:😈|👿|🔥\s*First Call|First Call)[^\n]*?@\s*" + _AMOUNT,
+    "first_caller": _PHANES_FOOTER + r"(\S.*?)\s+@\s*\$\d",
+    "mcap_at_call": _PHANES_FOOTER + r"\S[^\n]*?\s@\s*(?=\$)" + _AMOUNT,
     "is_first": r"(First Call)\s",
-    "first_call_age": r"^\s*(?:😈|👿|🔥)[^\n]*?@[^\n]*\(" + _DURATION + r"\)",
+    "first_call_age": _PHANES_FOOTER + r"\S[^\n]*?\s@\s*\$[^\n]*\(" + _DURATION + r"\)",
 }
 
 TRADING_BOT_PATTERNS: Mapping[str, str] = {
     "ticker": r"^\W*(?:Buy|Sell)\s+\$(\S+)",
-    "price": r"Price:\s*\$(\d[\d.,₀-₉]*)",
+    "price": r"Price:\s*" + _PRICE,
     "mcap": r"MC(?:ap)?:\s*" + _AMOUNT,
     "liquidity": r"LIQ:\s*" + _AMOUNT,
 }
 
 # A text is a card of a bot if all of these are in it.
 _SIGNATURES: Mapping[str, tuple[re.Pattern[str], ...]] = {
-    PHANES: (re.compile(r"^[^\n]{0,200}\(\$[^)\n]{1,60}\)[^\n]*\n\s*├\s*\S{32,}"),),
+    PHANES: (re.compile(r"^[^\n]{0,200}\(\$[^)\n]{1,60}\)[^\n]*\n\s*[├┣╠]\s*\S{32,}"),),
     RICK: (
         re.compile(r"^[^\n]{0,200}(?:\[[^\]\n]{1,40}/[^\]\n]{1,40}%\]|\s-)\s+\$\S"),
         re.compile(r"^[^\w\n]*FDV:|^[^\w\n]*\$\d|💦 Liq:", re.MULTILINE),
@@ -123,7 +135,7 @@ def parse_amount(text: str) -> float | None:
     compact = text.strip().lstrip("$").replace(",", "").rstrip(".")
     if subscript := re.fullmatch(r"0\.0([₀-₉]+)(\d+)", compact):
         compact = "0." + "0" * min(int(subscript[1].translate(_SUBSCRIPT_DIGITS)), 40) + subscript[2]
-    match = re.fullmatch(r"(-?\d{1,30}(?:\.\d{1,60})?)([KMBT]?)", compact, re.IGNORECASE)
+    match = re.fullmatch(r"(-?\d{1,30}(?:\.\d{1,60})?(?:E[+-]?\d{1,2})?)([KMBT]?)", compact, re.IGNORECASE)
     if match is None:
         return None
     # Rounding to 12 digits takes off the multiplication's noise: 19.6K is 19600.0, not 19600.000000000004.
@@ -188,5 +200,9 @@ def _token_of(text: str) -> tuple[str | None, str | None]:
 def _chain_of(shown: str | None, family: str | None) -> str | None:
     if family == SOLANA:
         return SOLANA
-    named = normalise_chain(shown) if shown else None
-    return named if named is not None and named != SOLANA and is_chain_name(named) else None
+    if not shown:
+        return None
+    named, first_word = normalise_chain(shown.replace(" ", "-")), normalise_chain(shown.split()[0])
+    if named not in EVM_CHAINS and first_word in EVM_CHAINS:  # "BNB Chain"
+        named = first_word
+    return named if named != SOLANA and is_chain_name(named) else None

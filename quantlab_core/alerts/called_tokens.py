@@ -27,10 +27,17 @@ POOL_KINDS = frozenset({POOL, POOL_OR_TOKEN})
 # Of two readings of one address the more telling one counts; a bare address in the text says nothing about its kind.
 _TELLING = {ACCOUNT: 0, POOL_OR_TOKEN: 1, TOKEN: 2, POOL: 3, PRESALE_CONTRACT: 4}
 
+# An address that stands directly behind these words is somebody's wallet. Roles need a colon: people also say
+# "based dev" before a call.
 _WALLET_BEFORE = re.compile(
-    r"\b(?:wallets?|addy|my address|deposit address|donations?|donate(?: to)?|send (?:\w+ ){0,3}to)\b"
-    r"(?: is)?[\s:=>→–-]*$",
+    r"(?:\b(?:wallets?|addy|(?:my|deposit) (?:\w{2,8} )?address|donations?|donate|tip jar|copy ?trade"
+    r"|(?:send|pay|donate|fund) (?:\w+ ){0,3}(?:to|here))\b"
+    r"(?: to(?: track| copy| follow| watch)?)?(?: address)?(?: is)?[^\w.!?;,|]*"
+    r"|\b(?:dev(?:eloper)?|deployer|creator|owner|holder|whale|insider|sniper|treasury|team)(?: address)? ?[:=]\s*)$",
     re.IGNORECASE,
+)
+_WALLET_BEHIND = re.compile(
+    r"[^\w\n]{0,4}(?:(?:is|=) (?:\w+ ){0,2}(?:wallet|addy)\b|\((?:\w+ ){0,2}(?:wallet|addy)\))", re.IGNORECASE
 )
 _WALLET_LOOK_BACK = 60
 _CHAIN_WORDS = "|".join(
@@ -83,7 +90,7 @@ def read_tokens(text: str, links: tuple[str, ...]) -> TokenReading:
     mentions = [
         _Mention(found, TOKEN, SOLANA if found.family == SOLANA else None, "text")
         for found in extraction.found
-        if not _WALLET_BEFORE.search(words[max(0, found.start - _WALLET_LOOK_BACK) : found.start])
+        if not _is_wallet(words, found)
     ]
     unreadable: list[UnreadableLink] = []
     for url in (*(url for _, _, url in urls), *links):
@@ -93,6 +100,13 @@ def read_tokens(text: str, links: tuple[str, ...]) -> TokenReading:
         elif target is not None:
             unreadable.append(target)
     return _decide(_merged(mentions), unreadable, words)
+
+
+def _is_wallet(words: str, found: FoundAddress) -> bool:
+    before = words[max(0, found.start - _WALLET_LOOK_BACK) : found.start]
+    if _WALLET_BEFORE.search(before):
+        return True
+    return _WALLET_BEHIND.match(words, found.start + len(found.address)) is not None
 
 
 def _decide(mentions: list[_Mention], unreadable: list[UnreadableLink], words: str) -> TokenReading:

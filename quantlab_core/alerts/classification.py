@@ -10,12 +10,14 @@ import re
 from dataclasses import dataclass
 
 from quantlab_core.alerts.addresses import EVM, STOP_LIST, normalise_chain
-from quantlab_core.alerts.bot_cards import BotCard, parse_amount, parse_card
+from quantlab_core.alerts.bot_cards import BotCard, parse_card
 from quantlab_core.alerts.bot_senders import is_bot_name
 from quantlab_core.alerts.called_tokens import CalledToken, TokenReading, read_tokens
 from quantlab_core.alerts.links import PRESALE_CONTRACT
 from quantlab_core.alerts.plain_messages import is_plain
+from quantlab_core.alerts.stated_mcap import stated_mcap
 from quantlab_core.alerts.telegram_message import MESSAGE, SERVICE, UNSUPPORTED, TelegramMessage
+from quantlab_core.alerts.updates import is_update
 from quantlab_core.token import EVM_UNKNOWN
 
 CALL = "call"
@@ -39,38 +41,25 @@ RULE_VERSIONS = {
     "ambiguous_local_time": 1,
     "nonexistent_local_time": 1,
     "outside_days": 1,
-    "base58_glued": 1,
-    "base58_lowercased": 1,
+    "base58_glued": 2,
+    "base58_lowercased": 2,
     "base58_wrong_length": 1,
+    "address_cut": 1,
     "evm_glued": 1,
     "evm_wrong_length": 1,
     "evm_checksum": 1,
-    "link_address_invalid": 1,
-    "chain_not_supported": 1,
-    "unknown_link": 1,
+    "link_address_invalid": 2,
+    "chain_not_supported": 2,
+    "unknown_link": 2,
     "explorer_account": 1,
     "pool_links_unmatched": 1,
 }
 
-_COMMAND = re.compile(r"\s*/[A-Za-z]\w*(?:@\w+)?(?:\s|$)")
+# Telegram's own commands have up to 32 characters; some bots listen to words behind ! or a full stop.
+_COMMAND = re.compile(r"\s*(?:/[A-Za-z]\w{0,31}(?:@\w+)?|[!.][a-z]{1,12})(?:\s|$)")
 _CASHTAG = re.compile(r"(?<![\w$])\$+([A-Za-z][A-Za-z0-9_]{0,31})\b")
-_TICKERS_ONLY = re.compile(r"\s*(?:\$+[A-Za-z][A-Za-z0-9_]{0,31}[\s,?!.]*)+")
+_TICKERS_ONLY = re.compile(r"\s*[^\w$]*(?:\$+[A-Za-z][A-Za-z0-9_]{0,31}[^\w$]*)+")
 _PRESALE_TICKER = re.compile(r"^Token:[^\n(]*\(([^)\n]{1,32})\)", re.MULTILINE)
-_BRAG = re.compile(
-    r"achievement unlocked"
-    r"|\bmade a x\d+(?:\.\d+)?\+? call\b"
-    r"|\bleaderboard\b"
-    r"|\b(?:hit|did|reached|now)\s+(?:a\s+)?(?:x\d+|\d+(?:\.\d+)?x)\+?"
-    r"\s+(?:from|since|after)\s+(?:the |our |my |vip )*(?:call|entry|alert)",
-    re.IGNORECASE,
-)
-_STATED_MCAP = re.compile(
-    r"(?:(?<!sell )(?<!sold )(?<!target )(?:\bat|@)|\b(?:mc|mcap|market ?cap|cap)\b\s*:?)"
-    r"\s*\$?(\d{1,6}(?:\.\d{1,3})?[kmb])\b"
-    r"|\$?\b(\d{1,6}(?:\.\d{1,3})?[kmb])\s*(?:mc|mcap|market ?cap|cap)\b"
-    r"|^[ \t\-–~]*\$?(\d{1,6}(?:\.\d{1,3})?[kmb])[ \t\-–]*$",
-    re.IGNORECASE | re.MULTILINE,
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,9 +123,9 @@ def classify_in_full(message: TelegramMessage, *, by_bot: bool) -> Classificatio
         return Classification(COMMAND)
     card = parse_card(text)
     if card is not None:
-        forwarded_by_person = message.forwarded_from is not None and not by_bot
-        return _forwarded_card(card) if forwarded_by_person else Classification(BOT_REPLY, card=card)
-    if _BRAG.search(text):
+        is_passed_on = not by_bot and (message.forwarded_from is not None or message.via_bot is not None)
+        return _card_passed_on(card) if is_passed_on else Classification(BOT_REPLY, card=card)
+    if is_update(text):
         return Classification(UPDATE)
     reading = read_tokens(text, message.links)
     if by_bot and message.reply_to_message_id is not None and not _names_presale(reading):
@@ -160,16 +149,18 @@ def _calls(tokens: tuple[CalledToken, ...], text: str) -> tuple[Call, ...]:
         presale = _PRESALE_TICKER.search(text) if tokens[0].address_kind == PRESALE_CONTRACT else None
         tickers = {presale[1]} if presale else {match[1] for match in _CASHTAG.finditer(text)}
         ticker = tickers.pop() if len(tickers) == 1 else None
-        amounts = {amount for match in _STATED_MCAP.finditer(text) for amount in match.groups() if amount}
-        mcap = parse_amount(amounts.pop()) if len(amounts) == 1 else None
+        mcap = stated_mcap(text)
     return tuple(
         Call(token.address, token.family, token.chain, token.address_kind, token.source, ticker, mcap)
         for token in tokens
     )
 
 
-def _forwarded_card(card: BotCard) -> Classification:
-    """A person who forwards a card calls its token; the numbers on it are of another time and stay out."""
+def _card_passed_on(card: BotCard) -> Classification:
+    """A person who forwards a card, or asks an inline bot for one, calls its token.
+
+    Numbers stay out: they are of another time, or nobody knows of which.
+    """
     if card.address is None or card.address.lower() in STOP_LIST:
         return Classification(NO_ALERT)
     family = EVM if card.address[:2] in {"0x", "0X"} else "solana"

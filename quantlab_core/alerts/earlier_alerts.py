@@ -17,8 +17,9 @@ from typing import Any
 import pyarrow as pa
 
 from quantlab_core.alerts.addresses import is_chain_name, normalise_chain
-from quantlab_core.alerts.alert_events import alert_id, normalise_name
+from quantlab_core.alerts.alert_events import alert_id
 from quantlab_core.alerts.artifact_types import ALERT_EVENTS, ALERTS
+from quantlab_core.alerts.caller_names import normalise_name
 from quantlab_core.alerts.earlier_types import EARLIER_ALERTS
 from quantlab_core.artifacts.artifact_type import ArtifactType
 from quantlab_core.artifacts.earlier_columns import integers, texts

@@ -1,7 +1,8 @@
 """The link table: what the address inside a link is (token, pool, presale, wallet) and on which chain.
 
-One rule per form of link, first match wins. A link to a site that is not in the table is reported as unknown when it
-holds an address, so that the message is quarantined and can be replayed after the site was added.
+One rule per form of link, first match wins. Sites that are not in the table are understood by the word that stands
+before the address (``/token/``, ``/pools/``, ``?outputMint=``), where there is one. Any other link with an address is
+reported as unknown, so that the message is quarantined and can be replayed after the site was added.
 """
 
 from __future__ import annotations
@@ -11,17 +12,20 @@ from dataclasses import dataclass
 from urllib.parse import unquote
 
 from quantlab_core.alerts.addresses import (
+    CHAIN_ALIASES,
     EVM,
+    STOP_LIST,
     FoundAddress,
     checksum_verdict,
     extract_addresses,
+    is_base58_of_one_case,
     is_evm_address,
     is_evm_hash,
-    is_lowercased_base58,
     is_solana_address,
     normalise_chain,
+    without_unseen,
 )
-from quantlab_core.token import SOLANA
+from quantlab_core.token import EVM_CHAINS, SOLANA
 
 TOKEN = "token"  # noqa: S105 - a crypto token, no secret
 POOL = "pool"
@@ -37,8 +41,16 @@ _URL = re.compile(
     re.IGNORECASE,
 )
 _TRAILING = ".,;:!?)]}'*»”’"
-_ADDRESS = r"(?P<address>0[xX][0-9a-fA-F]{64}|0[xX][0-9a-fA-F]{40}|[0-9A-Za-z]{32,44})(?![0-9A-Za-z])"
+# The last form is TON's, whose tokens are not supported.
+_ADDRESS = (
+    r"(?P<address>(?:0[xX][0-9a-fA-F]{64}|0[xX][0-9a-fA-F]{40}|[0-9A-Za-z]{32,44})(?![0-9A-Za-z])"
+    r"|[EUk0]Q[0-9A-Za-z_-]{46}(?![0-9A-Za-z_-]))"
+)
 _CHAIN = r"(?P<chain>[a-z][a-z0-9_-]{1,31})"
+_UNLISTED = "unlisted site"
+_ANY_SITE = r"[a-z0-9.-]+/(?:[^?#]*/)?"
+_LANGUAGE = r"(?:[a-z]{2}(?:-[a-z]{2})?/)?"
+_KNOWN_CHAIN = f"(?P<chain>{'|'.join(sorted({SOLANA, *EVM_CHAINS, *CHAIN_ALIASES}, key=len, reverse=True))})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +83,9 @@ class UnreadableLink:
 
 
 def _rule(site: str, pattern: str, address_kind: str, chain: str | None = None) -> LinkRule:
-    filled = pattern.replace("{address}", _ADDRESS).replace("{chain}", _CHAIN)
+    filled = pattern
+    for name, part in (("address", _ADDRESS), ("chain", _CHAIN), ("known chain", _KNOWN_CHAIN), ("site", _ANY_SITE)):
+        filled = filled.replace(f"{{{name}}}", part)
     return LinkRule(site, re.compile(filled, re.IGNORECASE), address_kind, chain)
 
 
@@ -95,46 +109,67 @@ _EXPLORERS = {
 
 LINK_RULES: tuple[LinkRule, ...] = (
     _rule("DexScreener", r"dexscreener\.com/{chain}/{address}", POOL_OR_TOKEN),
-    _rule("GeckoTerminal", r"geckoterminal\.com/(?:[a-z]{2}(?:-[a-z]{2})?/)?{chain}/pools/{address}", POOL),
-    _rule("GeckoTerminal", r"geckoterminal\.com/(?:[a-z]{2}(?:-[a-z]{2})?/)?{chain}/tokens/{address}", TOKEN),
+    _rule("GeckoTerminal", r"geckoterminal\.com/" + _LANGUAGE + r"{chain}/pools/{address}", POOL),
+    _rule("GeckoTerminal", r"geckoterminal\.com/" + _LANGUAGE + r"{chain}/tokens/{address}", TOKEN),
     _rule("pump.fun", r"pump\.fun/profile/{address}", NO_TOKEN),
     _rule("pump.fun", r"pump\.fun/(?:coin/|board\?token=)?{address}", TOKEN, SOLANA),
     _rule("PumpSwap", r"swap\.pump\.fun/?\?(?:.*&)?output={address}", TOKEN, SOLANA),
     _rule("letsbonk.fun", r"letsbonk\.fun/token/{address}", TOKEN, SOLANA),
     _rule("bags.fm", r"bags\.fm/{address}", TOKEN, SOLANA),
     _rule("Believe", r"believe\.app/coin/{address}", TOKEN, SOLANA),
+    _rule("bonk.fun", r"bonk\.fun/token/{address}", TOKEN, SOLANA),
+    _rule("Moonshot", r"moonshot\.money/{address}", TOKEN, SOLANA),
     _rule("Axiom", r"axiom\.trade/meme/{address}(?:.*[?&]chain={chain})?", POOL),
     _rule("Axiom", r"axiom\.trade/t/{address}(?:.*[?&]chain={chain})?", TOKEN),
     _rule("Photon", r"photon-(?P<chain>[a-z]+)\.tinyastro\.io/(?:[a-z]{2}/)?lp/{address}", POOL),
-    _rule("Photon", r"photon-(?P<chain>[a-z]+)\.tinyastro\.io/(?:[a-z]{2}/)?r/@?[^/?]+/{address}", POOL_OR_TOKEN),
+    _rule("Photon", r"photon-(?P<chain>[a-z]+)\.tinyastro\.io/(?:[a-z]{2}/)?(?:r/|@)[^/?]+/{address}", POOL_OR_TOKEN),
     _rule("GMGN", r"gmgn\.ai/{chain}/address/(?:[^/?]*_)?{address}", NO_TOKEN),
     _rule("GMGN", r"gmgn\.ai/{chain}/token/(?:[^/?]*_)?{address}", TOKEN),
     _rule(
         "BullX",
-        r"(?:neo\.|legacy\.)?bullx\.io/terminal\?(?:.*&)?chainId=(?P<chain>\d+)&(?:.*&)?address={address}",
+        r"(?:[a-z0-9-]+\.)?bullx\.io/terminal\?(?:.*&)?chainId=(?P<chain>\d+)&(?:.*&)?address={address}",
         TOKEN,
     ),
     _rule(
         "BullX",
-        r"(?:neo\.|legacy\.)?bullx\.io/terminal\?(?:.*&)?address={address}(?:.*&chainId=(?P<chain>\d+))?",
+        r"(?:[a-z0-9-]+\.)?bullx\.io/terminal\?(?:.*&)?address={address}(?:.*&chainId=(?P<chain>\d+))?",
         TOKEN,
     ),
     _rule("Birdeye", r"birdeye\.so/(?:{chain}/)?profile/{address}", NO_TOKEN),
     _rule("Birdeye", r"birdeye\.so/token/{address}(?:/[^?]*)?(?:\?(?:.*&)?chain={chain})?", TOKEN),
     _rule("Birdeye", r"birdeye\.so/{chain}/token/{address}", TOKEN),
+    _rule("Birdeye", r"birdeye\.so/{chain}/pair/{address}", POOL),
     _rule("Defined", r"defined\.fi/wallet/{address}", NO_TOKEN),
     _rule("Defined", r"defined\.fi/{chain}/{address}", POOL_OR_TOKEN),
     _rule("DEXTools", r"dextools\.io/app/(?:[a-z]{2}/)?{chain}/pair-explorer/{address}", POOL_OR_TOKEN),
     _rule("DEXTools", r"dextools\.io/app/(?:[a-z]{2}/)?{chain}/token/{address}", TOKEN),
-    _rule("Padre", r"trade\.padre\.gg/trade/{chain}/{address}", POOL_OR_TOKEN),
+    _rule("Padre", r"trade\.padre\.gg/(?:rk/[^/?]+/)?trade/{chain}/{address}", POOL_OR_TOKEN),
     _rule("Gate Alpha", r"gate\.(?:com|io)/(?:[a-z]{2}/)?alpha/{chain}-{address}", TOKEN),
-    _rule("Jupiter", r"jup\.ag/tokens/{address}", TOKEN, SOLANA),
+    _rule("Jupiter", r"jup\.ag/(?:tokens|studio)/{address}", TOKEN, SOLANA),
     _rule("Jupiter", r"jup\.ag/swap/[^/?]+-{address}", TOKEN, SOLANA),
+    _rule("Jupiter", r"jup\.ag/swap/{address}-", TOKEN, SOLANA),
+    _rule("Jupiter", r"jup\.ag/.*[?&]buy={address}", TOKEN, SOLANA),
+    _rule("Jupiter", r"jup\.ag/.*[?&]sell={address}", TOKEN, SOLANA),
     _rule("Raydium", r"raydium\.io/swap/?\?(?:.*&)?output(?:Mint|Currency)={address}", TOKEN, SOLANA),
+    _rule("Raydium", r"raydium\.io/swap/?\?(?:.*&)?input(?:Mint|Currency)={address}", TOKEN, SOLANA),
+    _rule("Raydium", r"raydium\.io/launchpad/token/?\?(?:.*&)?mint={address}", TOKEN, SOLANA),
+    _rule("Raydium", r"raydium\.io/.*[?&]pool_id={address}", POOL, SOLANA),
+    _rule("Meteora", r"(?:app\.)?meteora\.ag/(?:dlmm|pools|dammv2)/{address}", POOL, SOLANA),
     _rule("RugCheck", r"rugcheck\.xyz/tokens/{address}", TOKEN, SOLANA),
+    _rule("SolSniffer", r"solsniffer\.com/scanner/{address}", TOKEN, SOLANA),
     _rule("Bubblemaps", r"app\.bubblemaps\.io/{chain}/token/{address}", TOKEN),
+    _rule("Bubblemaps", r"(?:v2\.)?bubblemaps\.io/.*[?&]address={address}(?:.*&chain={chain})?", TOKEN),
+    _rule("Honeypot.is", r"honeypot\.is/{chain}/?\?(?:.*&)?address={address}", TOKEN),
+    _rule("GoPlus", r"gopluslabs\.io/(?:.*/)?token-security/(?P<chain>\d+|solana)/{address}", TOKEN),
+    _rule("CoinMarketCap", r"(?:dex\.)?coinmarketcap\.com/(?:[a-z]{2}/)?dexscan/{chain}/{address}", POOL_OR_TOKEN),
     _rule("Uniswap", r"app\.uniswap\.org/explore/tokens/{chain}/{address}", TOKEN),
+    _rule("Uniswap", r"app\.uniswap\.org/explore/pools/{chain}/{address}", POOL),
+    _rule("Uniswap", r"app\.uniswap\.org/.*[?&]chain={chain}&(?:.*&)?outputCurrency={address}", TOKEN),
     _rule("Uniswap", r"app\.uniswap\.org/.*?outputCurrency={address}(?:.*&chain={chain})?", TOKEN),
+    _rule("PancakeSwap", r"pancakeswap\.finance/.*[?&]chain={chain}&(?:.*&)?outputCurrency={address}", TOKEN),
+    _rule("PancakeSwap", r"pancakeswap\.finance/.*?outputCurrency={address}(?:.*&chain={chain})?", TOKEN, "bsc"),
+    _rule("SunPump", r"sunpump\.meme/token/{address}", TOKEN, "tron"),
+    _rule("Tronscan", r"tronscan\.(?:org|io)/#/token(?:20)?/{address}", TOKEN, "tron"),
     _rule("four.meme", r"four\.meme/token/{address}", TOKEN, "bsc"),
     _rule("GemPad", r"gempad\.app/presale/{address}(?:.*[?&](?:network|chain)=(?P<chain>\w+))?", PRESALE_CONTRACT),
     _rule("Solsale", r"solsale\.app/presale/{address}", PRESALE_CONTRACT, SOLANA),
@@ -144,17 +179,32 @@ LINK_RULES: tuple[LinkRule, ...] = (
     _rule("Solana Explorer", r"explorer\.solana\.com/address/{address}", ACCOUNT, SOLANA),
     *(_rule(host.replace("\\", ""), host + "/token/{address}", TOKEN, chain) for host, chain in _EXPLORERS.items()),
     *(_rule(host.replace("\\", ""), host + "/address/{address}", ACCOUNT, chain) for host, chain in _EXPLORERS.items()),
-    _rule("block explorer", r"[a-z0-9.-]+/tx/", NO_TOKEN),
-    _rule("X search", r"(?:x|twitter)\.com/search\?(?:.*&)?q=(?:\$|%24)?{address}", TOKEN),
+    _rule("X search", r"(?:x|twitter)\.com/search\?(?:.*&)?q=(?:[^&]*[^&0-9A-Za-z])?{address}", TOKEN),
+    # Any other site, by the word before the address.
+    _rule(_UNLISTED, r"{site}(?:wallets?|profiles?|portfolios?|users?|u|traders?|holders?)/{address}", NO_TOKEN),
+    _rule(_UNLISTED, r"{site}(?:address|accounts?)/{address}", ACCOUNT),
+    _rule(_UNLISTED, r"{site}{known chain}/(?:pools?|pairs?|pair-explorer|lp)/{address}", POOL),
+    _rule(_UNLISTED, r"{site}(?:pools?|pairs?|pair-explorer|lp)/(?:{known chain}[/:-])?{address}", POOL),
+    _rule(_UNLISTED, r"{site}{known chain}/(?:tokens?|coins?|ca|mint)/{address}", TOKEN),
+    _rule(_UNLISTED, r"{site}(?:tokens?|coins?|ca|mint)/(?:{known chain}[/:-])?{address}", TOKEN),
+    _rule(_UNLISTED, r"{site}(?:trade|chart|terminal|swap)/(?:{known chain}[/:-])?{address}", POOL_OR_TOKEN),
+    _rule(
+        _UNLISTED,
+        r"[a-z0-9.-]+/[^?#]*[?#](?:.*&)?(?:output(?:Mint|Currency|Token)?|buy|mint|token(?:Address|Mint)?|ca)={address}"
+        r"(?:.*&chain={known chain})?",
+        TOKEN,
+    ),
 )
+_LINK_IN_A_LINK = re.compile(r"[^?]*\?(?:.*&)?(?:url|u|q|link|target|redirect)=(?P<url>https?://\S+)", re.IGNORECASE)
 
 # Rick's own start parameter is often the pool; the trading bots take the token.
 _BOT_START = re.compile(
     r"t(?:elegram)?\.me/(?P<bot>\w+)(?:/\w+)?/?\?(?:.*&)?start(?:app)?=(?P<payload>[^&#]+)", re.IGNORECASE
 )
+_APP_LINK = re.compile(r"^tg://resolve/?\?domain=(\w+)&", re.IGNORECASE)
 _BOT_WALLET = re.compile(r"(?:pf)?dev[_-]|call[_-]|w(?:allet)?[_-]", re.IGNORECASE)
 _POOL_STARTING_BOTS = frozenset({"rickburpbot"})
-_BULLX_CHAINS = {
+_CHAIN_NUMBERS = {
     "1399811149": SOLANA,
     "1": "ethereum",
     "10": "optimism",
@@ -184,11 +234,20 @@ def read_link(url: str) -> LinkedAddress | UnreadableLink | None:
     location = _host_and_path(url)
     if match := _BOT_START.match(location):
         return _read_bot_start(match)
+    names_money = False
     for rule in LINK_RULES:
         if match := rule.pattern.match(location):
-            return None if rule.address_kind == NO_TOKEN else _read_match(rule, match, url)
+            if rule.address_kind == NO_TOKEN:
+                return None
+            if rule.site == _UNLISTED and not _is_certain(match["address"], rule.address_kind):
+                continue
+            if not _is_money(match["address"]):  # of a swap's two sides the other one is the token
+                return _read_match(rule, match, url)
+            names_money = True
+    if nested := _LINK_IN_A_LINK.match(location):
+        return read_link(nested["url"])
     found = extract_addresses(location).found
-    if found:
+    if found and not names_money:
         return UnreadableLink(url, "unknown_link", f"the link table does not know what {found[0].address} is in {url}")
     return None
 
@@ -197,7 +256,7 @@ def _read_match(rule: LinkRule, match: re.Match[str], url: str) -> LinkedAddress
     address, kind = match["address"], rule.address_kind
     is_hex = is_evm_address(address) or is_evm_hash(address)
     named_chain = match.groupdict().get("chain")
-    chain = rule.chain if named_chain is None else _BULLX_CHAINS.get(named_chain, normalise_chain(named_chain))
+    chain = rule.chain if named_chain is None else _CHAIN_NUMBERS.get(named_chain, normalise_chain(named_chain))
     if is_hex:
         if chain == SOLANA:
             return UnreadableLink(url, "link_address_invalid", f"{rule.site} link to Solana holds a hex address")
@@ -207,8 +266,8 @@ def _read_match(rule: LinkRule, match: re.Match[str], url: str) -> LinkedAddress
     if chain is not None and chain != SOLANA:
         reason = f"{rule.site} link to {chain}: {address} is not an address of a supported kind"
         return UnreadableLink(url, "chain_not_supported", reason)
-    if is_lowercased_base58(address):
-        reason = f"{rule.site} link holds a Solana address in lower case, which names nothing"
+    if is_base58_of_one_case(address):
+        reason = f"{rule.site} link holds a Solana address whose letters all have one case, which names nothing"
         return UnreadableLink(url, "base58_lowercased", reason)
     if not is_solana_address(address):
         reason = f"{rule.site} link: {address} is not base58 of 32 bytes"
@@ -231,12 +290,23 @@ def _read_bot_start(match: re.Match[str]) -> LinkedAddress | None:
     return LinkedAddress(found[0], kind, SOLANA if found[0].family == SOLANA else known, f"t.me/{match['bot']}")
 
 
+def _is_certain(address: str, kind: str) -> bool:
+    """Whether it is an address for certain: sites put ids of their own in the same places, and Sui's 64 digits."""
+    is_solana = is_solana_address(address) and not is_base58_of_one_case(address)
+    return is_solana or is_evm_address(address) or (kind == POOL and is_evm_hash(address))
+
+
+def _is_money(address: str) -> bool:
+    return address in STOP_LIST or address.lower() in STOP_LIST
+
+
 def _checksum(address: str) -> bool | None:
     return checksum_verdict(address) if is_evm_address(address) else None
 
 
 def _host_and_path(url: str) -> str:
-    without_scheme = re.sub(r"^https?://", "", unquote(url.strip()), flags=re.IGNORECASE)
+    shown = _APP_LINK.sub(r"t.me/\1?", without_unseen(unquote(url.strip())))
+    without_scheme = re.sub(r"^https?://", "", shown, flags=re.IGNORECASE)
     host, slash, path = without_scheme.partition("/")
     host = host.lower()
     for prefix in ("www.", "m."):
@@ -244,4 +314,4 @@ def _host_and_path(url: str) -> str:
     return f"{host}{slash}{path}"
 
 
-_START_CHAINS = frozenset(_BULLX_CHAINS.values())
+_START_CHAINS = frozenset(_CHAIN_NUMBERS.values())

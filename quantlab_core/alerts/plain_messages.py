@@ -8,21 +8,27 @@ from __future__ import annotations
 
 import re
 
+from quantlab_core.alerts.addresses import UNSEEN, has_part_of_address
+from quantlab_core.alerts.updates import may_be_update
+
+_COMMAND_SIGNS = ("/", "!", ".")
 _SHORTEST_ADDRESS = 32
 _RUN = re.compile(r"[0-9A-Za-z]{32}")
-# Matched without regard to case, the letters i, s and k also match these: a text with them is looked at in full.
-_LOOKALIKE = re.compile("[\u0130\u0131\u017f\u212a]")
+# Matched without regard to case, the letters i, s and k also match the first four; the others may stand in a run
+# without being seen. A text with any of them is looked at in full.
+_LOOKALIKE = re.compile(f"[\u0130\u0131\u017f\u212a{UNSEEN}]")
 _ENCODED = re.compile(r"%[0-9A-Fa-f]{2}")
 # Cards write "($TICKER)", "] $TICKER", "- $TICKER" or "Buy $TICKER"; a row of tickers begins with one.
-_TELLING_TICKER = re.compile(r"\A\s*\$|\(\$|(?:[\]\-]|Buy|Sell)\s+\$")
-_MULTIPLE = re.compile(r"x\d|\dx")
+_TELLING_TICKER = re.compile(r"\A[^\w$]*\$|\(\$|(?:[\]\-]|Buy|Sell)\s+\$")
 
 
 def is_plain(text: str, links: tuple[str, ...]) -> bool:
     """Whether a message of these words and hidden links, sent by a person, says nothing about a token."""
-    if may_hold_address(text) or ("$" in text and _TELLING_TICKER.search(text)) or text.lstrip().startswith("/"):
+    if may_hold_address(text) or (len(text) > _SHORTEST_ADDRESS and has_part_of_address(text)):
         return False
-    return not _may_be_update(text.lower()) and not any(map(may_hold_address, links))
+    if ("$" in text and _TELLING_TICKER.search(text)) or text.lstrip().startswith(_COMMAND_SIGNS):
+        return False
+    return not may_be_update(text.lower()) and not any(map(may_hold_address, links))
 
 
 def may_hold_address(text: str) -> bool:
@@ -32,10 +38,3 @@ def may_hold_address(text: str) -> bool:
     if _RUN.search(text) or ("%" in text and _ENCODED.search(text)):
         return True
     return not text.isascii() and _LOOKALIKE.search(text) is not None
-
-
-def _may_be_update(lowered: str) -> bool:
-    """``Achievement unlocked``, leaderboards, ``made a x12 call``, ``hit 5x since the call`` (or entry, or alert)."""
-    if "unlocked" in lowered or "leaderboard" in lowered:
-        return True
-    return ("call" in lowered or "entry" in lowered or "alert" in lowered) and _MULTIPLE.search(lowered) is not None

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+from binascii import crc_hqx
+from collections.abc import Callable
+
 import base58
 import pytest
 from hypothesis import given, settings
@@ -90,13 +95,57 @@ def test_a_damaged_address_is_reported_with_its_rule() -> None:
     assert damage("ca" + contract("owl")) == ["evm_glued"]
 
 
-def test_lower_cased_base58_is_damage_even_where_it_decodes_to_32_bytes() -> None:
-    lowered = next(
+@pytest.mark.parametrize("change", [str.lower, str.upper])
+def test_base58_of_one_case_is_damage_even_where_it_decodes_to_32_bytes(change: Callable[[str], str]) -> None:
+    changed = next(
         text
-        for number in range(10_000)
-        if is_solana_address(text := mint(f"token {number}").lower()) and len(text) > 42
+        for number in range(100_000)
+        if is_solana_address(text := change(mint(f"token {number}"))) and len(text) > 42
     )
-    assert (found(lowered), damage(lowered)) == ([], ["base58_lowercased"])
+    assert (found(changed), damage(changed)) == ([], ["base58_lowercased"])
+
+
+@pytest.mark.parametrize("unseen", ["\u200b", "\u2060", "\u00ad", "\ufeff", "\u200d\u200c"])
+@pytest.mark.parametrize("address", [OWL, contract("owl")])
+def test_what_nobody_sees_does_not_cut_an_address(address: str, unseen: str) -> None:
+    assert found(f"ca: {address[:20]}{unseen}{address[20:31]}{unseen}{address[31:]} gm") == [address]
+    assert found(f"{address}{unseen}gm") == [address]  # but it ends one that is whole
+
+
+@pytest.mark.parametrize("gap", ["\n", " ", "\r\n", "\n> ".replace(">", " ")])
+@pytest.mark.parametrize("address", [OWL, contract("owl")])
+def test_an_address_in_pieces_is_damaged_and_not_put_together(address: str, gap: str) -> None:
+    for text in (f"{address[:22]}{gap}{address[22:]}", f"{address[:15]}{gap}{address[15:30]}{gap}{address[30:]}"):
+        assert (found(f"new\n{text}\ngo"), damage(f"new\n{text}\ngo")) == ([], ["address_cut"])
+
+
+@pytest.mark.parametrize(
+    "text", [f"A {OWL}", f"{OWL} a", f"{OWL}\n{mint('fox')}", f"0x {OWL}", "unbelievable2 Performance " * 4]
+)
+def test_words_beside_a_whole_address_are_no_pieces_of_one(text: str) -> None:
+    assert damage(text) == []
+
+
+def test_an_address_of_ton_is_nothing_whatever_its_parts_look_like() -> None:
+    for name in range(300):
+        key = hashlib.sha256(f"ton {name}".encode()).digest()
+        bare = b"\x11\x00" + key
+        address = base64.urlsafe_b64encode(bare + crc_hqx(bare, 0).to_bytes(2, "big")).decode()
+        assert (found(f"jetton {address} up"), damage(f"jetton {address} up")) == ([], [])
+
+
+def test_addresses_of_tron_and_sui_are_no_solana_addresses() -> None:
+    tron = base58.b58encode_check(b"\x41" + bytes(range(20))).decode()
+    sui = f"0x{hashlib.sha256(b'sui').hexdigest()}::owl::OWL"
+    for text in (tron, sui):
+        assert (found(text), damage(text)) == ([], [])
+
+
+@pytest.mark.parametrize(
+    "text", ["bc1p" + "qpzry9x8gf2tvdw3s3jn54khce6mua7" * 2, "cosmos1" + "qpzry9x8gf2tvdw3s3jn54khce6mua7" * 2]
+)
+def test_long_runs_of_one_case_are_other_chains_addresses(text: str) -> None:
+    assert (found(text), damage(text)) == ([], [])
 
 
 def test_a_failed_checksum_is_kept_and_marked() -> None:

@@ -78,6 +78,16 @@ def test_a_card_that_names_the_linked_address_proves_it_a_token() -> None:
     assert (event["mint"], event["address_kind"], event["mint_source"]) == (OWL, "token", "link")
 
 
+def test_a_card_that_is_older_than_an_edit_resolves_only_what_it_names() -> None:
+    link = f"https://dexscreener.com/solana/{POOL}"
+    call = exported(1, link, edited_after=3600)
+    assert only(call, rick(rick_card(OWL)))["mint"] == POOL
+    lowered = rick([rick_card(OWL), *links(link.lower())])
+    for answer in (lowered, rick([rick_card(OWL), *links(link)]), rick(rick_card(OWL), at=30)):
+        told = only(exported(1, link, edited_after=20) if answer["date_unixtime"][-2:] == "30" else call, answer)
+        assert told["mint"] == OWL
+
+
 def test_an_unresolved_pool_stays_its_own_mint() -> None:
     event = only(exported(1, f"https://dexscreener.com/solana/{POOL}"))
     assert (event["mint"], event["address_kind"]) == (POOL, "pool_or_token")

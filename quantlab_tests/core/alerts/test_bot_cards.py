@@ -59,6 +59,56 @@ def test_a_trading_bots_dialog_is_a_card() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("shown", "value"), [("$64.2k", 64_200), ("$64,200", 64_200), ("64.2K", 64_200), ("$64,2K", None), ("$64.2Q", None)]
+)
+def test_an_amount_is_read_whole_or_not_at_all(shown: str, value: float | None) -> None:
+    for card in (
+        rick_card(OWL).replace("[64.2K/", "[?/").replace("$64.2K ⇨", f"{shown} ⇨"),
+        phanes_card(OWL).replace("MC    $66.0K", f"MC    {shown}"),
+    ):
+        read = parse_card(card)
+        assert read is not None
+        assert read.mcap_usd == value
+
+
+@pytest.mark.parametrize(("shown", "price"), [("$6.42e-05", 6.42e-5), ("$1.5K", 1_500), ("$0.0₄642", 6.42e-5)])
+def test_prices_are_read_in_every_spelling(shown: str, price: float) -> None:
+    card = parse_card(rick_card(OWL).replace("$0.000064200", shown))
+    assert card is not None
+    assert card.price_usd == price
+
+
+@pytest.mark.parametrize("sign", ["⋅", "·", " • ", " | "])
+def test_ricks_footer_has_any_sign_between_its_parts(sign: str) -> None:
+    card = parse_card(rick_card(OWL, footer=f"🏆 b@b @ $1.2M{sign}5.5x{sign}45s 👀 400"))
+    assert card is not None
+    assert (card.first_caller, card.mcap_at_call_usd, card.first_call_age_s) == ("b@b", 1.2e6, 45)
+
+
+@pytest.mark.parametrize("sign", ["😈", "👻 ", "🏅 First Call ", "First Call "])
+def test_phanes_footer_begins_with_any_sign(sign: str) -> None:
+    card = parse_card(phanes_card(OWL, footer=f"{sign} ann lee @ $216.3K [82.0x] (21m)"))
+    assert card is not None
+    assert (card.first_caller, card.mcap_at_call_usd, card.first_call_age_s) == ("ann lee", 216_300, 21 * 60)
+    assert card.is_first == ("First Call" in sign)
+
+
+def test_phanes_may_draw_and_name_its_lines_otherwise() -> None:
+    card = parse_card(phanes_card(OWL).replace("├", "┣").replace("└", "┗").replace("MC ", "FDV").replace("LP ", "Liq"))
+    assert card is not None
+    assert (card.address, card.chain, card.mcap_usd, card.liquidity_usd) == (OWL, "solana", 66_000, 18_600)
+
+
+@pytest.mark.parametrize(
+    ("shown", "chain"), [("🌐 BNB Chain", "bsc"), ("⛓ Arbitrum One", "arbitrum"), ("🌐 newchain", "newchain")]
+)
+def test_chains_of_several_words_are_known(shown: str, chain: str) -> None:
+    card = parse_card(rick_card(contract("owl")).replace("🌐 Solana", shown))
+    assert card is not None
+    assert card.chain == chain
+
+
 @pytest.mark.parametrize("text", ["", "$OWL", f"$OWL {OWL}", "[1/2%] nothing", "🔥 Top 10 Coins:\n 1 BTC $100,000"])
 def test_other_texts_are_no_cards(text: str) -> None:
     assert parse_card(text) is None

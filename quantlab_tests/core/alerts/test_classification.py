@@ -28,8 +28,14 @@ def test_two_tokens_in_one_message_are_two_calls_without_ticker() -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "mcap"), [("at 17k", 17_000), ("- 20M-", 20e6), ("mc: $1.5m", 1.5e6), ("target 20M, sell at 5m", None)]
-)
+    ("words", "mcap"),
+    [
+        ("at 17k", 17_000), ("- 20M-", 20e6), ("mc: $1.5m", 1.5e6), ("target 20M, sell at 5m", None),
+        ("MC=50k", 50e3), ("mcap is 50 k", 50e3), ("FDV - $12,500", 12_500), ("12,500 mcap", 12_500),
+        ("at 30k, then to 1m mc", 30e3), ("1m mc incoming", None), ("@ 20k holders", None), ("vol at 200k", None),
+        ("at 30k or at 40k", None),
+    ],
+)  # fmt: skip
 def test_the_callers_own_market_cap_and_ticker_are_kept(words: str, mcap: float | None) -> None:
     call = classify(message(f"$owl\n{words}\n{OWL}")).calls[0]
     assert (call.ticker, call.stated_mcap_usd) == ("owl", mcap)
@@ -73,6 +79,14 @@ def test_a_link_gives_the_chain_to_the_address_in_the_text() -> None:
     "text",
     [
         f"my wallet {OWL} send sol pls",
+        f"sniper wallet 👉 `{OWL}`",
+        f"wallet address: {OWL}",
+        f"my SOL address is {OWL}",
+        f"wallets to track:\n{OWL}",
+        f"tip jar {OWL}",
+        f"Deployer: {EVM}",
+        f"{OWL} is my wallet",
+        f"{EVM} (dev wallet)",
         f"dev wallet: {OWL}",
         f"donations: {EVM}",
         "So11111111111111111111111111111111111111112",
@@ -82,7 +96,17 @@ def test_wallets_named_as_such_and_stop_listed_mints_are_no_calls(text: str) -> 
     assert classify(message(text)).kind == "no_alert"
 
 
-@pytest.mark.parametrize("text", ["/pnl", f"/th {OWL}", "/i@SomeBot"])
+@pytest.mark.parametrize("text", [f"based dev\n{OWL}", f"{OWL}\ndev wallet is clean", f"whale wallet bought. {OWL}"])
+def test_talk_of_wallets_beside_a_token_does_not_make_it_one(text: str) -> None:
+    assert classify(message(text)).kind == "call"
+
+
+@pytest.mark.parametrize("text", [f"/{OWL}", f"/{FOX}", f"!{FOX}", f".{OWL}", f"... {OWL}", f".5 sol on {OWL}"])
+def test_an_address_is_no_command(text: str) -> None:
+    assert classify(message(text)).kind == "call"
+
+
+@pytest.mark.parametrize("text", ["/pnl", f"/th {OWL}", "/i@SomeBot", f".x {OWL}", f"!price {OWL}", " !ca"])
 def test_a_command_is_no_call_whatever_follows(text: str) -> None:
     assert classify(message(text)).kind == "command"
 
@@ -92,6 +116,7 @@ def test_a_command_is_no_call_whatever_follows(text: str) -> None:
     [
         ("$OWL", "ticker_only"),
         ("$OWL $FOX?", "ticker_only"),
+        ("🚀 $OWL 🚀🚀", "ticker_only"),
         ("$OWL lists tomorrow, target 7500", "no_alert"),
         ("Buy ABC at 160 sats", "no_alert"),
         ("", "no_alert"),
@@ -107,10 +132,22 @@ def test_tickers_are_never_resolved(text: str, kind: str) -> None:
         "Achievement Unlocked: x3! @ann made a x3+ call on Owl.",
         f"🏆 Leaderboard of the week {OWL}",
         f"{OWL} did 5x from our call",
+        f"$OWL 10x from my call\n{OWL}",
+        f"{OWL} up 500% since the VIP alert",
+        f"📈 $OWL is up 5X 📈\nfrom ⚡️ Entry Signal\n{OWL}",
+        f"called at 50k, now 1M\n{OWL}",
+        f"🎉 $OWL 4x | 💹From 30K ↗️ 120K within 1h\n{OWL}",
     ],
 )
 def test_brag_posts_and_leaderboards_are_updates(text: str) -> None:
     assert classify(message(text)).kind == "update"
+
+
+@pytest.mark.parametrize(
+    "hope", ["10x from entry", "could do 50% from here", "calling it at 50k", "from 30k to 1m, easy"]
+)
+def test_what_a_caller_hopes_for_is_no_update(hope: str) -> None:
+    assert classify(message(f"{hope}\n{OWL}")).kind == "call"
 
 
 @pytest.mark.parametrize("card", [rick_card(OWL), phanes_card(OWL)])
@@ -125,6 +162,7 @@ def test_a_person_who_forwards_a_card_calls_its_token_without_its_numbers() -> N
     result = classify(message(rick_card(OWL), forwarded_from="Rick"))
     assert (result.kind, tokens(result)) == ("call", [(OWL, "solana", "token", "text")])
     assert (result.calls[0].ticker, result.calls[0].stated_mcap_usd) == ("OWL", None)
+    assert classify(message(rick_card(OWL), via_bot="@some_bot")) == result
 
 
 def test_a_bots_answer_without_a_card_is_a_bot_reply() -> None:
@@ -149,6 +187,7 @@ def test_service_and_unsupported_messages_are_told_apart() -> None:
     [
         ("base58_glued", f"{OWL}Gamble"),
         ("base58_wrong_length", OWL[:-1]),
+        ("address_cut", f"{OWL[:30]}\n{OWL[30:]}"),
         ("evm_glued", f"CA{EVM}"),
         ("evm_wrong_length", EVM[:-1]),
         ("evm_checksum", "0x5AAeb6053F3E94C9b9A09f33669435E7Ef1BeAed"),

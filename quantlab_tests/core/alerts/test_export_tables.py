@@ -77,7 +77,9 @@ def test_every_entry_has_one_disposition() -> None:
 
 def test_the_quarantine_keeps_the_payload_as_it_was_exported() -> None:
     quarantined = rows(tables_of(*SMALL_EXPORT).quarantine)
-    assert [(row["ordinal"], row["rule_id"], row["rule_version"]) for row in quarantined] == [(5, "base58_glued", 1)]
+    assert [(row["ordinal"], row["rule_id"], row["rule_version"]) for row in quarantined] == [
+        (5, "base58_glued", RULE_VERSIONS["base58_glued"])
+    ]
     assert json.loads(quarantined[0]["payload"]) == SMALL_EXPORT[5]
 
 

@@ -8,6 +8,7 @@ from quantlab_core.alerts.links import LinkedAddress, UnreadableLink, find_urls,
 from quantlab_tests.core.alerts.invented_chat import contract, mint
 
 SOL, EVM = mint("owl"), contract("owl")
+USDC = "EPjFWdd5AufqSSqeM2qN1xzybapC8G4wEGGkZwyTDt1v"
 
 
 @pytest.mark.parametrize(
@@ -36,6 +37,29 @@ SOL, EVM = mint("owl"), contract("owl")
         (f"https://gempad.app/presale/{EVM}?network=Arbitrum_One", "presale_contract", "arbitrum"),
         (f"https://solsale.app/presale/{SOL}", "presale_contract", "solana"),
         (f"https://x.com/search?q={SOL}", "token", "solana"),
+        (f"https://x.com/search?q=%24OWL%20({SOL})&src=typed_query", "token", "solana"),
+        (f"https://birdeye.so/solana/pair/{SOL}", "pool", "solana"),
+        (f"https://photon-sol.tinyastro.io/@ref/{SOL}", "pool_or_token", "solana"),
+        (f"https://backup2.bullx.io/terminal?chainId=8453&r=ref&address={EVM}", "token", "base"),
+        (f"https://trade.padre.gg/rk/ann/trade/solana/{SOL}", "pool_or_token", "solana"),
+        (f"https://jup.ag/swap?sell={USDC}&buy={SOL}", "token", "solana"),
+        (f"https://jup.ag/swap?sell={SOL}&buy={USDC}", "token", "solana"),
+        (f"https://jup.ag/swap/{SOL}-SOL", "token", "solana"),
+        (f"https://jup.ag/swap/{USDC}-{SOL}", "token", "solana"),
+        (f"https://raydium.io/swap/?inputMint={SOL}&outputMint={USDC}", "token", "solana"),
+        (f"https://raydium.io/launchpad/token/?mint={SOL}", "token", "solana"),
+        (f"https://raydium.io/clmm/create-position/?pool_id={SOL}", "pool", "solana"),
+        (f"https://app.meteora.ag/dlmm/{SOL}", "pool", "solana"),
+        (f"https://app.uniswap.org/#/swap?chain=mainnet&outputCurrency={EVM}", "token", "ethereum"),
+        (f"https://app.uniswap.org/explore/pools/base/{EVM}", "pool", "base"),
+        (f"https://pancakeswap.finance/swap?outputCurrency={EVM}", "token", "bsc"),
+        (f"https://pancakeswap.finance/swap?chain=base&outputCurrency={EVM}", "token", "base"),
+        (f"https://v2.bubblemaps.io/map?address={SOL}&chain=solana", "token", "solana"),
+        (f"https://gopluslabs.io/token-security/56/{EVM}", "token", "bsc"),
+        (f"https://moonshot.money/{SOL}?ref=1", "token", "solana"),
+        (f"tg://resolve?domain=some_trojanbot&start=r-ann-{SOL}", "token", "solana"),
+        (f"https://t.me/share/url?url=https%3A%2F%2Fpump.fun%2F{SOL}&text=gm", "token", "solana"),
+        (f"https://pump.fun/{SOL[:20]}\u200b{SOL[20:]}", "token", "solana"),
         (f"https://t.me/some_trading_bot?start=snp_ref_{SOL}", "token", "solana"),
         (f"https://t.me/RickBurpBot?start={SOL}", "pool_or_token", "solana"),
         (f"https://t.me/RickBurpBot/dsapp?startapp={EVM}_base&mode=compact", "pool_or_token", "base"),
@@ -46,7 +70,31 @@ def test_a_known_link_says_kind_and_chain(url: str, kind: str, chain: str | None
     target = read_link(url)
     assert isinstance(target, LinkedAddress)
     assert (target.address_kind, target.chain) == (kind, chain)
-    assert target.address.address in url
+    assert target.address.address in url.replace("\u200b", "")
+
+
+@pytest.mark.parametrize(
+    ("path", "kind", "chain"),
+    [
+        (f"token/{SOL}", "token", "solana"),
+        (f"en/tokens/solana/{SOL}?ref=1", "token", "solana"),
+        (f"token/eth/{EVM}", "token", "ethereum"),
+        (f"base/token/{EVM}", "token", "base"),
+        (f"token/{EVM}", "token", None),
+        (f"bsc/pools/{EVM}", "pool", "bsc"),
+        (f"pair/0x{'ab' * 32}", "pool", None),
+        (f"trade/solana/{SOL}", "pool_or_token", "solana"),
+        (f"swap?inputMint=sol&outputMint={SOL}", "token", "solana"),
+        (f"app#x=1&token={SOL}", "token", "solana"),
+        (f"address/{EVM}", "account", None),
+    ],
+)
+def test_the_word_before_the_address_tells_what_it_is_on_any_other_site(
+    path: str, kind: str, chain: str | None
+) -> None:
+    target = read_link(f"https://some.example/{path}")
+    assert isinstance(target, LinkedAddress)
+    assert (target.address_kind, target.chain) == (kind, chain)
 
 
 @pytest.mark.parametrize(
@@ -57,6 +105,11 @@ def test_a_known_link_says_kind_and_chain(url: str, kind: str, chain: str | None
         f"https://www.defined.fi/wallet/{SOL}",
         f"https://t.me/some_bot?start=dev_{SOL}",
         f"https://etherscan.io/tx/0x{'ab' * 32}",
+        f"https://some.example/wallet/{SOL}",
+        f"https://some.example/users/{EVM}?tab=1",
+        "https://some.example/token/0123456789abcdef0123456789abcdef",
+        f"https://some.example/coin/0x{'ab' * 32}::owl::OWL",
+        f"https://jup.ag/swap/SOL-{USDC}",
         "https://t.me/c/1700000001/95",
         "https://x.com/someone/status/1234567890123456789",
         "https://dexscreener.com/solana",
@@ -73,6 +126,8 @@ def test_links_to_wallets_transactions_and_pages_name_no_token(url: str) -> None
         (f"https://dexscreener.com/solana/{SOL[:-1]}", "link_address_invalid"),
         (f"https://dexscreener.com/solana/{EVM}", "link_address_invalid"),
         (f"https://dexscreener.com/tron/{'T' + SOL[:33]}", "chain_not_supported"),
+        (f"https://dexscreener.com/ton/EQ{'a-b_' * 11}cd", "chain_not_supported"),
+        (f"https://dexscreener.com/solana/{SOL.upper()}", "base58_lowercased"),
         (f"https://launchpad.example/{SOL}", "unknown_link"),
     ],
 )

@@ -15,6 +15,8 @@ HIDDEN = "".join(f"%{ord(letter):02x}" for letter in OWL)
 
 FRAGMENTS = st.sampled_from(
     [
+        "\u200b", "\u2060", OWL[:15], OWL[15:30], OWL[30:], "!", "!x ", ".x ", "called at 50k, now 1M",
+        "4x from my call", "up 50% since the alert", "9x From 30K -> 270K",
         OWL, OWL[:20], OWL[20:], OWL[:-1], OWL.lower(), EVM, EVM[:21], EVM[21:], EVM.upper(), "0x", HIDDEN,
         "https://pump.fun/", "https://dexscreener.com/solana/", "t.me/RickBurpBot?start=", "x.com/search?q=$",
         "http://", "www.", ".com/", "?token=", "/tx/", "/", "/pnl", "/x@bot ", "$", "$OWL", "$$owl ", "($", "($OWL) ",
@@ -34,6 +36,10 @@ TEXTS = st.lists(FRAGMENTS | st.text(max_size=4), max_size=8).map("".join)
 @example("\u2003$OWL", [])
 @example(f"https://pump.fun/{OWL[:20]}\u212a{OWL[21:]}", [])
 @example("1" * 31 + "z", [])
+@example(f"{OWL[:22]}\n{OWL[22:]}", [])
+@example(f"{EVM[:14]}\n{EVM[14:28]}\n{EVM[28:]}", [])
+@example(f"{OWL[:10]}\u2060{OWL[10:]}", [])
+@example("🚀 $OWL", [])
 @example("gm", ["https://pump.fun/" + OWL])
 def test_what_is_called_plain_is_no_alert_by_the_full_rules(text: str, hidden: list[str]) -> None:
     if is_plain(text, tuple(hidden)):
