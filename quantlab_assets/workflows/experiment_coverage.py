@@ -15,6 +15,7 @@ from quantlab_assets.frozen_sets import SeriesByToken, alerts_of
 from quantlab_core.artifacts.any_version import read_newest
 from quantlab_core.artifacts.artifact import Artifact
 from quantlab_core.artifacts.artifact_store import ArtifactStore
+from quantlab_core.artifacts.artifact_types import ARTIFACT_SET
 from quantlab_core.artifacts.frozen_set import set_members
 from quantlab_core.artifacts.timestamp_text import format_timestamp, parse_day_or_timestamp, parse_timestamp
 from quantlab_core.coverage.artifact_types import ALERT_FORWARD_COVERAGE
@@ -54,7 +55,8 @@ def recorded_coverage(store: ArtifactStore, sets: list[Artifact]) -> pa.Table | 
     for artifact in store.get_downstream(sets[0].artifact_id):
         if artifact.artifact_type == ALERT_FORWARD_COVERAGE.name:
             inputs = store.get_lineage(artifact.artifact_id).inputs
-            if {made_from.artifact_id for made_from in inputs} == wanted:
+            # The members that were read are inputs too, and follow from the sets.
+            if {one.artifact_id for one in inputs if one.artifact_type == ARTIFACT_SET.name} == wanted:
                 with suppress(IntegrityError):
                     return read_newest(store, artifact)
     return None

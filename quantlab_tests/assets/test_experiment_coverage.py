@@ -18,6 +18,7 @@ from quantlab_assets.workflows.experiment_coverage import (
 )
 from quantlab_assets.workflows.lake_runs import LakeRuns
 from quantlab_core.artifacts.any_version import read_newest
+from quantlab_core.artifacts.artifact import ArtifactFilter
 from quantlab_core.artifacts.frozen_set import set_members
 from quantlab_core.artifacts.timestamp_text import parse_timestamp
 from quantlab_core.experiments.experiment import DateRange, ExperimentDefinition
@@ -79,8 +80,9 @@ def test_the_page_has_the_map_and_is_the_same_each_time_and_shown_when_candles_a
     assert execute_experiment(runs, experiment_id).report.read_bytes() == first
     store = runs.lab.artifacts
     definition = runs.lab.experiments.get(experiment_id).definition
-    (head,) = store.heads("alert_forward_coverage_v1")
-    Path(head.path_parquet).unlink()
+    measured = store.list_artifacts(ArtifactFilter(artifact_type="alert_forward_coverage_v1", limit=None)).artifacts
+    for artifact in measured:
+        Path(artifact.path_parquet).unlink()
     assert execute_experiment(runs, experiment_id).report.read_bytes() == first
     for artifact in set_members(store, store.get_artifact(definition.candle_set_id)):
         Path(artifact.path_parquet).unlink()

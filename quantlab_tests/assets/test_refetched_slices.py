@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import json
-import shutil
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -47,25 +46,14 @@ def held(minute: int, close: float = 1.0, volume: float | None = 10.0, token: st
     return {"token_address": token, "chain": "solana", "ts": ts, **prices, "volume": volume}
 
 
-@pytest.fixture(scope="module")
-def called(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A lake with a call of owl and one of fox on the first day. Nobody changes it."""
-    folder = tmp_path_factory.mktemp("called")
-    with dg.DagsterInstance.ephemeral() as instance:
-        runs = LakeRuns(Lab(folder / "lake"), instance)
-        runs.lab.make_lake()
-        calls = (exported(10, OWL), exported(11, FOX, at=60))
-        ingest_telegram_export(runs, write_export(folder / "export.json", *calls))
-        runs.lab.close()
-    return folder / "lake"
-
-
 @pytest.fixture
-def runs(called: Path, tmp_path: Path) -> Iterator[LakeRuns]:
-    """A copy of it."""
-    home = shutil.copytree(called, tmp_path / "lake")
+def runs(tmp_path: Path) -> Iterator[LakeRuns]:
+    """A lake with a call of owl and one of fox on the first day."""
     with dg.DagsterInstance.ephemeral() as instance:
-        yield LakeRuns(Lab(home), instance)
+        runs = LakeRuns(Lab.create(tmp_path / "lake"), instance)
+        calls = (exported(10, OWL), exported(11, FOX, at=60))
+        ingest_telegram_export(runs, write_export(tmp_path / "export.json", *calls))
+        yield runs
 
 
 @pytest.fixture

@@ -170,7 +170,9 @@ def test_a_source_that_no_longer_has_the_candles_takes_none_away(
     arguments = ("--token", FIRST_TOKEN, "--from", "2025-05-01T16:00:00Z", "--to", "2025-05-01T17:00:00Z")
     key = fact(export(home, *arguments), "slice")
     (before,) = Lab(home).artifacts.heads("ohlcv_slice_v2", key)
-    monkeypatch.setenv("QUANTLAB_CANDLES", str(tmp_path))
+    home = Path(shutil.copytree(home, tmp_path / "lake"))  # the source of a lake is made once per process
+    (tmp_path / "candles").mkdir()
+    monkeypatch.setenv("QUANTLAB_CANDLES", str(tmp_path / "candles"))
     refused = export(home, *arguments)
     assert (refused.exit_code, refused.stdout) == (1, "")
     assert "folder has no 1m candles of it; what file gave stays; nothing was exported" in refused.stderr
