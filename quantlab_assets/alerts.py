@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 from quantlab_assets.adopted_calls import DROP_ADOPTED, adopted_calls, adopted_chains, keeps_adopted_calls
 from quantlab_assets.alert_checks import DAY_CHECKS, EXPORT_CHECKS
 from quantlab_assets.artifact_asset import OWNER, Step, Upstream, artifact_asset
+from quantlab_assets.callers import caller_aliases
 from quantlab_assets.frozen_sets import alerts_of, current_set, current_set_draft
 from quantlab_assets.partitions import DAYS, EXPORTS, day_of
 from quantlab_core.alerts.adopted_calls import with_adopted
@@ -26,6 +27,7 @@ from quantlab_core.alerts.artifact_types import (
     TELEGRAM_MESSAGES,
     TOKEN_CALLS,
 )
+from quantlab_core.alerts.caller_aliases import NO_ALIASES, aliases_of
 from quantlab_core.alerts.daily_alerts import alerts_of_day
 from quantlab_core.alerts.export_tables import export_tables
 from quantlab_core.alerts.token_calls import token_calls as count_token_calls
@@ -70,7 +72,7 @@ telegram_exports = dg.AssetSpec(
     name="telegram_messages",
     specs=[TELEGRAM_MESSAGES, MESSAGE_DISPOSITIONS, ALERTS_QUARANTINE],
     group=GROUP,
-    code_version="2",
+    code_version="3",
     deps=["telegram_exports"],
     partitions_def=EXPORTS,
     kinds=["telegram"],
@@ -111,7 +113,7 @@ def _said_of(step: Step) -> ReadOptions:
     name="alert_events",
     specs=[ALERT_EVENTS],
     group=GROUP,
-    code_version="1",
+    code_version="2",
     inputs={"messages": Upstream("telegram_messages", dg.AllPartitionMapping())},
     partitions_def=DAYS,
     config_schema=DROPPING,
@@ -182,18 +184,24 @@ def alert_set(step: Step) -> Iterator[ArtifactDraft]:
     name="token_calls",
     specs=[TOKEN_CALLS],
     group=GROUP,
-    code_version="1",
-    inputs={"alert_set": Upstream("alert_set")},
+    code_version="2",
+    inputs={"alert_set": Upstream("alert_set"), "aliases": Upstream("caller_aliases")},
 )
 def token_calls(step: Step) -> Iterator[ArtifactDraft]:
-    """Counted over the whole alert set, because a first call depends on all earlier days."""
+    """Counted over the whole alert set, because a first call depends on all earlier days; by person, where there are
+    caller aliases."""
     upstream = step["alert_set"]
     alert_set = current_set(upstream)
-    table = count_token_calls(alerts_of(upstream.read_member, upstream.members(alert_set)))
-    yield ArtifactDraft(TOKEN_CALLS, {"selection": CURRENT}, table, inputs=[alert_set.artifact_id])
+    listed = step["aliases"].with_key(selection=CURRENT)
+    aliases = aliases_of(step["aliases"].read(listed[0])) if listed else NO_ALIASES
+    table = count_token_calls(alerts_of(upstream.read_member, upstream.members(alert_set)), aliases)
+    inputs = [alert_set, *listed]
+    yield ArtifactDraft(
+        TOKEN_CALLS, {"selection": CURRENT}, table, inputs=[made_from.artifact_id for made_from in inputs]
+    )
 
 
-ALERT_ASSETS = (telegram_exports, telegram_messages, alert_events, alerts, alert_set, token_calls)
+ALERT_ASSETS = (telegram_exports, telegram_messages, alert_events, alerts, alert_set, caller_aliases, token_calls)
 
 
 def last_params(store: ParquetArtifactStore, artifact: Artifact) -> Mapping[str, Any]:

@@ -281,23 +281,28 @@ def _asset_out(spec: ArtifactType, group: str, code_version: str, kinds: Sequenc
         kinds={"parquet", *kinds},
         code_version=code_version,
         io_manager_key="io_manager",
-        metadata={
-            "dagster/column_schema": dg.TableSchema(
-                columns=[
-                    dg.TableColumn(
-                        name=column.name,
-                        type=str(column.type),
-                        description=description_of(column),
-                        constraints=dg.TableColumnConstraints(nullable=column.nullable),
-                    )
-                    for column in spec.schema
-                ]
-            ),
-            "artifact_type": spec.label,
-            "logical_key": key_template(spec),
-            "sort_key": ", ".join(spec.sort_key),
-        },
+        metadata=type_metadata(spec),
     )
+
+
+def type_metadata(spec: ArtifactType) -> dict[str, Any]:
+    """What Dagster shows of an artifact type: its columns with their meaning, keys and order."""
+    return {
+        "dagster/column_schema": dg.TableSchema(
+            columns=[
+                dg.TableColumn(
+                    name=column.name,
+                    type=str(column.type),
+                    description=description_of(column),
+                    constraints=dg.TableColumnConstraints(nullable=column.nullable),
+                )
+                for column in spec.schema
+            ]
+        ),
+        "artifact_type": spec.label,
+        "logical_key": key_template(spec),
+        "sort_key": ", ".join(spec.sort_key),
+    }
 
 
 def _paragraph(text: str | None) -> str:

@@ -8,6 +8,7 @@ import dagster as dg
 import pyarrow as pa
 
 from quantlab_assets.artifact_asset import Drafts, Step, Upstream, artifact_asset
+from quantlab_assets.callers import aliases_in
 from quantlab_assets.experiment_previews import curves_preview, metrics_preview
 from quantlab_assets.frozen_sets import SeriesByToken, alerts_of
 from quantlab_assets.partitions import EXPERIMENTS
@@ -59,24 +60,23 @@ RESULT_ASSETS = tuple(str(spec.asset) for spec in (*OUTPUTS.values(), EXPERIMENT
     specs=[EXPERIMENT_DEFINITION],
     group=GROUP,
     code_version="1",
-    deps=["alert_set", "candle_set"],
+    deps=["alert_set", "candle_set", "caller_aliases"],
     partitions_def=EXPERIMENTS,
     config_schema={
         "definition": dg.Field(str, is_required=False, description="the definition as JSON; empty: the one on record")
     },
 )
 def experiment_definitions(step: Step) -> Drafts | list[ArtifactDraft]:
-    """Freezes what the experiment is made of: sets, strategy, range, parameters, engine."""
+    """Freezes what the experiment is made of: sets, caller aliases, strategy, range, parameters, engine."""
     recorded = _recorded(step.lab, step.key)
     definition = _definition(step, recorded)
-    set_ids = [definition.alert_set_id, definition.candle_set_id]
-    for set_id in set_ids:
-        step.note_read(set_id)
+    for pinned_id in definition.pinned_ids:
+        step.note_read(pinned_id)
     draft = ArtifactDraft(
         EXPERIMENT_DEFINITION,
         {"experiment": step.key},
         definition_table(definition, step.lab.experiments.definition_hash(definition)),
-        inputs=set_ids,
+        inputs=definition.pinned_ids,
     )
     if recorded is not None:
         return [draft]
@@ -164,6 +164,7 @@ def _result_draft(experiment_id: str, spec: ArtifactType, table: pa.Table, input
 def _simulate(lab: Lab, definition: ExperimentDefinition) -> ExperimentTables:
     alert_members = set_members(lab.artifacts, lab.artifacts.get_artifact(definition.alert_set_id))
     candle_members = set_members(lab.artifacts, lab.artifacts.get_artifact(definition.candle_set_id))
+    aliases_id = definition.caller_aliases_id
 
     def read(member: Artifact) -> pa.Table:
         return read_newest(lab.artifacts, member)
@@ -173,6 +174,7 @@ def _simulate(lab: Lab, definition: ExperimentDefinition) -> ExperimentTables:
         config=definition.config,
         alerts=alerts_of(read, alert_members),
         candles=SeriesByToken(read, candle_members),
+        aliases=aliases_in(lab.artifacts, None if aliases_id is None else lab.artifacts.get_artifact(aliases_id)),
     )
 
 

@@ -65,6 +65,12 @@ def experiments() -> None:
     metavar="alerts_v1,FROM..TO",
     help="Alerts by day instead of by id.",
 )
+@click.option(
+    "--aliases",
+    "caller_aliases",
+    metavar="ID|none",
+    help="Caller aliases by artifact id, or none  [default: the current ones]",
+)
 @click.option("--from", "start", metavar="ISO", help="Only alerts from then on: a date, or a time with zone.")
 @click.option(
     "--to", "end", metavar="ISO", help="Only alerts up to then: a date with its whole day, or a time (not included)."
@@ -88,6 +94,7 @@ def create(
     alerts: tuple[str, ...],
     ohlcv: tuple[str, ...],
     selection: DaySelection | None,
+    caller_aliases: str | None,
     start: str | None,
     end: str | None,
     params: dict[str, Any],
@@ -121,6 +128,7 @@ def create(
                 alerts=alerts,
                 ohlcv=ohlcv,
                 selection=selection,
+                caller_aliases=caller_aliases,
                 date_range=DateRange(start, end),
                 params=params,
                 description=description,
@@ -264,6 +272,7 @@ def _show_one(lab: Lab, experiment: Experiment, output_format: Format) -> None:
             "alerts to": definition.config.date_range.to,
             "alert set": definition.alert_set_id,
             "candle set": definition.candle_set_id,
+            "caller aliases": definition.caller_aliases_id,
             "definition": experiment.definition_artifact_id,
             "created": definition.provenance.created_at,
             "engine": definition.provenance.engine_version,
@@ -293,5 +302,6 @@ def _list_row(experiment: Experiment) -> dict[str, Any]:
         "error": None if execution is None else execution.error,
         "alertSetId": definition.alert_set_id,
         "candleSetId": definition.candle_set_id,
+        "callerAliasesId": definition.caller_aliases_id,
         "definitionArtifactId": experiment.definition_artifact_id,
     }

@@ -91,7 +91,7 @@ def experiment_json(experiment: Experiment) -> Json:
         "inputs": {
             "alerts": list(definition.inputs.alerts),
             "ohlcv": list(definition.inputs.ohlcv),
-            **_given(strategies=list(definition.inputs.strategies) or None),
+            **_given(strategies=list(definition.inputs.strategies) or None, callerAliases=definition.caller_aliases_id),
         },
         "config": {
             "strategy": _plain(definition.config.strategy),

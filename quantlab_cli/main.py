@@ -17,6 +17,7 @@ import quantlab_cli.ohlcv_export_commands
 import quantlab_cli.ohlcv_gaps_commands  # noqa: F401 - these add commands to their group
 from quantlab_cli.alert_commands import alerts
 from quantlab_cli.artifact_commands import artifacts
+from quantlab_cli.caller_commands import callers
 from quantlab_cli.coverage_commands import coverage
 from quantlab_cli.demo_command import demo
 from quantlab_cli.experiment_commands import experiments
@@ -45,7 +46,7 @@ def cli() -> None:
     """
 
 
-for command in (demo, alerts, ohlcv, coverage, experiments, artifacts, projections, lake):
+for command in (demo, alerts, callers, ohlcv, coverage, experiments, artifacts, projections, lake):
     cli.add_command(command)
 
 

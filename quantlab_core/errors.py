@@ -11,6 +11,7 @@ QuantlabError                       base; the message is one line that names the
 │   ├── SchemaError                 a table that does not fit its artifact type
 │   ├── StrategyError               a strategy configuration that is refused
 │   ├── TelegramExportError         not a Telegram export, or a damaged one (has the byte offset)
+│   ├── CallerAliasesError          a list of caller aliases that is refused
 │   └── CandleFileError             a candle file that cannot be read without guessing
 ├── ConflictError                   another thing already has this id, or a state forbids the change
 │   ├── IllegalTransitionError      an experiment status change that is not allowed
@@ -68,6 +69,10 @@ class StrategyError(InvalidInputError):
 
 class TelegramExportError(InvalidInputError):
     """The file is not a readable Telegram export; where it is damaged, the message has the byte offset."""
+
+
+class CallerAliasesError(InvalidInputError):
+    """A list of caller aliases that contradicts itself or is none; the message names the caller and the alias."""
 
 
 class CandleFileError(InvalidInputError):

@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
+from quantlab_assets.callers import current_aliases
 from quantlab_assets.frozen_sets import ALERT_MEMBERS, CANDLE_MEMBERS, require_members
 from quantlab_assets.partitions import EXPERIMENTS, add_partitions, checked_key
 from quantlab_assets.workflows.lake_runs import LakeRuns
-from quantlab_core.alerts.artifact_types import ALERTS
+from quantlab_core.alerts.artifact_types import ALERTS, CALLER_ALIASES
 from quantlab_core.artifacts.any_version import key_parts_of
 from quantlab_core.artifacts.artifact import Artifact, ArtifactStatus, PublishRequest, Writer
 from quantlab_core.artifacts.artifact_types import ARTIFACT_SET
@@ -35,6 +36,8 @@ from quantlab_core.simulation.strategy import Strategy, parse_strategy, strategy
 from quantlab_resources.lab import Lab
 from quantlab_resources.version import QUANTLAB_VERSION
 
+WITHOUT_ALIASES = "none"
+
 
 @dataclass(frozen=True, slots=True)
 class DaySelection:
@@ -48,7 +51,8 @@ class DaySelection:
 class ExperimentRequest:
     """What a user asks for. Without ids or a selection, the current alert set and candle set are frozen.
 
-    ``alerts`` and ``ohlcv`` are ids of artifacts or of artifact sets.
+    ``alerts`` and ``ohlcv`` are ids of artifacts or of artifact sets. ``caller_aliases`` is the id of a list of them,
+    `WITHOUT_ALIASES`, or None: the current list, if there is one.
     """
 
     name: str
@@ -60,6 +64,7 @@ class ExperimentRequest:
     params: Mapping[str, Any] = field(default_factory=dict)
     description: str | None = None
     experiment_id: str | None = None
+    caller_aliases: str | None = None
 
 
 def create_experiment(runs: LakeRuns, request: ExperimentRequest) -> Experiment:
@@ -74,6 +79,7 @@ def create_experiment(runs: LakeRuns, request: ExperimentRequest) -> Experiment:
     if request.experiment_id is not None:
         checked_key(request.experiment_id)
     lab = runs.lab
+    aliases = _aliases(lab, request.caller_aliases)
     # Both are checked before either is frozen: what is refused leaves nothing behind.
     alerts = _chosen(lab, "alerts", _alert_members(lab, request), ALERT_MEMBERS)
     candles = _chosen(lab, "candles", [_artifact(lab, artifact_id) for artifact_id in request.ohlcv], CANDLE_MEMBERS)
@@ -83,6 +89,7 @@ def create_experiment(runs: LakeRuns, request: ExperimentRequest) -> Experiment:
         candle_set_content_hash=candle_set.content_hash,
         config=config,
         engine_version=ENGINE_VERSION,
+        caller_aliases_content_hash=None if aliases is None else aliases.content_hash,
     )
     code = lab.code_provenance.code_version()
     definition = ExperimentDefinition(
@@ -99,6 +106,7 @@ def create_experiment(runs: LakeRuns, request: ExperimentRequest) -> Experiment:
         ),
         alert_set_id=alert_set.artifact_id,
         candle_set_id=candle_set.artifact_id,
+        caller_aliases_id=None if aliases is None else aliases.artifact_id,
     )
     existing = lab.experiments.find_equal(definition)
     if existing is not None:
@@ -122,6 +130,20 @@ def _require_hold_within_slices(strategy: Strategy) -> None:
             f"trade may end {latest_s / 3600:g} h after its call, slices end "
             f"{HOURS_AFTER.total_seconds() / 3600:g} h after the day of the call"
         )
+
+
+def _aliases(lab: Lab, wanted: str | None) -> Artifact | None:
+    if wanted == WITHOUT_ALIASES:
+        return None
+    if wanted is None:
+        return current_aliases(lab.artifacts)
+    found = _artifact(lab, wanted)
+    if found.artifact_type != CALLER_ALIASES.name or found.status is ArtifactStatus.TOMBSTONED:
+        state = "was withdrawn" if found.artifact_type == CALLER_ALIASES.name else f"is a {found.artifact_type}"
+        raise InvalidInputError(
+            f"{wanted} {state}; expected a list of caller aliases ({CALLER_ALIASES.name}), or {WITHOUT_ALIASES}"
+        )
+    return found
 
 
 def _alert_members(lab: Lab, request: ExperimentRequest) -> list[Artifact]:

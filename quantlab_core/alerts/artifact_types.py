@@ -1,6 +1,8 @@
-"""Artifact types of the alert side: messages, dispositions, quarantine, events, alerts, token calls."""
+"""Artifact types of the alert side: messages, dispositions, quarantine, events, alerts, caller aliases, token calls."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import pyarrow as pa
 
@@ -141,9 +143,26 @@ ALERTS = ArtifactType(
     time_column="alert_ts_utc",
 )
 
+CALLER_ALIASES = ArtifactType(
+    name="caller_aliases_v1",
+    version=1,
+    doc="Which names and ids are one caller, as somebody wrote it down: one row per alias.",
+    schema=pa.schema(
+        [
+            column("caller", pa.string(), "the caller: a name, NFKC, case-folded, white space collapsed"),
+            column("alias_kind", pa.string(), "id or name; an id alias wins over a name alias"),
+            column("alias", pa.string(), "sender id as exported, or normalised name; each caller's own name is one of its aliases"),
+        ]
+    ),
+    sort_key=("caller", "alias_kind", "alias"),
+    unique_key=("alias_kind", "alias"),
+    key_parts=("selection",),
+    asset="caller_aliases",
+)
+
 TOKEN_CALLS = ArtifactType(
     name="token_calls_v1",
-    version=1,
+    version=2,
     doc="How often a token had been called before each alert, over all days: first calls and call counts.",
     schema=pa.schema(
         [
@@ -153,10 +172,11 @@ TOKEN_CALLS = ArtifactType(
             column("mint", pa.string(), "token that was called"),
             column("alert_chat_id", pa.int64(), "bare chat id"),
             column("caller_id", pa.string(), "sender id, or the normalised name where there is no id", nullable=True),
+            column("caller", pa.string(), "the person: the caller whom the caller aliases name, else caller_id", nullable=True),
             column("is_first_in_chat", pa.bool_(), "first call of this token in this chat"),
-            column("is_first_by_caller", pa.bool_(), "first call of this token by this caller, in any chat"),
+            column("is_first_by_caller", pa.bool_(), "first call of this token by this person, in any chat"),
             column("call_number_in_chat", pa.int32(), "1 for the first call of this token in this chat"),
-            column("call_number_by_caller", pa.int32(), "1 for the first call of this token by this caller"),
+            column("call_number_by_caller", pa.int32(), "1 for the first call of this token by this person"),
         ]
     ),
     sort_key=("alert_ts_utc", "alert_id"),
@@ -166,4 +186,27 @@ TOKEN_CALLS = ArtifactType(
     time_column="alert_ts_utc",
 )
 
-ALERT_TYPES = (TELEGRAM_MESSAGES, MESSAGE_DISPOSITIONS, ALERTS_QUARANTINE, ALERT_EVENTS, ALERTS, TOKEN_CALLS)
+
+def _with_caller(table: pa.Table, _logical_key: str) -> pa.Table:
+    """Before there were aliases every caller was a person."""
+    columns = [table["caller_id" if name == "caller" else name] for name in TOKEN_CALLS.schema.names]
+    return pa.Table.from_arrays(columns, schema=TOKEN_CALLS.schema)
+
+
+TOKEN_CALLS_OF_VERSION_1 = replace(
+    TOKEN_CALLS,
+    version=1,
+    schema=pa.schema([field for field in TOKEN_CALLS.schema if field.name != "caller"]),
+    upcast=_with_caller,
+)
+
+ALERT_TYPES = (
+    TELEGRAM_MESSAGES,
+    MESSAGE_DISPOSITIONS,
+    ALERTS_QUARANTINE,
+    ALERT_EVENTS,
+    ALERTS,
+    CALLER_ALIASES,
+    TOKEN_CALLS_OF_VERSION_1,
+    TOKEN_CALLS,
+)

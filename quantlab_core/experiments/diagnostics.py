@@ -20,7 +20,10 @@ _LEFT_OUT = {
     "no_candle_series": ("warning", "no candles of the token are in the experiment's candle set"),
     "no_candle": ("info", "no candle opened within the entry wait after the call"),
     "limit_not_filled": ("info", "the limit order was not filled in its lifetime"),
+    "edit_beyond_candles": ("warning", "the call counts from its edit, and for that time no candles were asked for"),
     "edited_call": ("info", "the call was edited and its token is not proven for the time of the call"),
+    "not_first_in_chat": ("info", "the token had been called in the chat before"),
+    "not_first_by_caller": ("info", "the caller had called the token before"),
     "caller_not_selected": ("info", "the caller is not selected"),
     "chain_not_selected": ("info", "the chain is not selected"),
     "ts_not_ascending": ("error", "candle times of the token do not ascend"),
@@ -130,8 +133,8 @@ def _edits_unknown(n_edits_unknown: int, n_alerts: int) -> Iterator[_Entry]:
         yield _Entry(
             "warning",
             "edits_unknown",
-            f"{n_edits_unknown} of {n_alerts} alerts were adopted from the earlier store, which did not record edits:"
-            " their tokens may have been written in after the call",
+            f"{n_edits_unknown} of {n_alerts} alerts come from where edits are not told (the earlier store, HTML"
+            " exports): their tokens may have been written in after the call",
             context={"count": n_edits_unknown, "alerts": n_alerts},
         )
 

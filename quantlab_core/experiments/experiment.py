@@ -82,7 +82,10 @@ class ExperimentProvenance:
 
 @dataclass(frozen=True, slots=True)
 class ExperimentDefinition:
-    """All that an experiment is made of. ``alert_set_id`` and ``candle_set_id`` are the frozen sets of ``inputs``."""
+    """All that an experiment is made of. ``alert_set_id`` and ``candle_set_id`` are the frozen sets of ``inputs``.
+
+    ``caller_aliases_id`` is the artifact that says which callers are one person; None: every caller is one.
+    """
 
     experiment_id: str
     name: str
@@ -92,6 +95,13 @@ class ExperimentDefinition:
     alert_set_id: str
     candle_set_id: str
     description: str | None = None
+    caller_aliases_id: str | None = None
+
+    @property
+    def pinned_ids(self) -> tuple[str, ...]:
+        """The artifacts that the results are made from, which are the inputs of the stored definition."""
+        aliases = () if self.caller_aliases_id is None else (self.caller_aliases_id,)
+        return (self.alert_set_id, self.candle_set_id, *aliases)
 
 
 @dataclass(frozen=True, slots=True)

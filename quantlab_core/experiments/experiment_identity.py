@@ -22,12 +22,18 @@ _LONGEST_SLUG = 60
 
 
 def definition_hash(
-    *, alert_set_content_hash: str, candle_set_content_hash: str, config: ExperimentConfig, engine_version: str
+    *,
+    alert_set_content_hash: str,
+    candle_set_content_hash: str,
+    config: ExperimentConfig,
+    engine_version: str,
+    caller_aliases_content_hash: str | None = None,
 ) -> str:
     """SHA-256 (64 hex digits) of what an experiment's results depend on.
 
-    Frozen sets enter by content, the configuration in canonical form (defaults written out). Time, commit, name and
-    description are recorded beside the definition and do not enter. Raises StrategyError or InvalidInputError.
+    Frozen sets and caller aliases, if any, enter by content, the configuration in canonical form (defaults written
+    out). Time, commit, name and description are recorded beside the definition and do not enter. Raises StrategyError
+    or InvalidInputError.
     """
     identity = {
         "alertSet": alert_set_content_hash,
@@ -35,6 +41,8 @@ def definition_hash(
         "config": check_config(config).identity(),
         "engineVersion": engine_version,
     }
+    if caller_aliases_content_hash is not None:
+        identity["callerAliases"] = caller_aliases_content_hash
     return hashlib.sha256(_canonical_json(identity).encode()).hexdigest()
 
 
@@ -67,6 +75,8 @@ def encode_definition(definition: ExperimentDefinition) -> str:
         "alertSetId": definition.alert_set_id,
         "candleSetId": definition.candle_set_id,
     }
+    if definition.caller_aliases_id is not None:
+        document["callerAliasesId"] = definition.caller_aliases_id
     if definition.description is not None:
         document["description"] = definition.description
     if definition.inputs.strategies:
@@ -99,6 +109,7 @@ def decode_definition(text: str) -> ExperimentDefinition:
             ),
             alert_set_id=document["alertSetId"],
             candle_set_id=document["candleSetId"],
+            caller_aliases_id=document.get("callerAliasesId"),
         )
     except KeyError as error:
         raise InvalidInputError(f"experiment definition: {error.args[0]} is missing") from None

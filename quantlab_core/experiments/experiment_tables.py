@@ -3,28 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from quantlab_core.alerts.caller_aliases import NO_ALIASES, CallerAliases
 from quantlab_core.candles.epoch_time import epoch_microseconds, instant_of
 from quantlab_core.candles.source_spans import SourceSpan, decode_spans, span_end_at
 from quantlab_core.errors import InvalidInputError
 from quantlab_core.experiments.checked_config import CheckedConfig, check_config
 from quantlab_core.experiments.diagnostics import diagnostics_table
 from quantlab_core.experiments.experiment import ExperimentConfig
+from quantlab_core.experiments.listed_calls import Call, listed_calls
+from quantlab_core.experiments.rementions import rementions
 from quantlab_core.experiments.result_rows import curves_table, fills_table, metrics_table, trades_table
-from quantlab_core.experiments.selection import Call, exclusion_reason, tradable_from_us
+from quantlab_core.experiments.selection import Selection, exclusion_reason, tradable_from_us, with_aliases
 from quantlab_core.simulation.alert_outcome import AlertOutcome, OutcomeStatus
 from quantlab_core.simulation.candle_series import CandleSeries
 from quantlab_core.simulation.engine import simulate
-from quantlab_core.simulation.entry import first_row_after_alert
+from quantlab_core.simulation.entry import entry_allowed_after_ms, first_row_after_alert
 from quantlab_core.simulation.metrics import experiment_metrics
 from quantlab_core.simulation.portfolio import run_portfolio
 from quantlab_core.simulation.strategy import Strategy
 from quantlab_core.simulation.trade import Position, SimulatedTrade
-from quantlab_core.token import EVM_CHAINS, Token
+from quantlab_core.token import Token
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,19 +46,23 @@ def run_experiment(
     config: ExperimentConfig,
     alerts: pa.Table,
     candles: Mapping[Token, pa.Table],
+    aliases: CallerAliases = NO_ALIASES,
     progress: Callable[[int, int], None] | None = None,
 ) -> ExperimentTables:
     """Simulate every alert of the range and make the result tables.
 
     ``alerts`` has the alerts schema, ``candles`` a table of the token candles schema for each token that has any; its
-    schema metadata hold ``resolution`` and ``source_spans``. The order of the alerts does not matter. ``progress`` is
-    called with the alerts done and their number. Raises StrategyError or InvalidInputError for a configuration that is
-    refused, InvalidInputError for an alert that occurs twice or candles without resolution.
+    schema metadata hold ``resolution`` and ``source_spans``. The order of the alerts does not matter. ``aliases`` say
+    which callers are one person. ``progress`` is called with the alerts done and their number. Raises StrategyError or
+    InvalidInputError for a configuration that is refused, InvalidInputError for an alert that occurs twice or candles
+    without resolution.
     """
     checked = check_config(config)
-    listed = _listed_alerts(alerts)
-    in_range = [alert for alert in listed if checked.alert_range.holds(alert.call.alert_ts_us)]
-    outcomes = _outcomes(in_range, candles, checked, progress)
+    listed = listed_calls(alerts, aliases)
+    in_range = [call for call in listed if checked.alert_range.holds(call.alert_ts_us)]
+    selection = with_aliases(checked.params.selection, aliases)
+    selecting = _Selecting(selection, rementions(listed, selection))
+    outcomes = _outcomes(in_range, candles, checked, selecting, progress)
     strategy, portfolio_config = checked.strategy, checked.params.portfolio
     portfolio = run_portfolio(outcomes, portfolio_config, strategy.stake)
     return ExperimentTables(
@@ -69,99 +75,79 @@ def run_experiment(
             portfolio,
             checked.params.dead_token,
             n_outside_range=len(listed) - len(in_range),
-            n_edits_unknown=sum(alert.call.is_edit_unknown for alert in in_range),
+            n_edits_unknown=sum(call.is_edit_unknown for call in in_range),
         ),
     )
 
 
 @dataclass(frozen=True, slots=True)
-class _Alert:
-    """What the run needs of one row of the alerts table."""
+class _Selecting:
+    """A selection and the ids of the calls that it takes for repetitions."""
 
-    alert_id: str
-    token: Token
-    call: Call
-
-
-def _listed_alerts(alerts: pa.Table) -> list[_Alert]:
-    """The alerts by time and id. Times stay whole microseconds."""
-    names = ("alert_id", "chain", "mint", "caller_name_norm", "token_proven_at_call")
-    columns = [alerts[name].to_pylist() for name in names]
-    times = [pc.cast(alerts[name], pa.int64()).to_pylist() for name in ("alert_ts_utc", "edited_ts")]
-    listed = [
-        _Alert(alert_id, _token(chain, mint), Call(chain, caller, alert_ts_us, edited_ts_us, is_token_proven))
-        for alert_id, chain, mint, caller, is_token_proven, alert_ts_us, edited_ts_us in zip(
-            *columns, *times, strict=True
-        )
-    ]
-    listed.sort(key=lambda alert: (alert.call.alert_ts_us, alert.alert_id))
-    seen: set[str] = set()
-    for alert in listed:
-        if alert.alert_id in seen:
-            raise InvalidInputError(
-                f"alert {alert.alert_id} occurs twice in the experiment's alerts; freeze a set without repeats"
-            )
-        seen.add(alert.alert_id)
-    return listed
-
-
-def _token(chain: str, mint: str) -> Token:
-    return Token(chain, mint.lower() if chain in EVM_CHAINS else mint)
+    selection: Selection
+    rementions: frozenset[str]
 
 
 def _outcomes(
-    alerts: Sequence[_Alert],
+    calls: Sequence[Call],
     candles: Mapping[Token, pa.Table],
     checked: CheckedConfig,
+    selecting: _Selecting,
     progress: Callable[[int, int], None] | None,
 ) -> list[AlertOutcome]:
-    """The outcome of every alert, in the order of ``alerts``. One token's candles are in memory at a time."""
-    by_token: dict[Token, list[_Alert]] = {}
-    for alert in alerts:
-        by_token.setdefault(alert.token, []).append(alert)
+    """The outcome of every call, in the order of ``calls``. One token's candles are in memory at a time."""
+    by_token: dict[Token, list[Call]] = {}
+    for call in calls:
+        by_token.setdefault(call.token, []).append(call)
     outcomes: dict[str, AlertOutcome] = {}
     for token in sorted(by_token):
-        for outcome in _token_outcomes(by_token[token], token, candles, checked):
+        for outcome in _token_outcomes(by_token[token], token, candles, checked, selecting):
             outcomes[outcome.alert_id] = outcome
             if progress is not None:
-                progress(len(outcomes), len(alerts))
-    return [outcomes[alert.alert_id] for alert in alerts]
+                progress(len(outcomes), len(calls))
+    return [outcomes[call.alert_id] for call in calls]
 
 
 def _token_outcomes(
-    alerts: Sequence[_Alert], token: Token, candles: Mapping[Token, pa.Table], checked: CheckedConfig
+    calls: Sequence[Call],
+    token: Token,
+    candles: Mapping[Token, pa.Table],
+    checked: CheckedConfig,
+    selecting: _Selecting,
 ) -> Iterator[AlertOutcome]:
     source: _TokenCandles | None = None
-    for alert in alerts:
-        exclusion = exclusion_reason(alert.call, checked.params.selection)
+    for call in calls:
+        exclusion = exclusion_reason(call, selecting.selection, selecting.rementions)
         if exclusion is not None:
-            yield _outcome(alert, "excluded", exclusion)
+            yield _outcome(call, "excluded", exclusion)
         elif token not in candles:
-            yield _outcome(alert, "no_entry", "no_candle_series")
+            yield _outcome(call, "no_entry", "no_candle_series")
         else:
             source = source or _TokenCandles.of(token, candles[token])
-            trade = _simulated(alert, source, checked)
-            yield _outcome(alert, trade.status, trade.reason, trade.position)
+            trade = _simulated(call, source, checked)
+            yield _outcome(call, trade.status, trade.reason, trade.position)
 
 
-def _outcome(
-    alert: _Alert, status: OutcomeStatus, reason: str | None, position: Position | None = None
-) -> AlertOutcome:
-    return AlertOutcome(
-        alert.alert_id, alert.token, alert.call.caller, alert.call.alert_ts_us, status, reason, position
-    )
+def _outcome(call: Call, status: OutcomeStatus, reason: str | None, position: Position | None = None) -> AlertOutcome:
+    return AlertOutcome(call.alert_id, call.token, call.caller, call.alert_ts_us, status, reason, position)
 
 
-def _simulated(alert: _Alert, source: _TokenCandles, checked: CheckedConfig) -> SimulatedTrade:
+def _simulated(call: Call, source: _TokenCandles, checked: CheckedConfig) -> SimulatedTrade:
+    tradable_us = tradable_from_us(call, checked.params.selection)
     # Whole milliseconds: candles open on them, so rounding down changes no comparison with an open.
-    tradable_from_ms = tradable_from_us(alert.call, checked.params.selection) // 1_000
-    return simulate(
+    tradable_from_ms = tradable_us // 1_000
+    trade = simulate(
         source.series,
         alert_ts_ms=tradable_from_ms,
         strategy=checked.strategy,
         coverage_end_ms=source.coverage_end_ms(tradable_from_ms, checked.strategy),
         dead_price=checked.params.dead_token,
     )
+    # Slices are asked for around the call. After a late edit their end says nothing of whether the token still traded.
+    is_lagged = tradable_us > call.alert_ts_us
+    if is_lagged and trade.reason == "no_candle" and not source.is_known_at(tradable_from_ms, checked.strategy):
+        return replace(trade, reason="edit_beyond_candles")
+    return trade
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,3 +173,17 @@ class _TokenCandles:
             return None
         end = span_end_at(self.spans, instant_of(int(self.series.ts_ms[row]) * 1_000))
         return None if end is None else epoch_microseconds(end) // 1_000
+
+    def is_known_at(self, tradable_from_ms: int, strategy: Strategy) -> bool:
+        """Whether the source was asked for all the time in which the entry's candle may open.
+
+        Without spans it was asked from the first candle to the last.
+        """
+        first_ms = entry_allowed_after_ms(tradable_from_ms, strategy)
+        last_ms = first_ms + round(strategy.max_entry_wait_s * 1_000)
+        if not self.spans:
+            return (
+                len(self.series) > 0 and int(self.series.ts_ms[0]) <= first_ms and last_ms < (self.series.end_ms or 0)
+            )
+        end = span_end_at(self.spans, instant_of(first_ms * 1_000))
+        return end is not None and last_ms * 1_000 < epoch_microseconds(end)

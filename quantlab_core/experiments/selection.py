@@ -1,57 +1,43 @@
 """Which alerts of the range an experiment trades. Every choice rests on what was known at the call.
 
-An edited call shows a token that may have been written in later, when its price was known. So by default an edited
-call is excluded unless its token is proven for the time of the call; ``lag`` trades it from the time of the edit
-instead. Of calls adopted from the earlier store nobody knows whether they were edited: they are traded and counted.
+An edited call shows a token that may have been written in later, when its price was known. So by default (``proven``)
+an edited call is left out unless its token is proven for the time of the call; ``lag`` trades it from the time of the
+edit instead. Of some calls nobody knows whether they were edited (adopted ones, HTML): they are traded and counted.
 """
 
 from __future__ import annotations
 
-import unicodedata
-from dataclasses import dataclass
+from collections.abc import Set
+from dataclasses import dataclass, replace
 from typing import Any, Literal, cast, get_args
 
+from quantlab_core.alerts.caller_aliases import NO_ALIASES, CallerAliases
+from quantlab_core.alerts.caller_names import normalise_name
+from quantlab_core.experiments.listed_calls import Call
 from quantlab_core.simulation.config_fields import ConfigFields, nearest
 from quantlab_core.token import EVM_CHAINS, SOLANA
 
-EditedCalls = Literal["exclude", "accept", "lag"]
+EditedCalls = Literal["proven", "accept", "lag"]
+Remention = Literal["all", "first_in_chat", "first_by_caller"]
 SELECTION_KEYS = ("coverage", "remention", "edited", "callers", "chains")
+_PROVEN_BEFORE = "exclude"
+"""The earlier word for ``proven``. It stays in the canonical mapping: another would rename every experiment."""
 _CHAINS = frozenset({SOLANA}) | EVM_CHAINS
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """The ``selection`` block. ``callers`` are normalised names; None selects all."""
+    """The ``selection`` block. ``callers`` are normalised names, or sender ids that have an alias; None selects all."""
 
-    edited: EditedCalls = "exclude"
+    edited: EditedCalls = "proven"
+    remention: Remention = "all"
     callers: tuple[str, ...] | None = None
     chains: tuple[str, ...] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """What the selection looks at in one alert; times are epoch microseconds UTC."""
-
-    chain: str
-    caller: str | None
-    alert_ts_us: int
-    edited_ts_us: int | None
-    is_token_proven: bool
-
-    @property
-    def is_edit_unknown(self) -> bool:
-        """Whether nothing is known of edits: a call that was never edited is proven, one that was has the time."""
-        return self.edited_ts_us is None and not self.is_token_proven
 
 
 def parse_selection(values: object) -> Selection:
     """The selection that a ``selection`` block describes. Raises InvalidInputError naming the key."""
     fields = ConfigFields("selection", values, SELECTION_KEYS)
-    remention = fields.choice("remention", "all", ("all", "first_in_chat", "first_by_caller"))
-    if remention != "all":
-        raise fields.refuse(
-            "remention", f"{remention} is not supported: an experiment does not read token calls; use all"
-        )
     coverage = fields.choice("coverage", "accept", ("accept", "exclude", "refuse"))
     if coverage != "accept":
         raise fields.refuse(
@@ -62,16 +48,22 @@ def parse_selection(values: object) -> Selection:
         if chain not in _CHAINS:
             raise fields.refuse("chains", f"has the unknown chain {chain!r}{nearest(chain, _CHAINS)}")
     callers = fields.texts("callers")
+    edited = fields.choice("edited", "proven", (*get_args(EditedCalls), _PROVEN_BEFORE))
     return Selection(
-        edited=cast(EditedCalls, fields.choice("edited", "exclude", get_args(EditedCalls))),
-        callers=None if callers is None else tuple(sorted({_normalised(caller) for caller in callers})),
+        edited=cast(EditedCalls, "proven" if edited == _PROVEN_BEFORE else edited),
+        remention=cast(Remention, fields.choice("remention", "all", get_args(Remention))),
+        callers=None if callers is None else tuple(sorted({normalise_name(caller) or "" for caller in callers})),
         chains=None if chains is None else tuple(sorted(set(chains))),
     )
 
 
 def selection_mapping(selection: Selection) -> dict[str, Any]:
     """The canonical mapping of ``selection``; the inverse of `parse_selection`."""
-    mapping: dict[str, Any] = {"coverage": "accept", "remention": "all", "edited": selection.edited}
+    mapping: dict[str, Any] = {
+        "coverage": "accept",
+        "remention": selection.remention,
+        "edited": _PROVEN_BEFORE if selection.edited == "proven" else selection.edited,
+    }
     if selection.callers is not None:
         mapping["callers"] = list(selection.callers)
     if selection.chains is not None:
@@ -79,15 +71,27 @@ def selection_mapping(selection: Selection) -> dict[str, Any]:
     return mapping
 
 
-def exclusion_reason(call: Call, selection: Selection) -> str | None:
-    """Why ``selection`` leaves the call out, or None when it is traded."""
-    if selection.chains is not None and call.chain not in selection.chains:
+def with_aliases(selection: Selection, aliases: CallerAliases) -> Selection:
+    """``selection`` with each of its callers as the one whom ``aliases`` name."""
+    if selection.callers is None or aliases == NO_ALIASES:
+        return selection
+    return replace(selection, callers=tuple(sorted({aliases.selected(caller) for caller in selection.callers})))
+
+
+def exclusion_reason(call: Call, selection: Selection, rementions: Set[str] = frozenset()) -> str | None:
+    """Why ``selection`` leaves the call out, or None when it is traded; ``rementions`` are ids of repeated calls."""
+    if selection.chains is not None and call.token.chain not in selection.chains:
         return "chain_not_selected"
     if selection.callers is not None and call.caller not in selection.callers:
         return "caller_not_selected"
-    if selection.edited == "exclude" and not call.is_token_proven and not call.is_edit_unknown:
+    if is_left_out_as_edited(call, selection):
         return "edited_call"
-    return None
+    return f"not_{selection.remention}" if call.alert_id in rementions else None
+
+
+def is_left_out_as_edited(call: Call, selection: Selection) -> bool:
+    """Whether the call was edited, its token is not proven for the time of the call, and only proven ones count."""
+    return selection.edited == "proven" and not call.is_token_proven and not call.is_edit_unknown
 
 
 def tradable_from_us(call: Call, selection: Selection) -> int:
@@ -95,7 +99,3 @@ def tradable_from_us(call: Call, selection: Selection) -> int:
     if selection.edited == "lag" and not call.is_token_proven and call.edited_ts_us is not None:
         return max(call.alert_ts_us, call.edited_ts_us)
     return call.alert_ts_us
-
-
-def _normalised(caller: str) -> str:
-    return " ".join(unicodedata.normalize("NFKC", caller).casefold().split())

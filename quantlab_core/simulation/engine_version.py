@@ -6,5 +6,5 @@ change, a minor one where a rule is added, a patch where only rounding can diffe
 
 from __future__ import annotations
 
-ENGINE_VERSION = "1.0.0"
-"""Semantics v1."""
+ENGINE_VERSION = "1.1.0"
+"""Semantics v1. 1.1: first calls can be selected, and an edit beyond the candles has a reason of its own."""

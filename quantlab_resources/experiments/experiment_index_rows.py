@@ -58,7 +58,8 @@ TABLES: Mapping[str, Mapping[str, str]] = {
         "n": "BIGINT",
     },
 }
-"""Table → column → DuckDB type. ``role`` is alerts, ohlcv, strategies (as given), alert_set or candle_set (frozen)."""
+"""Table → column → DuckDB type. ``role`` is alerts, ohlcv, strategies (as given), alert_set, candle_set or
+caller_aliases (frozen)."""
 
 MARKER = "quantlab_index"
 """The table, of one column ``version`` and one row, by which a file is known as an index that may be replaced."""
@@ -129,6 +130,7 @@ def _input_rows(experiment: Experiment) -> list[tuple[Any, ...]]:
         "strategies": definition.inputs.strategies,
         "alert_set": (definition.alert_set_id,),
         "candle_set": (definition.candle_set_id,),
+        "caller_aliases": () if definition.caller_aliases_id is None else (definition.caller_aliases_id,),
     }
     return [(definition.experiment_id, role, artifact_id) for role, ids in by_role.items() for artifact_id in ids]
 

@@ -34,10 +34,9 @@ def is_wanted(store: ArtifactStore, definition: ExperimentDefinition, wanted: Ex
 
 def _input_types(store: ArtifactStore, definition: ExperimentDefinition) -> set[str]:
     inputs = definition.inputs
-    set_ids = (definition.alert_set_id, definition.candle_set_id)
-    named = store.get_artifacts([*inputs.alerts, *inputs.ohlcv, *inputs.strategies, *set_ids])
+    named = store.get_artifacts([*inputs.alerts, *inputs.ohlcv, *inputs.strategies, *definition.pinned_ids])
     types = {artifact.artifact_type for artifact in named if artifact is not None}
-    for set_id in set_ids:
+    for set_id in (definition.alert_set_id, definition.candle_set_id):
         lineage = store.get_lineage(set_id)
         types |= {artifact.artifact_type for artifact in lineage.inputs if artifact.artifact_type != ARTIFACT_SET.name}
     return types

@@ -46,7 +46,6 @@ class ArtifactExperimentTracker:
         existing = self.find_equal(definition)
         if existing is not None:
             return existing
-        set_ids = (definition.alert_set_id, definition.candle_set_id)
         provenance = definition.provenance
         request = PublishRequest(
             artifact_type=EXPERIMENT_DEFINITION.name,
@@ -55,7 +54,7 @@ class ArtifactExperimentTracker:
             data=definition_table(definition, self.definition_hash(definition)),
             writer=Writer("quantlab.experiments", QUANTLAB_VERSION, provenance.git_commit, provenance.git_dirty),
             tags={"experiment_id": definition.experiment_id},
-            input_artifact_ids=set_ids,
+            input_artifact_ids=definition.pinned_ids,
         )
         try:
             self._store.publish_many(
@@ -85,12 +84,14 @@ class ArtifactExperimentTracker:
         return self._experiment(stored)
 
     def definition_hash(self, definition: ExperimentDefinition) -> str:
-        """The identity of the definition, frozen sets by content. Raises ArtifactNotFoundError, StrategyError."""
+        """The identity of the definition, its inputs by content. Raises ArtifactNotFoundError, StrategyError."""
+        contents = [self._store.get_artifact(artifact_id).content_hash for artifact_id in definition.pinned_ids]
         return experiment_identity.definition_hash(
-            alert_set_content_hash=self._store.get_artifact(definition.alert_set_id).content_hash,
-            candle_set_content_hash=self._store.get_artifact(definition.candle_set_id).content_hash,
+            alert_set_content_hash=contents[0],
+            candle_set_content_hash=contents[1],
             config=definition.config,
             engine_version=definition.provenance.engine_version,
+            caller_aliases_content_hash=contents[2] if definition.caller_aliases_id is not None else None,
         )
 
     def get(self, experiment_id: str) -> Experiment:

@@ -71,6 +71,11 @@ def test_inputs_and_engine_are_part_of_the_identity() -> None:
     assert all(len(each) == 64 for each in hashes)
 
 
+def test_caller_aliases_are_part_of_the_identity_where_there_are_any() -> None:
+    hashes = {hash_of(BASE), *(hash_of(BASE, caller_aliases_content_hash=aliases) for aliases in ("x", "y"))}
+    assert len(hashes) == 3
+
+
 def test_the_hash_is_frozen() -> None:
     # Changing it would rename every experiment: raise the engine version instead.
     assert hash_of(BASE) == "bdad22cbd3c3d48a81c32f16fa23264ce9fd4472be8036a1c31ed3537307569f"
@@ -105,7 +110,12 @@ DEFINITION = ExperimentDefinition(
 
 
 @pytest.mark.parametrize(
-    "definition", [DEFINITION, replace(DEFINITION, description=None, inputs=ExperimentInputs((), ()))]
+    "definition",
+    [
+        DEFINITION,
+        replace(DEFINITION, description=None, inputs=ExperimentInputs((), ())),
+        replace(DEFINITION, caller_aliases_id="ca"),
+    ],
 )
 def test_a_definition_survives_the_way_through_json(definition: ExperimentDefinition) -> None:
     assert decode_definition(encode_definition(definition)) == definition
@@ -117,7 +127,7 @@ def test_the_json_has_the_names_of_the_interface_and_no_nulls() -> None:
     assert document["inputs"] == {"alerts": ["a1", "a2"], "ohlcv": ["o1"], "strategies": ["s1"]}
     assert document["config"]["dateRange"] == {"from": "2025-05-01"}
     assert set(document["provenance"]) == {"gitCommit", "gitDirty", "engineVersion", "createdAt"}
-    assert "description" not in document
+    assert not {"description", "callerAliasesId"} & set(document)
     text = encode_definition(DEFINITION)
     assert text == json.dumps(json.loads(text), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 

@@ -16,7 +16,7 @@ FULL: dict[str, Any] = {
         "starting_capital": 5_000.0, "sizing": "fraction_of_equity", "stake": 0.1, "max_open": 4, "one_per_token": True,
     },
     "selection": {
-        "coverage": "accept", "remention": "all", "edited": "lag", "callers": ["ann", "bob"],
+        "coverage": "accept", "remention": "first_in_chat", "edited": "lag", "callers": ["ann", "bob"],
         "chains": ["base", "solana"],
     },
     "stress": {"dead_token": "zero"},
@@ -29,6 +29,12 @@ def test_parameters_survive_the_way_to_their_mapping_and_back() -> None:
     assert parse_params(params_mapping(ExperimentParams())) == parse_params({}) == ExperimentParams()
 
 
+def test_proven_and_its_earlier_word_are_one_choice_and_name_experiments_as_before() -> None:
+    said = parse_params({"selection": {"edited": "proven"}})
+    assert said == parse_params({"selection": {"edited": "exclude"}}) == parse_params({})
+    assert params_mapping(said)["selection"] == {"coverage": "accept", "remention": "all", "edited": "exclude"}
+
+
 @pytest.mark.parametrize(
     ("params", "message"),
     [
@@ -36,8 +42,7 @@ def test_parameters_survive_the_way_to_their_mapping_and_back() -> None:
         ({"portfolio": {"max_opne": 1}}, "portfolio: unknown key 'max_opne'; did you mean 'max_open'?"),
         ({"portfolio": 3}, "portfolio: expected a mapping"),
         ({"selection": {"edit": "lag"}}, "selection: unknown key 'edit'; did you mean 'edited'?"),
-        ({"selection": {"edited": "maybe"}}, "selection: edited must be one of exclude, accept, lag"),
-        ({"selection": {"remention": "first_in_chat"}}, "selection: remention first_in_chat is not supported"),
+        ({"selection": {"edited": "maybe"}}, "selection: edited must be one of proven, accept, lag"),
         ({"selection": {"remention": "first"}}, "selection: remention must be one of"),
         ({"selection": {"coverage": "exclude"}}, "selection: coverage exclude is not supported"),
         (

@@ -174,9 +174,34 @@ def test_edited_calls_can_be_accepted_or_traded_from_their_edit() -> None:
         trades = run(alerts, {MINT_A: RISING}, config_of(TARGET, selection={"edited": edited})).trades.to_pylist()
         return [trade["entry_raw_price"] for trade in trades]
 
-    assert entries("exclude") == [None, 100]
+    assert entries("proven") == [None, 100]
     assert entries("accept") == [100, 100]
     assert entries("lag") == [150, 100]  # minute 2 is the first to open after the edit
+
+
+def test_an_edit_after_the_candles_has_a_reason_of_its_own() -> None:
+    flat = (100.0, 100.0, 100.0, 100.0)
+    # Asked for from minute 0 to 100, silent from minute 2 on; an entry may come up to 15 minutes after the edit.
+    asked = candles_table((0, *flat), (1, *flat), spans_min=[(0, 100), (500, 600)])
+    unknown = candles_table((0, *flat), (1, *flat))
+
+    def reason(edited_min: float, table: pa.Table, edited: str = "lag") -> str:
+        config = config_of({"max_entry_wait_s": 900}, selection={"edited": edited})
+        tables = run(alerts_table({"edited_s": edited_min * 60}), {MINT_A: table}, config)
+        (trade,) = tables.trades.to_pylist()
+        assert trade["reason"] is None or (trade["reason"], "alert-0") in codes(tables)
+        return str(trade["reason"])
+
+    assert reason(0.5, asked) == "None"
+    assert reason(84, asked) == "no_candle"  # all of the wait was asked for: the token was silent
+    assert reason(85, asked) == "edit_beyond_candles"  # a candle of minute 100 nobody asked for
+    assert reason(300, asked) == "edit_beyond_candles"
+    assert reason(550, asked) == "no_candle"
+    assert reason(590, asked) == "edit_beyond_candles"
+    assert reason(2, unknown) == "edit_beyond_candles"
+    assert reason(300, asked, "accept") == "None"
+    late = run(alerts_table({"at_s": 300 * 60}), {MINT_A: asked}, config_of(selection={"edited": "lag"}))
+    assert statuses(late) == {"alert-0": ("no_entry", "no_candle")}  # no edit: sent when no candle was
 
 
 def test_callers_and_chains_select_alerts() -> None:
