@@ -10,6 +10,7 @@ import click
 
 from quantlab_cli.experiment_arguments import parse_ids, parse_params, parse_selection, read_strategy
 from quantlab_cli.lake_command import Invocation, LakeGroup
+from quantlab_cli.run_settings import check_run_settings
 from quantlab_cli.tables import (
     Column,
     Format,
@@ -113,6 +114,8 @@ def create(
     lab = existing_lake(invocation)
     mapping = read_strategy(strategy)
 
+    check_run_settings()
+
     from quantlab_assets.workflows.create_experiment import ExperimentRequest, create_experiment
     from quantlab_core.experiments.experiment import DateRange
 
@@ -154,6 +157,8 @@ def execute(invocation: Invocation, experiment_id: str, projection: str) -> None
 
     lab = existing_lake(invocation)
     lab.experiments.get(experiment_id)
+
+    check_run_settings()
 
     from quantlab_assets.workflows.execute_experiment import execute_experiment
 

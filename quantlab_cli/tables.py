@@ -149,15 +149,17 @@ def number_of(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
-def show_some(title: str, lines: Sequence[str], *, most: int) -> None:
-    """The first ``most`` lines under a title, and how many more there are; nothing without lines."""
+def show_some(
+    title: str, lines: Sequence[str], *, most: int, rest: str = "--format json lists all", err: bool = False
+) -> None:
+    """The first ``most`` lines under a title, how many more there are, and where they are; nothing without lines."""
     if not lines:
         return
-    click.echo(f"{title}:")
+    click.echo(f"{title}:", err=err)
     for line in lines[:most]:
-        click.echo(f"  {shown(line)}")
+        click.echo(f"  {shown(line)}", err=err)
     if len(lines) > most:
-        click.echo(f"  … and {len(lines) - most:,} more; --format json lists all")
+        click.echo(f"  … and {len(lines) - most:,} more; {rest}", err=err)
 
 
 def size_text(byte_size: int) -> str:

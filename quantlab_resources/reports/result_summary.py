@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from quantlab_core.simulation.headline_metrics import ON_A_PAGE
 from quantlab_resources.reports.number_text import amount, count, duration, instant, money, multiple, number, percent
 
 _SHOWN_TRADES = 5
@@ -108,34 +109,7 @@ def metrics_of(metrics: pa.Table, scope: str, scope_key: str) -> MetricsOfScope:
 
 def headline(overall: MetricsOfScope) -> list[Figure]:
     """The numbers that come first."""
-    total, drawdown, middle, mean = (
-        overall.get(name) for name in ("total_return", "max_drawdown", "median_return", "mean_return")
-    )
-    tail = overall.get("tail_share_top1pct")
-    return [
-        Figure("Return on capital", percent(total), "what the purse gained or lost over the whole range", _tone(total)),
-        Figure(
-            "Deepest fall", percent(drawdown), "largest loss from an earlier high, on daily equity", _tone(drawdown)
-        ),
-        Figure(
-            "Trades that gained",
-            percent(overall.get("win_rate"), signed=False),
-            "share with a return above zero after all costs",
-        ),
-        Figure(
-            "Typical trade", percent(middle), "the median: half of the trades did better, half worse", _tone(middle)
-        ),
-        Figure(
-            "Average trade", percent(mean), "the mean: few large gains pull it away from the typical trade", _tone(mean)
-        ),
-        Figure("Profit factor", number(overall.get("profit_factor")), "money won for each unit of money lost"),
-        Figure(
-            "Carried by the top 1\u202f%",
-            _share_of_profit(tail),
-            "share of all profit made by the best 1\u202f% of trades",
-        ),
-        Figure("Fees paid", amount(overall.get("fees_total")), "in the stake's currency; already in every return"),
-    ]
+    return [_FIGURES[metric](overall.get(metric)) for metric in ON_A_PAGE]
 
 
 def story(overall: MetricsOfScope, trades: pa.Table) -> str:
@@ -270,6 +244,11 @@ def _trade_row(row: Mapping[str, Any]) -> TradeRow:
     )
 
 
+def _change(label: str, explanation: str) -> Callable[[float | None], Figure]:
+    """A figure that is good or bad by its sign."""
+    return lambda value: Figure(label, percent(value), explanation, _tone(value))
+
+
 def _share_of_profit(value: float | None) -> str:
     return "all of it" if value is not None and value > 1 else percent(value, digits=0, signed=False)
 
@@ -278,3 +257,22 @@ def _tone(value: float | None) -> str:
     if value is None or value == 0:
         return ""
     return "gain" if value > 0 else "loss"
+
+
+_FIGURES: Mapping[str, Callable[[float | None], Figure]] = {
+    "total_return": _change("Return on capital", "what the purse gained or lost over the whole range"),
+    "max_drawdown": _change("Deepest fall", "largest loss from an earlier high, on daily equity"),
+    "win_rate": lambda value: Figure(
+        "Trades that gained", percent(value, signed=False), "share with a return above zero after all costs"
+    ),
+    "median_return": _change("Typical trade", "the median: half of the trades did better, half worse"),
+    "mean_return": _change("Average trade", "the mean: few large gains pull it away from the typical trade"),
+    "profit_factor": lambda value: Figure("Profit factor", number(value), "money won for each unit of money lost"),
+    "tail_share_top1pct": lambda value: Figure(
+        "Carried by the top 1\u202f%",
+        _share_of_profit(value),
+        "share of all profit made by the best 1\u202f% of trades",
+    ),
+    "fees_total": lambda value: Figure("Fees paid", amount(value), "in the stake's currency; already in every return"),
+}
+"""What a report says of a metric at its head."""

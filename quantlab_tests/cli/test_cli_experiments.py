@@ -166,10 +166,16 @@ def test_a_projection_is_listed_disposed_and_rebuilt(small_lake: SmallLake) -> N
     assert file.is_file()
     assert small_lake.call("projections", "dispose", "research").exit_code == 0
     assert not file.exists()
+    again = small_lake.call("projections", "dispose", "research")
+    assert (again.exit_code, again.stdout) == (0, "there was no such file\n")
     (rebuilt,) = small_lake.json("projections", "rebuild", "research")
     assert rebuilt.items() <= research.items()
     assert file.is_file()
-    assert small_lake.call("projections", "rebuild", "no-such").exit_code == 1
+    for command in ("rebuild", "dispose"):
+        unknown = small_lake.call("projections", command, "no-such")
+        assert (unknown.exit_code, unknown.stdout) == (1, "")
+        assert unknown.stderr.startswith("error: projection not found: no-such was never built")
+        assert unknown.stderr.count("\n") == 1
     assert small_lake.call("projections", "build", "own").exit_code == 2
     (alert_set,) = small_lake.json(
         "artifacts", "find", "--type", "artifact_set", "--key", "of=alerts/selection=current"
