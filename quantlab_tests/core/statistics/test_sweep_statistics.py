@@ -6,7 +6,12 @@ import numpy as np
 import pytest
 from numpy.random import PCG64, Generator
 
-from quantlab_core.statistics.sharpe_evidence import deflated_sharpe, probabilistic_sharpe, return_moments
+from quantlab_core.statistics.sharpe_evidence import (
+    deflated_sharpe,
+    expected_max_sharpe,
+    probabilistic_sharpe,
+    return_moments,
+)
 from quantlab_core.statistics.sweep_statistics import daily_pnl_by_set, sweep_statistics
 
 DAY_MS = 86_400_000
@@ -44,6 +49,7 @@ def test_the_best_set_is_judged_by_how_many_were_tried() -> None:
     assert found.sharpe == pytest.approx(sharpes.max())
     moments = return_moments(matrix[found.best].tolist())
     assert moments is not None
+    assert found.expected_max_sharpe == pytest.approx(expected_max_sharpe(40, sharpes.var(ddof=1)))
     assert found.psr == probabilistic_sharpe(moments)
     assert found.dsr == pytest.approx(deflated_sharpe(moments, n_trials=40, sharpe_variance=sharpes.var(ddof=1)))
     assert found.psr > 0.9 > found.dsr, "the best of 40 sets of noise looks certain until the choice is counted"
