@@ -21,6 +21,7 @@ NAMES = (
     "rebuild",
     "telegram",
     "simulation",
+    "sweep",
     "experiment",
     "statistics",
     "projection",
