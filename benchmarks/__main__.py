@@ -22,6 +22,7 @@ NAMES = (
     "telegram",
     "telegram_drop",
     "simulation",
+    "sweep",
     "experiment",
     "statistics",
     "projection",
