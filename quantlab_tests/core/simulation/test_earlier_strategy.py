@@ -55,7 +55,7 @@ def test_a_mapped_strategy_is_written_with_the_keys_of_today() -> None:
 @pytest.mark.parametrize(
     ("mapping", "named"),
     [
-        ({"reentry_config": {"trailingReEntry": 0.5, "maxReEntries": 1}}, "trailingReEntry"),
+        ({"exit_config": {}, "reentry_config": {"trailingReEntry": 0.5, "maxReEntries": 1}}, "trailingReEntry"),
         ({"entry_config": {"trailingEntry": 0.1}}, "trailingEntry"),
         ({"entry_config": {"initialEntry": 0.3}}, "initialEntry"),
         ({"entry_config": {"initalEntry": -0.3}}, "initialEntry"),
