@@ -10,7 +10,7 @@ import pyarrow as pa
 from quantlab_assets.artifact_asset import Drafts, Step, Upstream, artifact_asset
 from quantlab_assets.callers import aliases_in
 from quantlab_assets.experiment_previews import curves_preview, metrics_preview
-from quantlab_assets.frozen_sets import SeriesByToken, alerts_of
+from quantlab_assets.frozen_sets import SeriesByToken
 from quantlab_assets.partitions import EXPERIMENTS
 from quantlab_core.artifacts.any_version import read_newest
 from quantlab_core.artifacts.artifact import Artifact
@@ -37,9 +37,11 @@ from quantlab_core.experiments.experiment import (
     ExperimentTransition,
 )
 from quantlab_core.experiments.experiment_identity import decode_definition
+from quantlab_core.experiments.experiment_inputs import alerts_of
 from quantlab_core.experiments.experiment_tables import ExperimentTables, run_experiment
 from quantlab_core.simulation.engine_version import ENGINE_VERSION
 from quantlab_resources.dagster_io.artifact_draft import ArtifactDraft
+from quantlab_resources.experiments.input_checks import require_whole_inputs
 from quantlab_resources.experiments.running_attempt import running_attempt
 from quantlab_resources.lab import Lab
 
@@ -60,7 +62,7 @@ RESULT_ASSETS = tuple(str(spec.asset) for spec in (*OUTPUTS.values(), EXPERIMENT
     specs=[EXPERIMENT_DEFINITION],
     group=GROUP,
     code_version="1",
-    deps=["alert_set", "candle_set", "caller_aliases"],
+    deps=["alert_set", "candle_set", "caller_aliases", "strategies"],
     partitions_def=EXPERIMENTS,
     config_schema={
         "definition": dg.Field(str, is_required=False, description="the definition as JSON; empty: the one on record")
@@ -130,6 +132,7 @@ def experiment_results(step: Step) -> Drafts | list[ArtifactDraft]:
             "create it again, which gives it an id of its own"
         )
     step.resources.enter_context(running_attempt(experiments, experiment_id, home=step.lab.paths.home))
+    require_whole_inputs(step.lab.artifacts, definition)
     tables = _simulate(step.lab, definition)
     drafts = [_result_draft(experiment_id, spec, getattr(tables, output), inputs) for output, spec in OUTPUTS.items()]
     outcome = _result_draft(experiment_id, EXPERIMENT_OUTCOME, _outcome_table(experiment_id, drafts), inputs)

@@ -7,13 +7,9 @@ from pathlib import Path
 
 from quantlab_assets.experiments import RESULT_ASSETS
 from quantlab_assets.partitions import EXPERIMENTS, add_partitions
-from quantlab_assets.workflows.experiment_coverage import experiment_coverage
 from quantlab_assets.workflows.lake_runs import LakeRuns
-from quantlab_core.coverage.measured_coverage import AlertCoverage
-from quantlab_core.errors import IntegrityError
-from quantlab_core.experiments.experiment import Experiment, ExperimentDefinition, ExperimentStatus
-from quantlab_resources.lab import Lab
-from quantlab_resources.reports.report_file import write_experiment_report
+from quantlab_assets.workflows.report_experiment import report_experiment
+from quantlab_core.experiments.experiment import Experiment, ExperimentStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,15 +34,4 @@ def execute_experiment(runs: LakeRuns, experiment_id: str) -> Execution:
         runs.materialize_partition(f"Simulating {experiment_id}", RESULT_ASSETS, experiment_id)
     lab.experiment_index.sync()
     experiment = lab.experiments.get(experiment_id)
-    report = write_experiment_report(
-        lab.artifacts, experiment, lab.paths.reports, coverage=_coverage(lab, experiment.definition)
-    )
-    return Execution(experiment, is_completed, report)
-
-
-def _coverage(lab: Lab, definition: ExperimentDefinition) -> AlertCoverage | None:
-    """None where an input is damaged or gone: the results of a completed experiment can be shown all the same."""
-    try:
-        return experiment_coverage(lab.artifacts, definition)
-    except IntegrityError:
-        return None
+    return Execution(experiment, is_completed, report_experiment(lab, experiment))

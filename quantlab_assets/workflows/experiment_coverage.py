@@ -11,7 +11,7 @@ from datetime import datetime
 
 import pyarrow as pa
 
-from quantlab_assets.frozen_sets import SeriesByToken, alerts_of
+from quantlab_assets.frozen_sets import SeriesByToken
 from quantlab_core.artifacts.any_version import read_newest
 from quantlab_core.artifacts.artifact import Artifact
 from quantlab_core.artifacts.artifact_store import ArtifactStore
@@ -25,6 +25,7 @@ from quantlab_core.coverage.thresholds import DEFAULT_THRESHOLDS
 from quantlab_core.errors import IntegrityError
 from quantlab_core.experiments.alert_range import parse_alert_range
 from quantlab_core.experiments.experiment import ExperimentDefinition
+from quantlab_core.experiments.experiment_inputs import alerts_of
 
 
 def experiment_coverage(store: ArtifactStore, definition: ExperimentDefinition) -> AlertCoverage:

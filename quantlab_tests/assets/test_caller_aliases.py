@@ -10,13 +10,14 @@ import dagster as dg
 import pytest
 
 from quantlab_assets.workflows.alias_callers import alias_callers
-from quantlab_assets.workflows.create_experiment import WITHOUT_ALIASES, create_experiment
+from quantlab_assets.workflows.create_experiment import create_experiment
 from quantlab_assets.workflows.execute_experiment import execute_experiment
 from quantlab_assets.workflows.ingest_alerts import ingest_telegram_export
 from quantlab_assets.workflows.lake_runs import LakeRuns
 from quantlab_core.artifacts.registry import artifact_type, owning_asset
 from quantlab_core.errors import ArtifactNotFoundError, CallerAliasesError, InvalidInputError, NotFoundError
 from quantlab_core.experiments.experiment import Experiment
+from quantlab_resources.experiments.experiment_freezing import WITHOUT_ALIASES
 from quantlab_resources.lab import Lab
 from quantlab_tests.assets.small_inputs import artifacts, heads, is_untouched, rows, write_export
 from quantlab_tests.assets.small_research import OWL, hold_1h, small_research

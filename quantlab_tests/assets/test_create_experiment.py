@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from quantlab_assets.workflows.create_experiment import DaySelection, create_experiment
+from quantlab_assets.workflows.create_experiment import create_experiment
 from quantlab_assets.workflows.ingest_alerts import ingest_telegram_export
 from quantlab_assets.workflows.lake_runs import LakeRuns
 from quantlab_core.errors import (
@@ -19,6 +19,7 @@ from quantlab_core.errors import (
     StrategyError,
 )
 from quantlab_core.experiments.experiment import DateRange, ExperimentStatus
+from quantlab_resources.experiments.experiment_freezing import DaySelection
 from quantlab_resources.lab import Lab
 from quantlab_tests.assets.small_inputs import FIRST, SECOND, THIRD, artifacts, heads, is_untouched, write_export
 from quantlab_tests.assets.small_research import ELK, FOX, HOLD_1H, OWL, hold_1h, small_research
