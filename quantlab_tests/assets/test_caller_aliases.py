@@ -72,7 +72,7 @@ def test_aliases_are_frozen_by_experiments_and_alerts_stay_as_they_are(runs: Lak
     after = create_experiment(runs, hold_1h("persons"))
     assert after.definition.caller_aliases_id == report.artifact_id
     assert after.definition.experiment_id != before.definition.experiment_id
-    assert owners(runs, after.definition_artifact_id) == {"alert_set", "candle_set", "caller_aliases"}
+    assert owners(runs, after.definition_artifact_id) == {"alert_set", "candle_set", "caller_aliases", "strategies"}
     assert runs.lab.experiments.find_by_input_artifacts([report.artifact_id]) == [after]
     assert create_experiment(runs, hold_1h("persons")) == after
     # Without aliases it is the experiment of before, to the id.

@@ -33,7 +33,7 @@ code_patches            experiments  -             git               -      <
 coverage_gaps           coverage     -             parquet           3      < alert_set, candle_set
 coverage_summary        coverage     -             parquet           3      < alert_set, candle_set
 experiment_curves       experiments  experiments   parquet           1.1.0  < experiment_definitions
-experiment_definitions  experiments  experiments   parquet           1      < alert_set, caller_aliases, candle_set, strategies
+experiment_definitions  experiments  experiments   parquet    1     < alert_set, caller_aliases, candle_set, strategies
 experiment_diagnostics  experiments  experiments   parquet           1.1.0  < experiment_definitions
 experiment_fills        experiments  experiments   parquet           1.1.0  < experiment_definitions
 experiment_metrics      experiments  experiments   parquet           1.1.0  < experiment_definitions

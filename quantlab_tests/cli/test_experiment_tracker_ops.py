@@ -202,7 +202,11 @@ def test_experiments_are_listed_by_every_condition(caller: Caller, small_lake: S
     assert "listed" not in listed(minCreatedAt="2025-06-02")
     assert listed(limit=1) == everything[:1]
     assert listed(status="") == everything
-    for wrong, words in (({"status": "done"}, "status 'done'"), ({"statsu": "failed"}, "statsu"), ({"limit": -1}, "-1")):
+    for wrong, words in (
+        ({"status": "done"}, "status 'done'"),
+        ({"statsu": "failed"}, "statsu"),
+        ({"limit": -1}, "-1"),
+    ):
         with pytest.raises(InvalidInputError, match=words):
             listed(**wrong)
 
