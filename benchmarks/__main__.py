@@ -20,6 +20,7 @@ NAMES = (
     "verify",
     "rebuild",
     "telegram",
+    "telegram_drop",
     "simulation",
     "projection",
     "clickhouse",

@@ -36,6 +36,7 @@ class Size:
     processes: int
     slice_rows: int
     export_messages: int
+    dropped_exports: int
     alerts: int
     tokens: int
     artifacts: int
@@ -47,11 +48,22 @@ FULL = Size(
     processes=8,
     slice_rows=SLICE_ROWS,
     export_messages=1_000_000,
+    dropped_exports=1_000,
     alerts=100,
     tokens=500,
     artifacts=1_000_000,
 )
-TINY = Size(rounds=0, batch=2, processes=2, slice_rows=60, export_messages=200, alerts=2, tokens=2, artifacts=2_000)
+TINY = Size(
+    rounds=0,
+    batch=2,
+    processes=2,
+    slice_rows=60,
+    export_messages=200,
+    dropped_exports=3,
+    alerts=2,
+    tokens=2,
+    artifacts=2_000,
+)
 
 
 def price_walk(number: int, rows: int) -> dict[str, npt.NDArray[np.float64]]:

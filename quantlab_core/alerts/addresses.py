@@ -172,8 +172,8 @@ def extract_addresses(text: str) -> Extraction:
 
 
 def has_part_of_address(text: str) -> bool:
-    """Whether ``text`` has a run as long as one part of an address that white space cuts; a mere number is none."""
-    return any(not run.isdigit() for run in _LONG_PART.findall(text))
+    """Whether ``text`` has a run as long as a part of an address that white space cuts; numbers and words are none."""
+    return any(not run.isdigit() and not _is_word(run) for run in _LONG_PART.findall(text))
 
 
 def is_solana_address(text: str) -> bool:
@@ -330,15 +330,19 @@ def _cut_by_white_space(text: str) -> Iterator[DamagedAddress]:
             if not between.isspace() or len(between) > 4 or _is_address(part.group()):
                 break
             end = part.end()
-            if not has_part_of_address(text[first.start() : end]):
+            if len(joined) <= 40 or not has_part_of_address(text[first.start() : end]):
                 continue
-            if is_evm_address(joined) or (len(joined) > 40 and is_solana_address(joined) and _has_all_kinds(joined)):
+            if is_evm_address(joined) or (is_solana_address(joined) and _has_all_kinds(joined)):
                 reason = f"white space cuts an address into pieces that are {joined} together"
                 yield DamagedAddress(joined, "address_cut", reason, first.start())
 
 
 def _is_address(run: str) -> bool:
     return is_solana_address(run) or is_evm_address(run)
+
+
+def _is_word(run: str) -> bool:
+    return run.isalpha() and run[1:].islower()
 
 
 def _has_all_kinds(run: str) -> bool:

@@ -271,9 +271,9 @@ def _distinct_messages(messages: pa.Table, start: datetime, end: datetime) -> It
 
 def _telling(messages: pa.Table) -> pa.Table:
     """The messages without plain talk, which makes no call and no card whoever sends it: most need no object each."""
-    without_links = pc.equal(pc.list_value_length(messages["links"]), 0).to_pylist()
+    links = pc.list_value_length(messages["links"]).to_pylist()
     texts = messages["text"].to_pylist()
-    is_telling = [not (bare and is_plain(text, ())) for text, bare in zip(texts, without_links, strict=True)]
+    is_telling = [bool(count) or not is_plain(str(text), ()) for text, count in zip(texts, links, strict=True)]
     return messages.filter(pa.array(is_telling, pa.bool_()))
 
 

@@ -252,7 +252,7 @@ def _text_and_links(value: object) -> tuple[str, tuple[str, ...]]:
 def _button_links(value: object) -> Iterator[str]:
     for row in value if isinstance(value, list) else []:
         for button in row if isinstance(row, list) else []:
-            if _is_object(button) and button.get("type") in {"url", "login_url"}:
+            if _is_object(button) and button.get("type") in ("url", "login_url"):
                 target = button.get("data", button.get("url"))
                 if isinstance(target, str) and target:
                     yield _clean(target)
