@@ -183,9 +183,7 @@ def get(invocation: Invocation, experiment_id: str, output_format: Format) -> No
     "--limit", type=click.IntRange(min=1), default=100, show_default=True, help="At most so many, newest first."
 )
 @click.option("--min-created-at", metavar="ISO", help="Created then or later: a date, or a time with zone.")
-@click.option(
-    "--max-created-at", metavar="ISO", help="Created then or earlier; a date covers its whole day."
-)
+@click.option("--max-created-at", metavar="ISO", help="Created then or earlier; a date covers its whole day.")
 @format_option
 @click.pass_obj
 def list_experiments(

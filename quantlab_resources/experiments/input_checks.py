@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
-
 from quantlab_core.artifacts.any_version import read_newest
-from quantlab_core.artifacts.artifact import Artifact, ArtifactStatus
+from quantlab_core.artifacts.artifact import ArtifactStatus
 from quantlab_core.errors import IntegrityError, InvalidInputError
 from quantlab_core.experiments.experiment import ExperimentDefinition
 from quantlab_core.experiments.experiment_inputs import frozen_inputs
 from quantlab_core.simulation.strategy import parse_strategy
 from quantlab_core.strategies.strategy_table import strategy_hash, strategy_of
 from quantlab_resources.artifacts.artifact_store import ParquetArtifactStore
-from quantlab_resources.artifacts.changes.collection import check_not_collected
-from quantlab_resources.artifacts.files.parquet_files import read_verified_bytes
-from quantlab_resources.artifacts.manifest import manifest_queries
-
-THREADS = 2
+from quantlab_resources.artifacts.whole_artifacts import require_whole
 
 
 def require_whole_inputs(store: ParquetArtifactStore, definition: ExperimentDefinition) -> None:
@@ -35,7 +28,14 @@ def require_whole_inputs(store: ParquetArtifactStore, definition: ExperimentDefi
                 f"{artifact.artifact_id} ({artifact.logical_key}), an input of the experiment, was withdrawn; nothing "
                 "was simulated, create the experiment again without it"
             )
-    _require_whole(store, [*pinned, *inputs.alert_members, *inputs.candle_members])
+    members = [*pinned, *inputs.alert_members, *inputs.candle_members]
+    try:
+        require_whole(store, [member.artifact_id for member in members])
+    except IntegrityError as error:
+        raise type(error)(
+            f"an input of the experiment cannot be used: {error}; nothing was simulated, execute it again once "
+            "the file is restored"
+        ) from error
     if definition.strategy_id is not None:
         published = strategy_of(read_newest(store, store.get_artifact(definition.strategy_id)))
         if strategy_hash(published) != strategy_hash(parse_strategy(definition.config.strategy)):
@@ -43,25 +43,3 @@ def require_whole_inputs(store: ParquetArtifactStore, definition: ExperimentDefi
                 f"the strategy of experiment {definition.experiment_id} is not that of {definition.strategy_id}, "
                 "which it names; nothing was simulated, see `quantlab lake verify`"
             )
-
-
-def _require_whole(store: ParquetArtifactStore, artifacts: Iterable[Artifact]) -> None:
-    ids = [artifact.artifact_id for artifact in artifacts]
-    with store.manifest.reading() as connection:
-        recorded = [found for found in manifest_queries.get_many(connection, ids) if found is not None]
-
-    def check(artifact: Artifact) -> None:
-        try:
-            read_verified_bytes(store.files, artifact.path_parquet, artifact.file_hash)
-        except IntegrityError as error:
-            with store.manifest.reading() as connection:
-                check_not_collected(connection, artifact)
-            raise type(error)(
-                f"{artifact.artifact_id} ({artifact.logical_key}), an input of the experiment, is not whole: {error}; "
-                "nothing was simulated, execute it again once the file is restored"
-            ) from error
-
-    # Reading and hashing let go of the interpreter.
-    with ThreadPoolExecutor(THREADS) as pool:
-        for _ in pool.map(check, recorded):
-            pass
