@@ -6,13 +6,13 @@ are stored; what writes brings the DuckDB index up to date, too.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from quantlab_cli.json_answer import Operation, answer_with, health_check
 from quantlab_cli.json_request import JsonRequest
 from quantlab_cli.json_shapes import Json, experiment_json
-from quantlab_core.artifacts.artifact import ArtifactFilter
 from quantlab_core.errors import ConflictError, InvalidInputError
 from quantlab_core.experiments.experiment import (
     DateRange,
@@ -38,16 +38,7 @@ _OUTPUTS = ("trades", "fills", "metrics", "curves", "diagnostics", "outcome")
 
 def answer(document: Mapping[str, Any]) -> Any:
     """The answer to one request. Raises what the operation raises, InvalidInputError for a request that is none."""
-    request = JsonRequest(document)
-    name = request.text("operation")
-    operation = OPERATIONS.get(name)
-    if operation is None:
-        raise InvalidInputError(f"unknown operation {name[:80]!a}; there are {', '.join(OPERATIONS)}")
-    lab = _lab(request)
-    try:
-        return operation(lab, request)
-    finally:
-        lab.close()
+    return answer_with(OPERATIONS, document, _lab)
 
 
 def create_experiment(lab: Lab, request: JsonRequest) -> Json:
@@ -109,16 +100,7 @@ def find_by_input_artifacts(lab: Lab, request: JsonRequest) -> list[Json]:
     return [_answered(experiment) for experiment in found]
 
 
-def health_check(lab: Lab, _request: JsonRequest) -> Json:
-    """Whether the manifest can be used; why not is part of the answer, not an error. The index is disposable."""
-    try:
-        lab.catalogue.list_artifacts(ArtifactFilter(limit=1))
-    except Exception as error:
-        return {"available": False, "error": " ".join(str(error).split())}
-    return {"available": True}
-
-
-OPERATIONS: Mapping[str, Callable[[Lab, JsonRequest], Any]] = {
+OPERATIONS: Mapping[str, Operation] = {
     operation.__name__: operation
     for operation in (
         create_experiment,

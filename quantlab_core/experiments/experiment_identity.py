@@ -9,7 +9,6 @@ import unicodedata
 from typing import Any
 
 from quantlab_core.errors import InvalidInputError
-from quantlab_core.experiments.checked_config import check_config
 from quantlab_core.experiments.experiment import (
     DateRange,
     ExperimentConfig,
@@ -35,6 +34,9 @@ def definition_hash(
     out). Time, commit, name and description are recorded beside the definition and do not enter. Raises StrategyError
     or InvalidInputError.
     """
+    # Programs that only read definitions do without the engine's configuration: a third of their start.
+    from quantlab_core.experiments.checked_config import check_config
+
     identity = {
         "alertSet": alert_set_content_hash,
         "candleSet": candle_set_content_hash,
