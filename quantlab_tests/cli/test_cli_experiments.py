@@ -161,7 +161,8 @@ def test_the_chain_only_filters_what_the_table_of_alerts_shows(
 
 
 def test_a_projection_is_listed_disposed_and_rebuilt(small_lake: SmallLake) -> None:
-    (research,) = small_lake.json("projections", "list")
+    listed = small_lake.json("projections", "list")
+    (research,) = (projection for projection in listed if projection["projectionId"] == "research")
     assert {table["name"]: table["rowCount"] for table in research["tables"]}["alerts"] == 3
     file = Path(research["duckdbPath"])
     assert file.is_file()
