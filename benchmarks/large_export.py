@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import random
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -99,21 +100,21 @@ _CHATTER = """  {
   }"""
 
 
-def write_large_export(path: Path, messages: int) -> None:
-    """Write an export of so many messages to ``path``; memory does not grow with their number."""
-    chance = random.Random(7)
-    demo = [_template(message) for message in demo_world().export["messages"]]
+def write_large_export(path: Path, messages: int, *, first: int = 0) -> None:
+    """Write an export of so many messages to ``path``, numbered from ``first``; memory does not grow with them."""
+    chance = random.Random(7 + first)
+    demo = _templates()
     with path.open("w", encoding="utf-8") as stream:
         stream.write('{\n "name": "Evening calls",\n "type": "private_supergroup",\n')
         stream.write(' "id": 1234567890,\n "messages": [\n')
-        for number in range(messages):
+        for number in range(first, first + messages):
             second = _FIRST_SECOND + number * _SECONDS_BETWEEN
             if number % _DEMO_EVERY == 0:
                 template = demo[number // _DEMO_EVERY % len(demo)]
                 text = template.replace("%id%", str(number)).replace("%unix%", str(second))
             else:
                 text = _chatter(chance, number, second)
-            stream.write(text + (",\n" if number < messages - 1 else "\n"))
+            stream.write(text + (",\n" if number < first + messages - 1 else "\n"))
         stream.write(" ]\n}\n")
 
 
@@ -122,6 +123,11 @@ def _chatter(chance: random.Random, number: int, second: int) -> str:
     words = " ".join(chance.choices(_WORDS, k=chance.randrange(2, 16)))
     answer = f'\n   "reply_to_message_id": {number - chance.randrange(1, 30)},' if chance.random() < 0.3 else ""
     return _CHATTER % (number, second, _NAMES[who], 4_000 + who, answer, words, words)
+
+
+@cache
+def _templates() -> list[str]:
+    return [_template(message) for message in demo_world().export["messages"]]
 
 
 def _template(message: dict[str, Any]) -> str:

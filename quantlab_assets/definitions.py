@@ -13,12 +13,20 @@ from quantlab_assets.coverage_jobs import COVERAGE_JOBS
 from quantlab_assets.experiments import EXPERIMENT_ASSETS
 from quantlab_assets.ohlcv import OHLCV_ASSETS
 from quantlab_assets.projections import PROJECTION_ASSETS, PROJECTION_CHECKS, RESEARCH
+from quantlab_assets.strategies import STRATEGY_ASSETS
 from quantlab_assets.telegram_drop import ingest, telegram_drop_sensor
 from quantlab_resources.dagster_io.io_manager import LakeIOManager
 from quantlab_resources.dagster_io.lab_resource import LabResource
 from quantlab_resources.dagster_io.projection_resource import ProjectionResource
 
-ASSETS = (*ALERT_ASSETS, *OHLCV_ASSETS, *COVERAGE_ASSETS, *PROJECTION_ASSETS, *EXPERIMENT_ASSETS)
+ASSETS = (
+    *ALERT_ASSETS,
+    *OHLCV_ASSETS,
+    *COVERAGE_ASSETS,
+    *PROJECTION_ASSETS,
+    *STRATEGY_ASSETS,
+    *EXPERIMENT_ASSETS,
+)
 
 
 def build_defs(*, home: str | None = None, resource_overrides: Mapping[str, Any] | None = None) -> dg.Definitions:

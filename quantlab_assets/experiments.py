@@ -36,6 +36,7 @@ from quantlab_core.experiments.experiment import (
 from quantlab_core.experiments.experiment_identity import decode_definition
 from quantlab_core.simulation.engine_version import ENGINE_VERSION
 from quantlab_resources.dagster_io.artifact_draft import ArtifactDraft
+from quantlab_resources.experiments.input_checks import require_whole_inputs
 from quantlab_resources.experiments.running_attempt import running_attempt
 from quantlab_resources.lab import Lab
 
@@ -48,7 +49,7 @@ RESULT_ASSETS = tuple(str(spec.asset) for spec in (*OUTPUTS.values(), EXPERIMENT
     specs=[EXPERIMENT_DEFINITION],
     group=GROUP,
     code_version="1",
-    deps=["alert_set", "candle_set", "caller_aliases"],
+    deps=["alert_set", "candle_set", "caller_aliases", "strategies"],
     partitions_def=EXPERIMENTS,
     config_schema={
         "definition": dg.Field(str, is_required=False, description="the definition as JSON; empty: the one on record")
@@ -114,6 +115,7 @@ def experiment_results(step: Step) -> Drafts | list[ArtifactDraft]:
         return _recorded_results(step, inputs)
     require_engine(definition)
     step.resources.enter_context(running_attempt(experiments, experiment_id, home=step.lab.paths.home))
+    require_whole_inputs(step.lab.artifacts, definition)
     tables = simulated_tables(definition, step.lab.artifacts, step.lab.candle_packs)
     outputs = experiment_outputs(experiment_id, tables)
     drafts = [_result_draft(step.lab, experiment_id, output.spec, output.table, inputs) for output in outputs.values()]

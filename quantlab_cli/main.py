@@ -6,6 +6,7 @@ import click
 
 import quantlab_cli.alert_quarantine_commands
 import quantlab_cli.artifact_writing_commands
+import quantlab_cli.experiment_upkeep_commands
 import quantlab_cli.lake_adopt_commands
 import quantlab_cli.lake_dagster_commands
 import quantlab_cli.lake_gc_commands
@@ -24,6 +25,7 @@ from quantlab_cli.experiment_commands import experiments
 from quantlab_cli.lake_commands import lake
 from quantlab_cli.ohlcv_commands import ohlcv
 from quantlab_cli.projection_commands import projections
+from quantlab_cli.strategy_commands import strategies
 
 PROGRAM = "quantlab"
 
@@ -46,7 +48,7 @@ def cli() -> None:
     """
 
 
-for command in (demo, alerts, callers, ohlcv, coverage, experiments, artifacts, projections, lake):
+for command in (demo, alerts, callers, ohlcv, coverage, strategies, experiments, artifacts, projections, lake):
     cli.add_command(command)
 
 

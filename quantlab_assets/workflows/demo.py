@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from quantlab_assets.workflows.create_experiment import ExperimentRequest, create_experiment
+from quantlab_assets.workflows.create_experiment import create_experiment
 from quantlab_assets.workflows.execute_experiment import Execution, execute_experiment
 from quantlab_assets.workflows.import_candles import ImportedFile, import_candle_files
 from quantlab_assets.workflows.ingest_alerts import IngestReport, ingest_telegram_export
@@ -16,6 +16,7 @@ from quantlab_core.simulation.presets import preset
 from quantlab_core.simulation.strategy import strategy_mapping
 from quantlab_resources.candles.files.candle_declaration import CandleFileDeclaration
 from quantlab_resources.demo_files import write_demo_files
+from quantlab_resources.experiments.experiment_freezing import ExperimentRequest
 
 DEMO_STRATEGIES = ("momentum", "ladder", "hold_24h")
 DEMO_SEED = 7

@@ -31,8 +31,8 @@ def execute_experiment(runs: LakeRuns, experiment_id: str, *, with_duckdb: bool 
     """Run the experiment on its frozen inputs; a completed one is returned as it is.
 
     ``with_duckdb`` builds the projection ``exp-<id>`` of the frozen sets, tables ``alerts`` and ``ohlcv``, for people
-    to look at; it is nothing that results depend on. Raises ExperimentNotFoundError, ConflictError (another process is
-    running it), IntegrityError (damaged inputs).
+    to look at; no result depends on it.
+    Raises ExperimentNotFoundError, ConflictError (another process is running it), IntegrityError (damaged inputs).
     """
     lab = runs.lab
     before = lab.experiments.get(experiment_id)
@@ -46,7 +46,10 @@ def execute_experiment(runs: LakeRuns, experiment_id: str, *, with_duckdb: bool 
     if is_completed or not report.exists():  # the run has just written it, unless it could not
         report = report_experiment(lab, experiment)
     return Execution(
-        experiment, is_completed, report, _inputs_in_duckdb(lab, experiment.definition) if with_duckdb else None
+        experiment,
+        is_completed,
+        report,
+        _inputs_in_duckdb(lab, experiment.definition) if with_duckdb else None,
     )
 
 

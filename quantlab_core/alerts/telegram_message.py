@@ -185,6 +185,8 @@ def _message_type(value: object) -> str:
 
 def _integer(value: object) -> int | None:
     """An id: an integer, or its decimal text. Booleans and numbers beyond 64 bits are none."""
+    if value is None:
+        return None
     if isinstance(value, str):
         digits = value.strip()
         value = int(digits) if len(digits) < 20 and digits.removeprefix("-").isdecimal() else None
@@ -224,6 +226,8 @@ def _optional_text(value: object) -> str | None:
 
 def _clean(text: str) -> str:
     """The text with lone surrogates replaced: they have no UTF-8 form."""
+    if text.isascii():
+        return text
     try:
         text.encode()
     except UnicodeEncodeError:

@@ -17,6 +17,7 @@ from quantlab_core.errors import SchemaError
 from quantlab_core.experiments.artifact_types import EXPERIMENT_TYPES
 from quantlab_core.experiments.earlier_types import EARLIER_EXPERIMENT_TYPES
 from quantlab_core.projections.artifact_types import PROJECTION_TYPES
+from quantlab_core.strategies.artifact_types import STRATEGY_TYPES
 
 ARTIFACT_TYPES: tuple[ArtifactType, ...] = (
     *SHARED_TYPES,
@@ -26,6 +27,7 @@ ARTIFACT_TYPES: tuple[ArtifactType, ...] = (
     *CANDLE_TYPES,
     *COVERAGE_TYPES,
     *PROJECTION_TYPES,
+    *STRATEGY_TYPES,
     *EARLIER_EXPERIMENT_TYPES,
     *EXPERIMENT_TYPES,
 )

@@ -220,6 +220,23 @@ EXPERIMENT_OUTCOME = ArtifactType(
     partition="experiment",
 )
 
+CODE_PATCH = ArtifactType(
+    name="code_patch_v1",
+    version=1,
+    doc="What the code that made an experiment had beyond its commit, where somebody asked to keep it. One row.",
+    schema=pa.schema(
+        [
+            column("patch_hash", pa.string(), "SHA-256 of the patch, as the experiment's provenance names it"),
+            column("git_commit", pa.string(), "commit that it applies to"),
+            column("patch", pa.binary(), "the patch as git apply reads it"),
+        ]
+    ),
+    sort_key=("patch_hash",),
+    unique_key=("patch_hash",),
+    key_parts=("commit", "patch"),
+    asset="code_patches",
+)
+
 EXPERIMENT_TYPES = (
     EXPERIMENT_DEFINITION,
     EXPERIMENT_TRADES,
@@ -228,4 +245,5 @@ EXPERIMENT_TYPES = (
     EXPERIMENT_METRICS,
     EXPERIMENT_DIAGNOSTICS,
     EXPERIMENT_OUTCOME,
+    CODE_PATCH,
 )

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 from quantlab_assets.coverage import COVERAGE_NAMES
-from quantlab_assets.workflows.create_experiment import ExperimentRequest, create_experiment
+from quantlab_assets.workflows.create_experiment import create_experiment
 from quantlab_assets.workflows.execute_experiment import execute_experiment
 from quantlab_assets.workflows.experiment_coverage import (
     experiment_coverage,
@@ -23,6 +23,7 @@ from quantlab_core.artifacts.frozen_set import set_members
 from quantlab_core.artifacts.timestamp_text import parse_timestamp
 from quantlab_core.experiments.experiment import DateRange, ExperimentDefinition
 from quantlab_resources.artifacts.artifact_store import ParquetArtifactStore
+from quantlab_resources.experiments.experiment_freezing import ExperimentRequest
 from quantlab_tests.assets.small_research import HEN, hold_1h, small_research
 
 

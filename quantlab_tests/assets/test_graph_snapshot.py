@@ -24,26 +24,28 @@ alert_events            alerts       days          parquet           2      < te
 alert_forward_coverage  coverage     -             parquet           3      < alert_set, candle_set
 alert_set               alerts       -             parquet           1      < alerts
 alerts                  alerts       days          parquet           1      < alert_events
-alerts_quarantine       alerts       exports       parquet+telegram  2      < telegram_exports
+alerts_quarantine       alerts       exports       parquet+telegram  3      < telegram_exports
 caller_aliases          alerts       -             yaml              -      <
 candle_files            ohlcv        candle_files  csv+json+parquet  -      <
 candle_set              ohlcv        -             parquet           1      < token_candles
 candles_quarantine      ohlcv        candle_files  parquet           2      < candle_files
+code_patches            experiments  -             git               -      <
 coverage_gaps           coverage     -             parquet           3      < alert_set, candle_set
 coverage_summary        coverage     -             parquet           3      < alert_set, candle_set
 experiment_curves       experiments  experiments   parquet           1.1.0  < experiment_definitions
-experiment_definitions  experiments  experiments   parquet           1      < alert_set, caller_aliases, candle_set
+experiment_definitions  experiments  experiments   parquet    1     < alert_set, caller_aliases, candle_set, strategies
 experiment_diagnostics  experiments  experiments   parquet           1.1.0  < experiment_definitions
 experiment_fills        experiments  experiments   parquet           1.1.0  < experiment_definitions
 experiment_metrics      experiments  experiments   parquet           1.1.0  < experiment_definitions
 experiment_outcome      experiments  experiments   parquet           1.1.0  < experiment_definitions
 experiment_trades       experiments  experiments   parquet           1.1.0  < experiment_definitions
 imported_candles        ohlcv        candle_files  parquet           2      < candle_files
-message_dispositions    alerts       exports       parquet+telegram  2      < telegram_exports
+message_dispositions    alerts       exports       parquet+telegram  3      < telegram_exports
 ohlcv_slices            ohlcv        days          parquet           3      < alerts, imported_candles
 research_projection     projections  -             duckdb+parquet    1      < alert_set, candle_set
 slice_quarantine        ohlcv        days          parquet           3      < alerts, imported_candles
 slice_revisions         ohlcv        days          parquet           1      < ohlcv_slices
+strategies              experiments  -             yaml              -      <
 telegram_exports        alerts       exports       json+telegram     -      <
 telegram_messages       alerts       exports       parquet+telegram  3      < telegram_exports
 token_calls             alerts       -             parquet           2      < alert_set, caller_aliases

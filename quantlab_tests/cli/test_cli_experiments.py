@@ -47,7 +47,8 @@ def test_a_completed_experiment_in_the_requirements_shape(small_lake: SmallLake)
     assert found["status"] == "completed"
     assert set(found["outputs"]) == {"trades", "fills", "metrics", "curves", "diagnostics", "outcome"}
     assert set(found["execution"]) == {"startedAt", "completedAt", "duration"}
-    assert set(found["provenance"]) == {"gitCommit", "gitDirty", "engineVersion", "createdAt"}
+    required = {"gitCommit", "gitDirty", "engineVersion", "createdAt"}
+    assert set(found["provenance"]) - {"patchHash"} == required | {"environment", "determinism"}
 
 
 def test_executing_a_completed_experiment_says_so_and_adds_nothing(small_lake: SmallLake) -> None:

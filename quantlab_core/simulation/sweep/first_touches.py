@@ -14,32 +14,30 @@ from __future__ import annotations
 import numba as nb
 import numpy as np
 
+from quantlab_core.simulation.sweep.memory_fetch import fetch
+from quantlab_core.simulation.sweep.touch_types import CANDLES, POSITIONS, RECORDS, TABLE, THRESHOLDS
+
 TILE = 256
 """Calls in a tile of the tables; see `exit_pricing`."""
 
 BLOCK = 16
 """Candles that are looked at as one, by their highest high and lowest low."""
 
-FEW = 128
+FEW = 16
 """As many records are gone through rather than searched: the next threshold is mostly a few records on."""
 
 CERTAIN = 1e-15
 """Two products of the same three numbers, rounded in another order, are closer to each other than this share."""
 
-F8 = nb.types.Array(nb.float64, 1, "C", readonly=True)
-I8 = nb.types.Array(nb.int64, 1, "C", readonly=True)
-U1 = nb.types.Array(nb.uint8, 1, "C", readonly=True)
-RECORD = np.dtype([("open", np.float64), ("k", np.int32), ("row", np.int32)])
-PEAK_RECORD = np.dtype([("open", np.float64), ("k", np.int32), ("row", np.int32), ("peak", np.float64)])
-"""What is known of a record beside its value; see `RecordIndex`."""
+AHEAD = 6
+"""So many calls ahead their records are asked for: memory takes that long to answer."""
 
-RC = nb.types.Array(nb.from_dtype(RECORD), 1, "C", readonly=True)
-RP = nb.types.Array(nb.from_dtype(PEAK_RECORD), 1, "C", readonly=True)
-RECORDS = (I8, F8, RC, I8, F8, RC, I8, F8, RP)
-TABLE = nb.float64[:, :, ::1]
-CANDLES = (I8, F8, F8, F8, F8)
-POSITIONS = (I8, I8, F8, U1, I8)
-THRESHOLDS = (F8, F8, F8, F8, I8, F8, I8, F8)
+
+@nb.njit(error_model="numpy")
+def fetch_records(values, offsets, call):  # type: ignore[no-untyped-def]
+    """Ask for the first records of ``call``; what follows comes by itself."""
+    for at in range(offsets[call], min(offsets[call + 1], offsets[call] + 40), 8):
+        fetch(values, at)
 
 
 @nb.njit(fastmath={"nnan", "nsz"})
@@ -273,7 +271,7 @@ def look_up(stops, targets, tile, positions, factors, records, needs_path, candl
     first_row, end_row, raw_price, is_intrabar, slippage_factor = positions
     n_low, trail_factor = factors
     low_record, high_record, ratio = records
-    ts, open_, high, low, close = candles
+    high, low, close = candles
     calls = min(TILE, len(first_row) - tile * TILE)
     for q in range(n_low):
         stop = stops[tile, q]
@@ -342,9 +340,13 @@ def touches_from_records(  # type: ignore[no-untyped-def]
     n_low = len(low_factor)
     armed = (low_factor, trail_factor, armed_low_arm, armed_low_factor, armed_trail_arm, armed_trail_factor)
     positions = (first_row, end_row, raw_price, is_intrabar, slippage_factor)
-    records, candles = (low_record, high_record, (ratio_value, ratio_record)), (ts, open_, high, low, close)
+    records, candles = (low_record, high_record, (ratio_value, ratio_record)), (high, low, close)
     arm_row = np.empty(len(arm_factor), dtype=np.int64)
     for c in range(len(first_row)):
+        if c + AHEAD < len(first_row):
+            fetch_records(low_value, low_offsets, c + AHEAD)
+            fetch_records(ratio_value, ratio_offsets, c + AHEAD)
+            fetch_records(high_value, high_offsets, c + AHEAD)
         first, end = first_row[c], end_row[c]
         if first >= 0:
             price = raw_price[c] * slippage_factor
@@ -355,12 +357,17 @@ def touches_from_records(  # type: ignore[no-untyped-def]
                 if at == last:
                     break
                 put(stops, i, c, at, price * low_factor[i])
+                fetch(low_record, at)
             at, last, at_low, last_low = ratio_offsets[c], ratio_offsets[c + 1], low_offsets[c], low_offsets[c + 1]
             for i in range(len(trail_factor)):
                 at = first_at_most(ratio_value, at, last, trail_factor[i] * (1.0 + CERTAIN))
                 if slippage_factor > 1.0:
                     at_low = first_at_most(low_value, at_low, last_low, price * trail_factor[i])
                 has_low = slippage_factor > 1.0 and at_low < last_low
+                if at < last:
+                    fetch(ratio_record, at)
+                if has_low:
+                    fetch(low_record, at_low)
                 stops[tile, n_low + i, lane] = 0.0
                 stops[tile, n_low + i, TILE + lane] = at if at < last else -1.0
                 stops[tile, n_low + i, 2 * TILE + lane] = at_low if has_low else -1.0
@@ -373,6 +380,7 @@ def touches_from_records(  # type: ignore[no-untyped-def]
                 if at == last:
                     break
                 put(targets, i, c, at, level)
+                fetch(high_record, at)
                 if at == high_offsets[c] and is_intrabar[c]:  # its close is a record, but reaches no target
                     row = first_high(high, low, first + 1, end, level)
                     put(targets, i, c, row, -level)
@@ -382,8 +390,9 @@ def touches_from_records(  # type: ignore[no-untyped-def]
             for i in range(len(arm_factor)):
                 at = first_at_least(high_value, at, last, price * arm_factor[i])
                 arm_row[i] = first + high_record[at].row if at < last else -1
-            first_peak = close[first] if is_intrabar[c] else high[first]
-            put_armed_stops(stops, c, end, arm_row, price, first_peak, first, high, low, armed)
+            if len(arm_row):
+                first_peak = close[first] if is_intrabar[c] else high[first]
+                put_armed_stops(stops, c, end, arm_row, price, first_peak, first, high, low, armed)
         if c % TILE == TILE - 1 or c == len(first_row) - 1:
             look_up(stops, targets, c // TILE, positions, (n_low, trail_factor), records, needs_path, candles)
             complete(stops, targets, c // TILE, first_row, is_intrabar, interval_ms, needs_path, ts, open_, high, low)

@@ -18,9 +18,9 @@ from quantlab_core.errors import InvalidInputError
 from quantlab_core.simulation.candle_pack import Calls, CandlePack
 from quantlab_core.simulation.sweep.candle_faults import CandleFaults
 from quantlab_core.simulation.sweep.entry_rule import EntryRule
-from quantlab_core.simulation.sweep.first_touches import PEAK_RECORD, RECORD
 from quantlab_core.simulation.sweep.positions import Positions, find_positions
 from quantlab_core.simulation.sweep.record_kernel import write_records
+from quantlab_core.simulation.sweep.touch_types import PEAK_RECORD, RECORD
 
 FORMAT = "quantlab-record-index-1"
 _ALIGNMENT = 64

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numba as nb
 import numpy as np
 
-from quantlab_core.simulation.sweep.first_touches import PEAK_RECORD, RECORD
+from quantlab_core.simulation.sweep.touch_types import PEAK_RECORD, RECORD
 
 _F8 = nb.types.Array(nb.float64, 1, "C", readonly=True)
 _I8 = nb.types.Array(nb.int64, 1, "C", readonly=True)

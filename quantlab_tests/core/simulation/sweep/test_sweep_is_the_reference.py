@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,12 +22,10 @@ from quantlab_core.simulation.sweep.sweep_outcomes import SweepOutcomes
 from quantlab_core.token import Token
 from quantlab_tests.core.simulation.drawn_candles import T0_MS, draw
 from quantlab_tests.core.simulation.sweep.wild_sweeps import WildSweep, differences, wild_sweeps
+from quantlab_tests.core.simulation.test_shared_golden_cases import DOCUMENT, runs
 
 TOKEN = Token("solana", "token0")
-WILD = settings(max_examples=400, deadline=None, derandomize=True)
-
-CASES = Path(__file__).resolve().parents[5] / "shared" / "cases" / "simulation_golden.json"
-DOCUMENT: dict[str, Any] = json.loads(CASES.read_text()) if CASES.exists() else {"cases": []}
+WILD = settings(max_examples=200, deadline=None, derandomize=True)
 
 
 def run(sweep: WildSweep) -> SweepOutcomes:
@@ -99,17 +95,7 @@ def test_long_windows_and_several_tiles_have_the_bits_of_the_reference() -> None
         assert np.array_equal(whole[:, some], getattr(run(replace(sweep, calls=calls)), name))
 
 
-def golden_runs() -> list[Any]:
-    found = [
-        pytest.param(case, number, id=f"{case['id']}-{number}")
-        for case in DOCUMENT["cases"]
-        for number in range(len(case["alerts"]))
-    ]
-    reason = "the shared golden cases are not beside this repository"
-    return found or [pytest.param(None, 0, marks=pytest.mark.skip(reason=reason))]
-
-
-@pytest.mark.parametrize(("case", "number"), golden_runs())
+@pytest.mark.parametrize(("case", "number"), runs())
 def test_a_sweep_reproduces_every_shared_golden_case(case: dict[str, Any], number: int) -> None:
     t0_ms = DOCUMENT["t0_ms"]
     alert, expected = case["alerts"][number], case["expected"][number]
@@ -138,7 +124,7 @@ def test_a_trailing_stop_follows_the_product_where_the_ratio_is_rounded_to_the_f
     # peak x 0.9 and low / peak fall on different sides of the tie for some prices: each must go with the product
     chance = np.random.Generator(np.random.PCG64(3))
     n_ties = 0
-    for peak in chance.uniform(1.0, 2.0, 300).tolist():
+    for peak in chance.uniform(1.0, 2.0, 60).tolist():
         for low in (np.nextafter(peak * 0.9, 9), peak * 0.9, np.nextafter(peak * 0.9, 0)):
             series = draw((0, 1, peak, 1, peak), (1, peak, peak, low, peak), (2, peak, peak, low * 0.99, peak))
             sweep = drawn(series, Strategy(max_hold_min=3, trailing_stop=0.1))
