@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import dagster as dg
 import pyarrow as pa
 
@@ -103,6 +105,7 @@ def experiment_results(step: Step) -> Drafts | list[ArtifactDraft]:
     """
     experiments = step.lab.experiments
     experiment_id = step.key
+    step.resources.push(_report_afterwards(step))
     found = step["definition"].with_key(experiment=experiment_id)
     if not found:
         raise ExperimentNotFoundError(f"experiment {experiment_id} not found; `quantlab experiments create` makes one")
@@ -115,22 +118,25 @@ def experiment_results(step: Step) -> Drafts | list[ArtifactDraft]:
     require_whole_inputs(step.lab.artifacts, definition)
     tables = simulated_tables(definition, step.lab.artifacts, step.lab.candle_packs)
     outputs = experiment_outputs(experiment_id, tables)
-    drafts = [_result_draft(experiment_id, output.spec, output.table, inputs) for output in outputs.values()]
+    drafts = [_result_draft(step.lab, experiment_id, output.spec, output.table, inputs) for output in outputs.values()]
     return Drafts(drafts, completion(experiment_id, outputs))
 
 
 _PREVIEWS = {EXPERIMENT_METRICS.name: metrics_preview, EXPERIMENT_CURVES.name: curves_preview}
 
 
-def _result_draft(experiment_id: str, spec: ArtifactType, table: pa.Table, inputs: list[str]) -> ArtifactDraft:
+def _result_draft(
+    lab: Lab, experiment_id: str, spec: ArtifactType, table: pa.Table, inputs: list[str]
+) -> ArtifactDraft:
     preview = _PREVIEWS.get(spec.name)
+    report = {"report": dg.MetadataValue.path(str(lab.paths.report(experiment_id)))}
     return ArtifactDraft(
         spec,
         {"experiment": experiment_id},
         table,
         inputs,
         tags={"experiment_id": experiment_id},
-        preview=preview(table) if preview else {},
+        preview=report | (preview(table) if preview else {}),
     )
 
 
@@ -141,8 +147,26 @@ def _recorded_results(step: Step, inputs: list[str]) -> list[ArtifactDraft]:
         for head in step.lab.artifacts.heads(spec.name, logical_key):
             if head.logical_key == logical_key:
                 table = step.lab.artifacts.read(head.artifact_id)
-                drafts.append(_result_draft(step.key, spec, table, inputs))
+                drafts.append(_result_draft(step.lab, step.key, spec, table, inputs))
     return drafts
+
+
+def _report_afterwards(step: Step) -> Callable[..., None]:
+    """What a step does when its results are published: write the page. A page that fails takes no result with it."""
+    experiment_id = step.key
+
+    def write(error_type: type[BaseException] | None, *_: object) -> None:
+        if error_type is not None:
+            return
+        # Templates and drawing take a second to import, and definitions must load without them.
+        from quantlab_assets.workflows.report_experiment import report_experiment
+
+        try:
+            report_experiment(step.lab, step.lab.experiments.get(experiment_id))
+        except Exception as error:
+            step.context.log.warning(f"the results are published, the report could not be written: {error}")
+
+    return write
 
 
 def _recorded(lab: Lab, experiment_id: str) -> Experiment | None:

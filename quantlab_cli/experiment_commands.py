@@ -285,6 +285,7 @@ def _show_one(lab: Lab, experiment: Experiment, output_format: Format) -> None:
         show_csv([_list_row(experiment)], [])
         return
     definition = experiment.definition
+    report = lab.paths.report(definition.experiment_id)
     show_facts(
         {
             "experiment": definition.experiment_id,
@@ -306,6 +307,7 @@ def _show_one(lab: Lab, experiment: Experiment, output_format: Format) -> None:
             "completed": None if experiment.execution is None else experiment.execution.completed_at,
             "error": None if experiment.execution is None else experiment.execution.error,
             **document.get("outputs", {}),
+            "report": report if report.exists() else None,
         }
     )
     if document.get("outputs", {}).get("metrics"):

@@ -112,6 +112,15 @@ class LakePaths:
         """Pages for people, made from artifacts; disposable."""
         return self.home / "reports"
 
+    def report(self, experiment_id: str) -> Path:
+        """Where the page of an experiment is, or would be."""
+        return self.reports / report_name(experiment_id)
+
+
+def report_name(experiment_id: str) -> str:
+    """The file name of an experiment's page; an id has no character that a file name cannot have."""
+    return f"{experiment_id}.html"
+
 
 def _absolute(path: str | Path) -> Path:
     return Path(path).expanduser().absolute()

@@ -20,6 +20,8 @@ from quantlab_resources.experiments.experiment_freezing import ExperimentRequest
 
 DEMO_STRATEGIES = ("momentum", "ladder", "hold_24h")
 DEMO_SEED = 7
+DEMO_PARAMS = {"statistics": {"split": {"kind": "train_test", "train_share": 0.6}}}
+"""Intervals, and four of the ten days held back: a result without either is nothing to show."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,7 @@ def run_demo(runs: LakeRuns) -> DemoReport:
     executions = []
     for name in DEMO_STRATEGIES:
         experiment = create_experiment(
-            runs, ExperimentRequest(name=f"demo-{name}", strategy=strategy_mapping(preset(name)))
+            runs, ExperimentRequest(f"demo-{name}", strategy_mapping(preset(name)), params=DEMO_PARAMS)
         )
         executions.append(execute_experiment(runs, experiment.definition.experiment_id))
     return DemoReport(folder, ingest, imported, executions, runs.counts.new, runs.counts.published)

@@ -42,10 +42,13 @@ def execute_experiment(runs: LakeRuns, experiment_id: str, *, with_duckdb: bool 
         runs.materialize_partition(f"Simulating {experiment_id}", RESULT_ASSETS, experiment_id)
     lab.experiment_index.sync()
     experiment = lab.experiments.get(experiment_id)
+    report = lab.paths.report(experiment_id)
+    if is_completed or not report.exists():  # the run has just written it, unless it could not
+        report = report_experiment(lab, experiment)
     return Execution(
         experiment,
         is_completed,
-        report_experiment(lab, experiment),
+        report,
         _inputs_in_duckdb(lab, experiment.definition) if with_duckdb else None,
     )
 

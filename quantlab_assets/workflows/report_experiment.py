@@ -1,4 +1,4 @@
-"""The page of a completed experiment is written again: it is disposable."""
+"""The page of a completed experiment is written: after its results were published, or again, for it is disposable."""
 
 from __future__ import annotations
 

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from quantlab_core.artifacts.artifact_store import ArtifactStore
 from quantlab_core.coverage.measured_coverage import AlertCoverage
 from quantlab_core.errors import ConflictError
 from quantlab_core.experiments.experiment import Experiment
+from quantlab_resources.artifacts.artifact_store import ParquetArtifactStore
 from quantlab_resources.artifacts.files.durable_files import replace_durably
+from quantlab_resources.lake_paths import report_name
 from quantlab_resources.reports.experiment_report import render_experiment_report
+from quantlab_resources.reports.trade_candles import candles_of_tokens
+from quantlab_resources.reports.trade_cards import picked_trades
 
 
 def write_experiment_report(
-    store: ArtifactStore, experiment: Experiment, folder: Path, *, coverage: AlertCoverage | None = None
+    store: ParquetArtifactStore, experiment: Experiment, folder: Path, *, coverage: AlertCoverage | None = None
 ) -> Path:
     """Write ``<folder>/<experiment id>.html`` and return its path.
 
@@ -36,6 +39,7 @@ def write_experiment_report(
             f"`quantlab experiments execute {experiment_id}` computes them"
         )
     trades, fills, metrics, curves, diagnostics = (store.read(artifact_id) for artifact_id in ids if artifact_id)
+    tokens = picked_trades(trades).tokens
     page = render_experiment_report(
         experiment=experiment,
         trades=trades,
@@ -43,8 +47,9 @@ def write_experiment_report(
         metrics=metrics,
         curves=curves,
         diagnostics=diagnostics,
+        candles=candles_of_tokens(store, experiment.definition.candle_set_id, tokens),
         coverage=coverage,
     )
-    path = folder / f"{experiment_id}.html"
+    path = folder / report_name(experiment_id)
     replace_durably(path, page.encode())
     return path

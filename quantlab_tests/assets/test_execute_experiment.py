@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import apsw
+import dagster as dg
 import pytest
 
 from quantlab_assets.experiments import RESULT_ASSETS
+from quantlab_assets.partitions import EXPERIMENTS, add_partitions
 from quantlab_assets.workflows.create_experiment import create_experiment
 from quantlab_assets.workflows.execute_experiment import execute_experiment
 from quantlab_assets.workflows.lake_runs import LakeRuns
@@ -133,6 +135,37 @@ def test_materializing_a_completed_experiment_again_keeps_its_results(runs: Lake
     runs.materialize_partition("again", ["experiment_definitions"], experiment_id)
     assert is_untouched(runs, before)
     assert states(runs, experiment_id) == ["pending", "running", "completed"]
+
+
+def test_the_page_is_written_by_the_run_and_linked_from_every_result_in_dagster(runs: LakeRuns) -> None:
+    """As the button in Dagster does it: no workflow of the command line is involved."""
+    experiment_id = created(runs, "linked")
+    add_partitions(runs.instance, EXPERIMENTS, [experiment_id])
+    runs.materialize_partition("by the button", RESULT_ASSETS, experiment_id)
+    page = runs.lab.paths.report(experiment_id)
+    assert experiment_id in page.read_text()
+    for asset in RESULT_ASSETS:
+        event = runs.instance.get_latest_materialization_event(dg.AssetKey(asset))
+        assert event is not None
+        assert event.asset_materialization.metadata["report"] == dg.MetadataValue.path(str(page))
+
+
+def test_a_page_that_cannot_be_written_takes_no_result_with_it(runs: LakeRuns) -> None:
+    experiment_id = created(runs, "no-page")
+    page = runs.lab.paths.report(experiment_id)
+    page.mkdir(parents=True)
+    add_partitions(runs.instance, EXPERIMENTS, [experiment_id])
+    runs.materialize_partition("no place", RESULT_ASSETS, experiment_id)
+    assert runs.lab.experiments.get(experiment_id).status is ExperimentStatus.COMPLETED
+    page.rmdir()
+    assert experiment_id in execute_experiment(runs, experiment_id).report.read_text()
+
+
+def test_an_attempt_that_publishes_nothing_writes_no_page(runs: LakeRuns) -> None:
+    experiment_id = created(runs, "unpublished")
+    with refusing_trades(runs), pytest.raises(Exception, match="refused by the test"):
+        execute_experiment(runs, experiment_id)
+    assert not runs.lab.paths.report(experiment_id).exists()
 
 
 def test_a_range_of_days_trades_only_their_alerts(runs: LakeRuns) -> None:
