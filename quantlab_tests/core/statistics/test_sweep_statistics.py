@@ -25,16 +25,15 @@ def test_every_trade_counts_on_the_day_of_its_exit() -> None:
     first = 20_000 * DAY_MS + 1
     exits = np.array([[first, first + 5, first + 2 * DAY_MS], [first + DAY_MS, 0, first + DAY_MS]])
     returns = np.array([[0.1, 0.2, -0.3], [0.5, np.nan, 0.25]])
-    is_closed = np.array([[True, True, True], [True, False, True]])
-    matrix = daily_pnl_by_set(returns, exits, is_closed, first_ms=first)
+    matrix = daily_pnl_by_set(returns, exits, first_ms=first)
     assert matrix == pytest.approx(np.array([[0.3, 0.0, -0.3], [0.0, 0.75, 0.0]]))
 
 
 def test_without_any_trade_there_are_no_days() -> None:
-    nothing = np.zeros((2, 3))
-    matrix = daily_pnl_by_set(nothing, nothing.astype(np.int64), nothing > 0, first_ms=0)
+    nothing = np.full((2, 3), np.nan)
+    matrix = daily_pnl_by_set(nothing, np.zeros((2, 3), dtype=np.int64), first_ms=0)
     assert matrix.shape == (2, 0)
-    found = sweep_statistics(matrix, nothing * np.nan)
+    found = sweep_statistics(matrix, nothing)
     assert (found.psr, found.dsr, found.overfitting.pbo, found.tail_share) == (None, None, None, None)
 
 
