@@ -68,9 +68,9 @@ def create_experiment(runs: LakeRuns, request: ExperimentRequest) -> Experiment:
     Raises StrategyError, InvalidInputError, ArtifactNotFoundError, ConflictError (another definition under this id).
     """
     strategy = parse_strategy(request.strategy)
-    _require_hold_within_slices(strategy)
     config = ExperimentConfig(strategy_mapping(strategy), request.date_range, request.params)
-    check_config(config)
+    for one in check_config(config).strategies():
+        _require_hold_within_slices(one)
     if request.experiment_id is not None:
         checked_key(request.experiment_id)
     lab = runs.lab

@@ -15,8 +15,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from numpy.random import PCG64
-
 from quantlab_core.errors import InvalidInputError, StrategyError
 from quantlab_core.experiments.sweep_config import (
     Grid,
@@ -121,6 +119,8 @@ def _changes(sweep: SweepConfig) -> Iterator[Values]:
 
 def _drawn(drawn: RandomSets) -> Iterator[Values]:
     """Set after set, key after key, from the raw words of PCG64, whose stream numpy guarantees across versions."""
+    from numpy.random import PCG64  # a definition must load without numpy
+
     words = PCG64(drawn.seed)
     for _ in range(drawn.samples):
         yield {key: _draw(how, float(words.random_raw() >> 11) * 2.0**-53) for key, how in drawn.keys}

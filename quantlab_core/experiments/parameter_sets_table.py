@@ -23,7 +23,7 @@ _METRICS = (
 
 
 def parameter_sets_table(
-    found: ParameterSets, scores: SetScores, choice: Choice, metrics_of_chosen: Sequence[Metric]
+    found: ParameterSets, scores: SetScores, choice: Choice, choose_by: str, metrics_of_chosen: Sequence[Metric]
 ) -> pa.Table:
     """One row per set that was tried or left out, by id. The chosen set's metrics are those of its full run."""
     full = {metric.name: metric for metric in metrics_of_chosen if metric.scope == "all"}
@@ -47,6 +47,8 @@ def parameter_sets_table(
                 **{name: metrics[name].value for name in _METRICS if name in metrics},
             }
         )
+    for row in rows:
+        row["choose_by"] = choose_by
     rows.sort(key=lambda row: str(row["param_id"]))
     return pa.Table.from_pylist(rows, schema=EXPERIMENT_PARAMETER_SETS.schema)
 

@@ -77,7 +77,7 @@ def run_sweep(
             n_edits_unknown=listed.n_edits_unknown,
             first=sweep_entries(found, choice, evidence, sweep),
         ),
-        parameter_sets=parameter_sets_table(found, scores, choice, metrics),
+        parameter_sets=parameter_sets_table(found, scores, choice, sweep.choose_by, metrics),
     )
 
 

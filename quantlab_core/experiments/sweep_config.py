@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeGuard, cast, get_args
 
-from quantlab_core.errors import QuantlabError
+from quantlab_core.errors import InvalidInputError, QuantlabError
 from quantlab_core.simulation.config_fields import ConfigFields
 from quantlab_core.simulation.strategy import STRATEGY_KEYS
 
@@ -96,8 +96,8 @@ def parse_sweep(values: object) -> SweepConfig:
     fields = ConfigFields("sweep", values, SWEEP_KEYS)
     given = [kind for kind in KINDS if kind in fields]
     if len(given) != 1:
-        found = " and ".join(given) or "nothing"
-        raise fields.refuse("sets", f"are given by {found}: a sweep has exactly one of {', '.join(KINDS)}")
+        found = f"has {' and '.join(given)}" if given else "says nothing of what to try"
+        raise InvalidInputError(f"sweep: {found}; give exactly one of {', '.join(KINDS)}")
     _refuse_what_json_cannot_say(fields, given[0])
     parsers: dict[str, Callable[[ConfigFields], Source]] = {
         "grid": _parse_grid,
@@ -134,6 +134,17 @@ def canonical_value(value: Any) -> Any:
     return value
 
 
+def ordered_values(values: Iterable[Any]) -> list[Any]:
+    """``values`` in canonical form and an order of their own: numbers by size, the rest by their text."""
+    plain = [canonical_value(value) for value in values]
+
+    def place(value: Any) -> tuple[int, float, str]:
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        return (0, value, "") if is_number else (1, 0.0, json.dumps(value, sort_keys=True))
+
+    return sorted(plain, key=place)
+
+
 def _parse_grid(fields: ConfigFields) -> Grid:
     axes = _swept("sweep grid", fields.block("grid"))
     if not axes:
@@ -145,7 +156,7 @@ def _parse_grid(fields: ConfigFields) -> Grid:
     if n_sets > MOST_SETS:
         sizes = " x ".join(f"{len(values)} {key}" for key, values in axes.items())
         raise _too_many(fields, "grid", n_sets, f" ({sizes})")
-    return Grid(tuple((key, tuple(_ordered(axes[key]))) for key in sorted(axes)))
+    return Grid(tuple((key, tuple(ordered_values(axes[key]))) for key in sorted(axes)))
 
 
 def _parse_list(fields: ConfigFields) -> ListedSets:
@@ -155,7 +166,7 @@ def _parse_list(fields: ConfigFields) -> ListedSets:
     if len(sets) > MOST_SETS:
         raise _too_many(fields, "list", len(sets))
     listed = [_swept(f"sweep list item {number}", one) for number, one in enumerate(sets, start=1)]
-    return ListedSets(tuple(_ordered(listed)))
+    return ListedSets(tuple(ordered_values(listed)))
 
 
 def _parse_random(fields: ConfigFields) -> RandomSets:
@@ -180,7 +191,7 @@ def _drawn_from(key: str, values: object) -> Interval | tuple[Any, ...]:
         choices = fields.block("choices")
         if not _is_list(choices) or not choices or "from" in fields or "to" in fields or "log" in fields:
             raise fields.refuse("choices", "must be a list of one or more values, without from, to and log")
-        return tuple(_ordered(choices))
+        return tuple(ordered_values(choices))
     is_log = fields.flag("log", False)
     low, high = fields.number("from"), fields.number("to")
     if low is None or high is None:
@@ -205,17 +216,6 @@ def _swept(block: str, values: object) -> dict[str, Any]:
     """The keys that are swept, each with what was written; null is a value here, which `ConfigFields` would drop."""
     ConfigFields(block, values, SWEPT_KEYS)
     return dict(canonical_value(values))
-
-
-def _ordered(values: Sequence[Any]) -> list[Any]:
-    """Canonical values in an order of their own: numbers by size, the rest by their text."""
-    plain = [canonical_value(value) for value in values]
-
-    def place(value: Any) -> tuple[int, float, str]:
-        is_number = isinstance(value, int | float) and not isinstance(value, bool)
-        return (0, value, "") if is_number else (1, 0.0, json.dumps(value, sort_keys=True))
-
-    return sorted(plain, key=place)
 
 
 def _refuse_what_json_cannot_say(fields: ConfigFields, kind: str) -> None:

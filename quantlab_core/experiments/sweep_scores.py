@@ -84,7 +84,7 @@ def set_scores(
                 found = _trade_metrics(outcomes, row, is_closed[row], one)
             mean = replace(found["mean_return"], ci_low=bounds[row].low, ci_high=bounds[row].high)
             metrics.append({**found, "mean_return": mean})
-        daily.append(daily_pnl_by_set(outcomes.net_return, outcomes.exit_ts_ms, is_closed, first_ms=first_ms))
+        daily.append(daily_pnl_by_set(outcomes.net_return, outcomes.exit_ts_ms, first_ms=first_ms))
     matrix = _same_days(daily)
     moments = [return_moments(row.tolist()) for row in matrix]
     return SetScores(tuple(metrics), tuple(None if one is None else one.sharpe for one in moments), matrix)

@@ -8,6 +8,7 @@ from quantlab_core.artifacts.artifact_store import ArtifactStore
 from quantlab_core.coverage.measured_coverage import AlertCoverage
 from quantlab_core.errors import ConflictError
 from quantlab_core.experiments.experiment import Experiment
+from quantlab_core.experiments.headline_set import headline_param_id
 from quantlab_resources.artifacts.files.durable_files import replace_durably
 from quantlab_resources.reports.experiment_report import render_experiment_report
 
@@ -44,6 +45,7 @@ def write_experiment_report(
         curves=curves,
         diagnostics=diagnostics,
         coverage=coverage,
+        param_id=headline_param_id(metrics),
     )
     path = folder / f"{experiment_id}.html"
     replace_durably(path, page.encode())
