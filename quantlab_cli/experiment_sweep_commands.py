@@ -10,11 +10,19 @@ import click
 from quantlab_cli.experiment_arguments import parse_ids, parse_selection
 from quantlab_cli.experiment_commands import experiments, show_experiment
 from quantlab_cli.lake_command import Invocation
-from quantlab_cli.tables import Column, Format, format_option, number_of, show_csv, show_json, show_table, shown
+from quantlab_cli.tables import (
+    Column,
+    Format,
+    format_option,
+    json_keys,
+    number_of,
+    show_csv,
+    show_json,
+    show_table,
+    shown,
+)
 
 if TYPE_CHECKING:
-    import pyarrow as pa
-
     from quantlab_assets.workflows.create_experiment import DaySelection
     from quantlab_assets.workflows.execute_experiment import Execution
     from quantlab_core.experiments.experiment import Experiment
@@ -102,9 +110,11 @@ def sweep(
 
 
 def _show(lab: Lab, execution: Execution, output_format: Format) -> None:
-    sets = parameter_sets_of(lab, execution.experiment)
+    from quantlab_resources.experiments.completed_results import result_table
+
+    sets = result_table(lab.artifacts, execution.experiment, "parameter_sets")
     ranked = sorted(sets.to_pylist(), key=lambda row: (row["rank"] is None, row["rank"], row["param_id"]))
-    rows = [{_camel(name): value for name, value in row.items()} for row in ranked]
+    rows = [json_keys(row) for row in ranked]
     if output_format == "json":
         from quantlab_cli.json_shapes import experiment_json
 
@@ -136,21 +146,10 @@ def _show(lab: Lab, execution: Execution, output_format: Format) -> None:
     click.echo(f"report: {shown(execution.report)}")
 
 
-def parameter_sets_of(lab: Lab, experiment: Experiment) -> pa.Table:
-    """The table of the sets of a completed sweep. Raises ConflictError for an experiment that has none."""
-    from quantlab_core.errors import ConflictError
-
-    outputs = experiment.outputs
-    if outputs is None or outputs.parameter_sets_artifact_id is None:
-        raise ConflictError(f"experiment {experiment.definition.experiment_id} is no sweep with results")
-    return lab.artifacts.read(outputs.parameter_sets_artifact_id)
-
-
 def _messages(lab: Lab, experiment: Experiment) -> list[str]:
-    outputs = experiment.outputs
-    if outputs is None or outputs.diagnostics_artifact_id is None:
-        return []
-    rows = lab.artifacts.read(outputs.diagnostics_artifact_id).to_pylist()
+    from quantlab_resources.experiments.completed_results import result_table
+
+    rows = result_table(lab.artifacts, experiment, "diagnostics").to_pylist()
     return [f"{row['level']}: {row['message']}" for row in rows if row["code"] in _SWEEP_CODES]
 
 
@@ -184,8 +183,3 @@ def _show_map(drawn: SweepMap) -> None:
 def _map_cell(drawn: SweepMap, row: int, column: int) -> str:
     value = drawn.values[row][column]
     return f"{'*' if (row, column) == drawn.chosen else ''}{'-' if value is None else format(value, '.3g')}"
-
-
-def _camel(name: str) -> str:
-    first, *rest = name.split("_")
-    return first + "".join(word.capitalize() for word in rest)

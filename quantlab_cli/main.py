@@ -6,6 +6,7 @@ import click
 
 import quantlab_cli.alert_quarantine_commands
 import quantlab_cli.artifact_writing_commands
+import quantlab_cli.experiment_leaderboard_commands
 import quantlab_cli.experiment_sweep_commands
 import quantlab_cli.lake_adopt_commands
 import quantlab_cli.lake_dagster_commands
@@ -18,6 +19,7 @@ import quantlab_cli.ohlcv_export_commands
 import quantlab_cli.ohlcv_gaps_commands  # noqa: F401 - these add commands to their group
 from quantlab_cli.alert_commands import alerts
 from quantlab_cli.artifact_commands import artifacts
+from quantlab_cli.caller_leaderboard_commands import callers
 from quantlab_cli.coverage_commands import coverage
 from quantlab_cli.demo_command import demo
 from quantlab_cli.experiment_commands import experiments
@@ -46,7 +48,7 @@ def cli() -> None:
     """
 
 
-for command in (demo, alerts, ohlcv, coverage, experiments, artifacts, projections, lake):
+for command in (demo, alerts, ohlcv, coverage, experiments, callers, artifacts, projections, lake):
     cli.add_command(command)
 
 
