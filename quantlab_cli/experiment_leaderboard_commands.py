@@ -46,7 +46,11 @@ def leaderboard(invocation: Invocation, limit: int, output_format: Format) -> No
 
     lab = existing_lake(invocation)
     completed = lab.experiments.list(ExperimentFilter(status=ExperimentStatus.COMPLETED, limit=None))
-    metrics = {one.definition.experiment_id: result_table(lab.artifacts, one, "metrics") for one in completed}
+    metrics = {
+        one.definition.experiment_id: result_table(lab.artifacts, one, "metrics")
+        for one in completed
+        if one.outputs is not None and one.outputs.metrics_artifact_id is not None
+    }
     rows = [json_keys(row) for row in experiment_leaderboard(metrics).to_pylist()]
     shown = [percents(row, PERCENT) if output_format == "table" else row for row in rows[:limit]]
     show_rows(shown, COLUMNS, output_format, nothing="no experiment is completed yet")

@@ -12,11 +12,12 @@ import itertools
 import json
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 from quantlab_core.errors import InvalidInputError, StrategyError
 from quantlab_core.experiments.sweep_config import (
+    SWEPT_KEYS,
     Grid,
     Interval,
     ListedSets,
@@ -95,14 +96,20 @@ def parameter_sets(base: Strategy, sweep: SweepConfig) -> ParameterSets:
 
 
 def param_id_of(strategy: Strategy) -> str:
-    """The id of a parameter set: a digest of the strategy in canonical form, its name and description left out."""
+    """The id of a parameter set: a digest of the strategy's keys that are not at their defaults, words left out.
+
+    So a key that strategies gain one day, with a default that keeps what they did, changes no id.
+    """
     return _digest(canonical_value(strategy_mapping(strategy)))
 
 
 def _digest(mapping: Mapping[str, Any]) -> str:
-    meant = {key: value for key, value in mapping.items() if key not in ("name", "description")}
+    meant = {key: value for key, value in mapping.items() if key in SWEPT_KEYS and value != _DEFAULTS.get(key)}
     text = json.dumps(meant, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:ID_DIGITS]
+
+
+_DEFAULTS = {field.name: canonical_value(field.default) for field in fields(Strategy)}
 
 
 def _changes(sweep: SweepConfig) -> Iterator[Values]:
