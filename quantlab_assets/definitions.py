@@ -11,6 +11,7 @@ from quantlab_assets.alerts import ALERT_ASSETS
 from quantlab_assets.coverage import COVERAGE_ASSETS
 from quantlab_assets.coverage_jobs import COVERAGE_JOBS
 from quantlab_assets.experiments import EXPERIMENT_ASSETS
+from quantlab_assets.leaderboards import LEADERBOARD_ASSETS
 from quantlab_assets.ohlcv import OHLCV_ASSETS
 from quantlab_assets.projections import PROJECTION_ASSETS, PROJECTION_CHECKS, RESEARCH
 from quantlab_assets.strategies import STRATEGY_ASSETS
@@ -26,6 +27,7 @@ ASSETS = (
     *PROJECTION_ASSETS,
     *STRATEGY_ASSETS,
     *EXPERIMENT_ASSETS,
+    *LEADERBOARD_ASSETS,
 )
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from quantlab_core.coverage.measured_coverage import AlertCoverage
 from quantlab_core.errors import ConflictError
 from quantlab_core.experiments.experiment import Experiment
+from quantlab_core.experiments.headline_set import headline_param_id
 from quantlab_resources.artifacts.artifact_store import ParquetArtifactStore
 from quantlab_resources.artifacts.files.durable_files import replace_durably
 from quantlab_resources.lake_paths import report_name
@@ -39,6 +40,7 @@ def write_experiment_report(
             f"`quantlab experiments execute {experiment_id}` computes them"
         )
     trades, fills, metrics, curves, diagnostics = (store.read(artifact_id) for artifact_id in ids if artifact_id)
+    parameter_sets = outputs.parameter_sets_artifact_id if outputs else None
     tokens = picked_trades(trades).tokens
     page = render_experiment_report(
         experiment=experiment,
@@ -49,6 +51,8 @@ def write_experiment_report(
         diagnostics=diagnostics,
         candles=candles_of_tokens(store, experiment.definition.candle_set_id, tokens),
         coverage=coverage,
+        parameter_sets=None if parameter_sets is None else store.read(parameter_sets),
+        param_id=headline_param_id(metrics),
     )
     path = folder / report_name(experiment_id)
     replace_durably(path, page.encode())

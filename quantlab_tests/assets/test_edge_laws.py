@@ -24,14 +24,23 @@ IDENTITY_EDGES = {
     ("candle_files", "candles_quarantine"),
     ("experiment_definitions", "experiment_trades"),
     ("experiment_definitions", "experiment_metrics"),
+    ("experiment_definitions", "experiment_parameter_sets"),
 }
 """Edges whose two ends lie in the same partition; all others fan in."""
 
 OF_ALIASES = {("caller_aliases", "token_calls"), ("caller_aliases", "experiment_definitions")}
 """Edges that exist where somebody handed in caller aliases (`test_caller_aliases` does)."""
 
-NOT_IN_THE_DEMO = {("ohlcv_slices", "slice_revisions"), *OF_ALIASES}
-"""Edges of assets that publish nothing there: its slices are fetched once (`test_refetched_slices` fetches again)."""
+NOT_IN_THE_DEMO = {
+    ("ohlcv_slices", "slice_revisions"),
+    ("experiment_definitions", "experiment_parameter_sets"),
+    ("experiment_trades", "caller_leaderboard"),
+    ("experiment_metrics", "caller_leaderboard"),
+    ("experiment_metrics", "experiment_leaderboard"),
+    *OF_ALIASES,
+}
+"""Edges of assets that publish nothing there: its slices are fetched once (`test_refetched_slices` fetches again), it
+has no sweep, and leaderboards are made when somebody asks for them (`test_sweeps`, `test_leaderboard_assets`)."""
 
 
 def test_every_type_declares_the_partitions_of_its_assets() -> None:
