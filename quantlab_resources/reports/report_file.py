@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pyarrow.compute as pc
+
 from quantlab_core.coverage.measured_coverage import AlertCoverage
 from quantlab_core.errors import ConflictError
 from quantlab_core.experiments.experiment import Experiment
@@ -41,7 +43,8 @@ def write_experiment_report(
         )
     trades, fills, metrics, curves, diagnostics = (store.read(artifact_id) for artifact_id in ids if artifact_id)
     parameter_sets = outputs.parameter_sets_artifact_id if outputs else None
-    tokens = picked_trades(trades).tokens
+    shown = headline_param_id(metrics)
+    tokens = picked_trades(trades.filter(pc.field("param_id") == shown)).tokens
     page = render_experiment_report(
         experiment=experiment,
         trades=trades,
@@ -52,7 +55,7 @@ def write_experiment_report(
         candles=candles_of_tokens(store, experiment.definition.candle_set_id, tokens),
         coverage=coverage,
         parameter_sets=None if parameter_sets is None else store.read(parameter_sets),
-        param_id=headline_param_id(metrics),
+        param_id=shown,
     )
     path = folder / report_name(experiment_id)
     replace_durably(path, page.encode())
