@@ -1,8 +1,11 @@
-"""A Telegram export from file to tables: speed, and memory that must not grow with the file."""
+"""A Telegram export from file to tables and to alerts: speed, and memory that must not grow with the file.
+
+`json.load` of the same file, which reads and keeps everything and does nothing else, takes its turns with all of them.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from benchmarks.child_process import PYTHON, programs
@@ -16,24 +19,53 @@ _IMPORTS = (
     "from quantlab_resources.alerts.telegram_json import read_telegram_json;"
     "path = pathlib.Path(sys.argv[1]);"
 )
+_READ = _IMPORTS + "collections.deque(read_telegram_json(path), maxlen=0)"
+_LOAD = "import json, sys; json.load(open(sys.argv[1], 'rb'))"
 
 
 def figures(size: Size, folder: Path) -> Iterator[Figure]:
-    """Messages per second, and peak memory, of programs that read, classify and build the tables of one export."""
-    path = folder / "result.json"
-    write_large_export(path, size.export_messages)
-    megabytes = path.stat().st_size / 1e6
-    codes = {
-        f"messages of a {megabytes:,.0f} MB export, read and classified": _IMPORTS
-        + "export_tables(read_telegram_json(path))",
-        "reading alone": _IMPORTS + "collections.deque(read_telegram_json(path), maxlen=0)",
-        "json.load of the same file": "import json, sys; json.load(open(sys.argv[1], 'rb'))",
-    }
-    commands = {name: [PYTHON, "-c", code, str(path)] for name, code in codes.items()}
-    times, peaks = programs(commands, rounds=size.rounds // 3)
+    """Messages per second, and peak memory, of programs that read an export, that build its tables as well, and of
+    `quantlab alerts ingest` into a lake that is not there yet: archive, tables, alerts, and all that rests on them."""
+    path, quarter = folder / "result.json", folder / "quarter.json"
     count = size.export_messages
-    yield figure(
-        {name: Measured(name, one.cost / count, (one.cpu_s or 0.0) / count) for name, one in times.items()}, "per s"
-    )
-    _, imports = programs({"the imports alone": [PYTHON, "-c", _IMPORTS, str(path)]}, rounds=0)
-    yield figure({f"peak memory: {name}": one for name, one in peaks.items()} | imports, "MiB")
+    write_large_export(path, count)
+    write_large_export(quarter, count // 4)
+    commands = {
+        f"messages of a {path.stat().st_size / 1e6:,.0f} MB export, read and classified": [
+            PYTHON, "-c", _IMPORTS + "export_tables(read_telegram_json(path))", str(path),
+        ],
+        "reading alone": [PYTHON, "-c", _READ, str(path)],
+        "json.load of the same file": [PYTHON, "-c", _LOAD, str(path)],
+    }  # fmt: skip
+    times, peaks = programs(commands, rounds=size.rounds // 3)
+    yield figure(_per_message(times, count), "per s")
+    less = {
+        "reading a quarter of it": [PYTHON, "-c", _READ, str(quarter)],
+        "the imports alone": [PYTHON, "-c", _IMPORTS, str(path)],
+    }
+    yield figure(_as_peaks(peaks | programs(less, rounds=0)[1]), "MiB")
+
+    ingestion = {
+        f"messages of it by `quantlab alerts ingest`, {count:,} in all": [
+            PYTHON, "-m", "quantlab_cli", "alerts", "ingest", str(path),
+        ],
+        "json.load of the same file": commands["json.load of the same file"],
+    }  # fmt: skip
+    # Python keeps its bytecode, whatever it was told: compiling is not what is measured.
+    environment = {
+        "QUANTLAB_HOME": str(folder / "lake"),
+        "PYTHONDONTWRITEBYTECODE": "",
+        "PYTHONPYCACHEPREFIX": str(folder / "bytecode"),
+    }
+    programs({"": [PYTHON, "-m", "quantlab_cli", "lake", "init"]}, rounds=0, environment=environment)
+    times, peaks = programs(ingestion, rounds=0, environment=environment)
+    yield figure(_per_message(times, count), "per s")
+    yield figure(_as_peaks(peaks), "MiB")
+
+
+def _per_message(times: Mapping[str, Measured], count: int) -> dict[str, Measured]:
+    return {name: Measured(name, one.cost / count, (one.cpu_s or 0.0) / count) for name, one in times.items()}
+
+
+def _as_peaks(peaks: Mapping[str, Measured]) -> dict[str, Measured]:
+    return {f"peak memory: {name}": one for name, one in peaks.items()}

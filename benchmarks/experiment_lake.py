@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from benchmarks.bench_simulation import SERIES_ROWS, STRATEGIES
 from benchmarks.workload import FIRST_CANDLE_MS, MINUTE_MS, price_walk, token
 from quantlab_core.alerts.artifact_types import ALERTS
 from quantlab_core.artifacts.artifact import Artifact, PublishRequest, Writer
@@ -29,8 +30,6 @@ from quantlab_core.simulation.engine_version import ENGINE_VERSION
 from quantlab_core.simulation.strategy import parse_strategy, strategy_mapping
 from quantlab_resources.lab import Lab
 
-SERIES_ROWS = 76 * 60
-"""One slice as it is by default: 4 hours before the day of the call until 72 hours after its begin."""
 DAYS = 90
 CALLERS = 200
 _DAY_MS = 86_400_000
@@ -38,16 +37,7 @@ _HOURS_BEFORE_MS = 4 * 3_600_000
 _WRITER = Writer(name="benchmarks", version="1", git_commit="0" * 40, git_dirty=False)
 _BATCH = 100
 
-STRATEGY: dict[str, Any] = {
-    "max_hold_min": 1_440,
-    "stop_loss": 0.3,
-    "trailing_stop": 0.35,
-    "trailing_activation": 0.5,
-    "take_profit": [[1.0, 0.5], [3.0, 0.25]],
-    "fee": 0.01,
-    "slippage": 0.005,
-    "stake": 100.0,
-}
+STRATEGY: dict[str, Any] = STRATEGIES["stop, trailing stop, two targets"] | {"stake": 100.0}
 PARAMS: dict[str, Any] = {"portfolio": {"starting_capital": 100_000.0}}
 
 

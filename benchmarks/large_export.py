@@ -99,21 +99,21 @@ _CHATTER = """  {
   }"""
 
 
-def write_large_export(path: Path, messages: int) -> None:
-    """Write an export of so many messages to ``path``; memory does not grow with their number."""
-    chance = random.Random(7)
+def write_large_export(path: Path, messages: int, *, first: int = 0) -> None:
+    """Write an export of so many messages to ``path``, numbered from ``first``; memory does not grow with them."""
+    chance = random.Random(7 + first)
     demo = [_template(message) for message in demo_world().export["messages"]]
     with path.open("w", encoding="utf-8") as stream:
         stream.write('{\n "name": "Evening calls",\n "type": "private_supergroup",\n')
         stream.write(' "id": 1234567890,\n "messages": [\n')
-        for number in range(messages):
+        for number in range(first, first + messages):
             second = _FIRST_SECOND + number * _SECONDS_BETWEEN
             if number % _DEMO_EVERY == 0:
                 template = demo[number // _DEMO_EVERY % len(demo)]
                 text = template.replace("%id%", str(number)).replace("%unix%", str(second))
             else:
                 text = _chatter(chance, number, second)
-            stream.write(text + (",\n" if number < messages - 1 else "\n"))
+            stream.write(text + (",\n" if number < first + messages - 1 else "\n"))
         stream.write(" ]\n}\n")
 
 

@@ -1,7 +1,7 @@
 """The peer of the sweep that anyone would write: a compiled loop over candles, one set and one call at a time.
 
-Stop loss, trailing stop live from the entry, a ladder, a time exit and costs, all by rules C3 to C6 with the reference's
-expressions; it leaves a position's candles as soon as all is sold. It is given the entry rows and ends of windows.
+Stop loss, trailing stop live from the entry, a ladder, a time exit and costs, all by rules C3 to C6 with the
+reference's expressions; it leaves a position's candles as soon as all is sold. It is given entry rows and window ends.
 Loads numba, so import it only to run something.
 """
 
@@ -33,7 +33,7 @@ NUMBERS = np.dtype(
 
 
 def strategy_numbers(strategies: Sequence[Strategy]) -> npt.NDArray[np.void]:
-    """The strategies in numbers. They hold equally long; steps, activations and other policies are not for this loop."""
+    """The strategies in numbers. They hold equally long; steps, activations, other policies are not for this loop."""
     numbers = np.zeros(len(strategies), dtype=NUMBERS)
     for number, strategy in zip(numbers, strategies, strict=True):
         if strategy.stop_steps or strategy.trailing_activation or strategy.intrabar != "stop_first":

@@ -29,16 +29,19 @@ _WRITER = Writer(name="benchmarks", version="1", git_commit="0" * 40, git_dirty=
 @dataclass(frozen=True, slots=True)
 class Size:
     """How much work: ``rounds`` of measuring (see `interleaved`), operations of a round (``batch``), ``processes``
-    that work together, size of inputs."""
+    that work together, size of inputs. ``series`` and ``calls`` are those of a whole experiment."""
 
     rounds: int
     batch: int
     processes: int
     slice_rows: int
     export_messages: int
+    dropped_exports: int
     alerts: int
     tokens: int
     artifacts: int
+    series: int
+    calls: int
 
 
 FULL = Size(
@@ -47,11 +50,26 @@ FULL = Size(
     processes=8,
     slice_rows=SLICE_ROWS,
     export_messages=1_000_000,
+    dropped_exports=1_000,
     alerts=100,
     tokens=500,
     artifacts=1_000_000,
+    series=3_641,
+    calls=20_000,
 )
-TINY = Size(rounds=0, batch=2, processes=2, slice_rows=60, export_messages=200, alerts=2, tokens=2, artifacts=2_000)
+TINY = Size(
+    rounds=0,
+    batch=2,
+    processes=2,
+    slice_rows=60,
+    export_messages=200,
+    dropped_exports=3,
+    alerts=2,
+    tokens=2,
+    artifacts=2_000,
+    series=2,
+    calls=4,
+)
 
 
 def price_walk(number: int, rows: int) -> dict[str, npt.NDArray[np.float64]]:

@@ -18,7 +18,7 @@ from quantlab_assets.frozen_sets import current_set, current_set_draft
 from quantlab_assets.partitions import DAYS, EXPORTS, day_of
 from quantlab_core.alerts.adopted_calls import with_adopted
 from quantlab_core.alerts.alert_events import REPLY_WINDOW, events_of_day
-from quantlab_core.alerts.alert_source import ReadingReport, ReadOptions
+from quantlab_core.alerts.alert_source import ReadOptions
 from quantlab_core.alerts.artifact_types import (
     ALERT_EVENTS,
     ALERTS,
@@ -29,7 +29,6 @@ from quantlab_core.alerts.artifact_types import (
 )
 from quantlab_core.alerts.caller_aliases import NO_ALIASES, aliases_of
 from quantlab_core.alerts.daily_alerts import alerts_of_day
-from quantlab_core.alerts.export_tables import export_tables
 from quantlab_core.alerts.token_calls import token_calls as count_token_calls
 from quantlab_core.artifacts.artifact import Artifact
 from quantlab_core.artifacts.artifact_types import ARTIFACT_SET, RAW_FILE
@@ -37,12 +36,10 @@ from quantlab_core.artifacts.frozen_set import CURRENT
 from quantlab_core.artifacts.logical_key import parse_key
 from quantlab_core.artifacts.timestamp_text import parse_timestamp
 from quantlab_core.experiments.experiment_inputs import alerts_of
-from quantlab_resources.alerts.alert_sources import read_messages
+from quantlab_resources.alerts.read_ahead import archived_export
 from quantlab_resources.alerts.read_options_config import options_from_config, options_to_config
-from quantlab_resources.alerts.time_zones import time_zone
 from quantlab_resources.artifacts.artifact_store import ParquetArtifactStore
 from quantlab_resources.dagster_io.artifact_draft import ArtifactDraft
-from quantlab_resources.first_day import first_day
 
 GROUP = "alerts"
 DROPPING = {
@@ -85,14 +82,10 @@ def telegram_messages(step: Step) -> Iterator[ArtifactDraft]:
     raw = step.raw_file("telegram_export")
     # A message later than the file itself has a wrong date: "today" is the day on which the file came in.
     last_day = parse_timestamp(raw.artifact.created_at).date()
-    options, report = _said_of(step), ReadingReport()
-    tables = export_tables(
-        read_messages(raw.path, options, report),
-        time_zone=time_zone(options.time_zone),
-        first_day=first_day(),
-        last_day=last_day,
-    )
-    params = {READING_PARAM: options_to_config(options), **report.params()}
+    options = _said_of(step)
+    reading = archived_export(raw.path, parse_key(RAW_FILE, raw.artifact.logical_key)["sha256"], options, last_day)
+    tables = reading.tables
+    params = {READING_PARAM: options_to_config(options), **reading.report.params()}
     for spec, table in (
         (TELEGRAM_MESSAGES, tables.messages),
         (MESSAGE_DISPOSITIONS, tables.dispositions),

@@ -41,11 +41,9 @@ def add_partitions(
     instance: dg.DagsterInstance, partitions: dg.DynamicPartitionsDefinition, keys: Iterable[str]
 ) -> None:
     """Make the keys known to Dagster, in few calls; known ones stay as they are."""
-    name = str(partitions.name)
-    known = set(instance.get_dynamic_partitions(name))
-    new = sorted({checked_key(key) for key in keys} - known)
-    for start in range(0, len(new), KEYS_PER_CALL):
-        instance.add_dynamic_partitions(name, new[start : start + KEYS_PER_CALL])
+    wanted = sorted({checked_key(key) for key in keys})
+    for start in range(0, len(wanted), KEYS_PER_CALL):
+        instance.add_dynamic_partitions(str(partitions.name), wanted[start : start + KEYS_PER_CALL])
 
 
 DayRange = NewType("DayRange", tuple[str, str])

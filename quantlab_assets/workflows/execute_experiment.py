@@ -33,8 +33,9 @@ class Execution:
 def execute_experiment(runs: LakeRuns, experiment_id: str, *, with_duckdb: bool = False) -> Execution:
     """Run the experiment on its frozen inputs; a completed one is returned as it is.
 
-    ``with_duckdb`` builds the projection ``exp-<id>`` of the frozen sets, tables ``alerts`` and ``ohlcv``, for people to
-    look at; it is nothing that results depend on. Raises ExperimentNotFoundError, ConflictError (another process is running it), IntegrityError (damaged inputs).
+    ``with_duckdb`` builds the projection ``exp-<id>`` of the frozen sets, tables ``alerts`` and ``ohlcv``, for people
+    to look at; no result depends on it.
+    Raises ExperimentNotFoundError, ConflictError (another process is running it), IntegrityError (damaged inputs).
     """
     lab = runs.lab
     before = lab.experiments.get(experiment_id)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from quantlab_assets.adopted_calls import DROP_ADOPTED, adopted_calls, adopted_days
 from quantlab_assets.alerts import last_params
@@ -26,10 +28,12 @@ from quantlab_core.alerts.artifact_types import (
     MESSAGE_DISPOSITIONS,
     TELEGRAM_MESSAGES,
 )
+from quantlab_core.alerts.classification import BOT_ALERT, BOT_REPLY, CALL
+from quantlab_core.alerts.export_tables import QUARANTINED
 from quantlab_core.alerts.message_fates import Fate, fates_of
 from quantlab_core.artifacts.any_version import read_newest
-from quantlab_resources.alerts.alert_sources import read_messages
 from quantlab_resources.alerts.export_folder import as_one_file
+from quantlab_resources.alerts.read_ahead import ROOM_FOR_MANY, ReadAhead, handing_over
 from quantlab_resources.alerts.read_options_config import options_to_config
 
 SAYING_NOTHING = ReadOptions()
@@ -82,11 +86,15 @@ def ingest_telegram_exports(
     ConflictError (an adopted call would be dropped unasked), StorageError.
     """
     runs.require_known([] if only_day is None else [only_day])
-    intake = take_in(paths, lambda path: _read_to_its_end(path, options), lambda path: (path, _archive(runs, path)))
+    ahead = ReadAhead(math.inf if len(paths) == 1 else ROOM_FOR_MANY)
+    intake = take_in(
+        paths, lambda path: ahead.read_to_its_end(path, options), lambda path: (path, _archive(runs, path))
+    )
     keys = [key for _, key in intake.accepted]
     if not keys:
         return Intake([], intake.refused)
-    read_exports(runs, keys, options)
+    with handing_over(ahead):
+        read_exports(runs, keys, options)
     found = [_report(runs, path, key, only_day) for path, key in intake.accepted]
     days = {day for report in found for day in report.days}
     dropped = bring_days_up_to_date(runs, days, drop_adopted=drop_adopted)
@@ -159,12 +167,8 @@ def _adopted_calls_on(runs: LakeRuns, days: Iterable[date]) -> set[CallKey]:
 
 
 ALERT_ASSETS = ("alert_events", "alerts")
+TELLING_KINDS = (CALL, BOT_ALERT, BOT_REPLY)
 MESSAGE_ASSETS = ("telegram_messages", "message_dispositions", "alerts_quarantine")
-
-
-def _read_to_its_end(path: Path, options: ReadOptions) -> None:
-    for _message in read_messages(path, options):
-        pass
 
 
 def _summed(fates: Iterable[Fate], name: Callable[[Fate], str]) -> dict[str, int]:
@@ -181,12 +185,14 @@ def _table(runs: LakeRuns, artifact_type: str, logical_key: str) -> pa.Table:
 
 def touched_days(dispositions: pa.Table) -> set[date]:
     """UTC days whose alerts these messages can change: days of calls, and of what a bot reply may answer."""
+    is_telling = (
+        (pc.field("disposition") != QUARANTINED) & pc.field("kind").isin(TELLING_KINDS) & pc.field("sent_ts").is_valid()
+    )
+    telling = dispositions.filter(is_telling).select(["kind", "sent_ts"])
     days: set[date] = set()
-    columns = (dispositions[name].to_pylist() for name in ("disposition", "kind", "sent_ts"))
-    for disposition, kind, sent in zip(*columns, strict=True):
-        if sent is None or disposition == "quarantined" or kind not in {"call", "bot_alert", "bot_reply"}:
-            continue
+    for row in telling.to_pylist():
+        sent = row["sent_ts"]
         days.add(sent.date())
-        if kind == "bot_reply" and sent - datetime.combine(sent.date(), time.min, UTC) < REPLY_WINDOW:
+        if row["kind"] == BOT_REPLY and sent - datetime.combine(sent.date(), time.min, UTC) < REPLY_WINDOW:
             days.add(sent.date() - timedelta(days=1))
     return days

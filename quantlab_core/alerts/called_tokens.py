@@ -29,10 +29,13 @@ _TELLING = {ACCOUNT: 0, POOL_OR_TOKEN: 1, TOKEN: 2, POOL: 3, PRESALE_CONTRACT: 4
 
 # An address that stands directly behind these words is somebody's wallet. Roles need a colon: people also say
 # "based dev" before a call.
+_WALLET_WORDS = (
+    r"\b(?:(?:send|pay|donate|fund) (?:\w+ ){0,3}(?:to|here)"
+    r"|wallets?|addy|(?:my|deposit) (?:\w{2,8} )?address|donations?|donate|tip jar|copy ?trade)\b"
+)
+_WALLET_PURPOSE = r"(?: to(?: track| copy| follow| watch)?)?(?: address)?(?: is)?"
 _WALLET_BEFORE = re.compile(
-    r"(?:\b(?:wallets?|addy|(?:my|deposit) (?:\w{2,8} )?address|donations?|donate|tip jar|copy ?trade"
-    r"|(?:send|pay|donate|fund) (?:\w+ ){0,3}(?:to|here))\b"
-    r"(?: to(?: track| copy| follow| watch)?)?(?: address)?(?: is)?[^\w.!?;,|]*"
+    rf"(?:{_WALLET_WORDS}{_WALLET_PURPOSE}[^\w.!?;,|]*"
     r"|\b(?:dev(?:eloper)?|deployer|creator|owner|holder|whale|insider|sniper|treasury|team)(?: address)? ?[:=]\s*)$",
     re.IGNORECASE,
 )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -28,15 +27,16 @@ def fates_of(dispositions: pa.Table, quarantine: pa.Table) -> tuple[Fate, ...]:
 
     ``dispositions`` and ``quarantine`` are its ``message_dispositions_v1`` and ``alerts_quarantine`` rows.
     """
-    columns = (dispositions[name].to_pylist() for name in ("disposition", "kind", "rule_id"))
-    counts = Counter(zip(*columns, strict=True))
+    names = ["disposition", "kind", "rule_id"]
+    counts = dispositions.group_by(names).aggregate([([], "count_all")])
+    columns = (counts[name].to_pylist() for name in (*names, "count_all"))
     examples: dict[str, str] = {}
     for row in quarantine.select(["rule_id", "message_id", "ordinal", "reason"]).to_pylist():
         name = f"entry {row['ordinal']}" if row["message_id"] is None else f"message {row['message_id']}"
         examples.setdefault(row["rule_id"], f"{name}: {row['reason']}")
     fates = [
         Fate(disposition, kind, rule_id, number, examples.get(rule_id) if rule_id is not None else None)
-        for (disposition, kind, rule_id), number in counts.items()
+        for disposition, kind, rule_id, number in zip(*columns, strict=True)
     ]
     return tuple(
         sorted(fates, key=lambda fate: (_ORDER.index(fate.disposition), -fate.messages, fate.kind, fate.rule_id or ""))

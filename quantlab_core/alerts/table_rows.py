@@ -86,7 +86,10 @@ class TableRows:
         if self._loose_batches == _BATCHES_JOINED:
             # Columns built value by value keep spare memory, a third of their own; a joined copy has its exact size.
             for kept in self._columns:
-                kept[-_BATCHES_JOINED:] = [pa.concat_arrays(kept[-_BATCHES_JOINED:])]
+                joined = pa.concat_arrays(kept[-_BATCHES_JOINED:])
+                del kept[-_BATCHES_JOINED:]
+                # Of a column that says one thing throughout, like the chat's name, all parts are one.
+                kept.append(kept[-1] if kept and kept[-1].equals(joined) else joined)
             self._loose_batches = 0
 
 

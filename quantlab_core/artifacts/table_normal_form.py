@@ -184,13 +184,32 @@ def row_order(spec: ArtifactType) -> tuple[str, ...]:
 def _checked_unique(table: pa.Table, spec: ArtifactType) -> pa.Table:
     if not spec.unique_key or table.num_rows < 2:
         return table
+    keys = _possibly_repeated(table.select(list(spec.unique_key)))
     if len(spec.unique_key) == 1:
-        distinct = pc.count_distinct(table.column(spec.unique_key[0]), mode="all").as_py()
+        distinct = pc.count_distinct(keys.column(0), mode="all").as_py()
     else:
-        distinct = table.select(list(spec.unique_key)).group_by(list(spec.unique_key)).aggregate([]).num_rows
-    if distinct != table.num_rows:
-        extra = table.num_rows - distinct
+        distinct = keys.group_by(list(spec.unique_key)).aggregate([]).num_rows
+    if distinct != keys.num_rows:
+        extra = keys.num_rows - distinct
         raise SchemaError(
             f"{spec.label}: {extra} of {table.num_rows} rows repeat the unique key ({', '.join(spec.unique_key)})"
         )
     return table
+
+
+def _possibly_repeated(keys: pa.Table) -> pa.Table:
+    """The rows that another row equals in all times and integers: a hash table of all keys would take as much memory as
+    the widest columns."""
+    numbers = [
+        column.to_numpy()
+        for column in keys.columns
+        if not column.null_count and (pa.types.is_integer(column.type) or pa.types.is_timestamp(column.type))
+    ]
+    if not numbers:
+        return keys
+    order = np.lexsort(numbers)
+    equals_next = np.logical_and.reduce([number[order[1:]] == number[order[:-1]] for number in numbers])
+    is_suspect = np.zeros(len(order), dtype=np.bool_)
+    is_suspect[1:] |= equals_next
+    is_suspect[:-1] |= equals_next
+    return keys.take(order[is_suspect])

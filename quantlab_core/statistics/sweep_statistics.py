@@ -20,7 +20,6 @@ from quantlab_core.statistics.tail_share import tail_share
 
 Floats = npt.NDArray[np.float64]
 Whole = npt.NDArray[np.int64]
-Flags = npt.NDArray[np.bool_]
 
 _DAY_MS = 86_400_000
 
@@ -83,14 +82,16 @@ def sweep_statistics(daily_returns: Floats, trade_returns: Floats, *, chosen: in
     )
 
 
-def daily_pnl_by_set(net_return: Floats, exit_ts_ms: Whole, is_closed: Flags, *, first_ms: int) -> Floats:
+def daily_pnl_by_set(net_return: Floats, exit_ts_ms: Whole, *, first_ms: int) -> Floats:
     """Profit of every UTC day in stakes, (parameter sets, days), from arrays of (parameter sets, calls).
+
+    ``net_return`` is NaN where there is no trade, as in `SweepOutcomes`.
 
     A trade counts with its net return on the day of its last exit; days go from that of ``first_ms`` (the first call)
     to the last exit of any set. This is a purse that takes every trade with an equal stake and does not compound; a
-    Sharpe ratio does not depend on its size. No set: no days.
+    Sharpe ratio does not depend on its size. No trade: no days.
     """
-    n_sets = len(net_return)
+    n_sets, is_closed = len(net_return), ~np.isnan(net_return)
     first = first_ms // _DAY_MS
     day = np.where(is_closed, exit_ts_ms // _DAY_MS - first, 0)
     n_days = int(day.max()) + 1 if is_closed.any() else 0

@@ -6,6 +6,7 @@ by byte as they are and always the same way, so that the same pages are the same
 
 from __future__ import annotations
 
+import hashlib
 import re
 import zipfile
 from collections.abc import Iterator
@@ -100,6 +101,12 @@ def as_one_file(path: Path) -> Iterator[Path]:
         except OSError as error:
             raise StorageError(f"{packed} cannot be written: {error.strerror or error}") from error
         yield packed
+
+
+def export_sha256(path: Path) -> str:
+    """The SHA-256 of the file that the archive would hold of this export. Raises as `as_one_file`, and OSError."""
+    with as_one_file(path) as file, file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _pages_in_archive(path: Path) -> list[PageFile]:

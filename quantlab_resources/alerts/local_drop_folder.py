@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -15,7 +14,7 @@ import yaml
 from quantlab_core.alerts.alert_source import ReadOptions
 from quantlab_core.alerts.drop_folder import DroppedExport
 from quantlab_core.errors import InvalidInputError, NotFoundError, StorageError, first_line
-from quantlab_resources.alerts.export_folder import as_one_file
+from quantlab_resources.alerts.export_folder import export_sha256
 from quantlab_resources.alerts.read_options_config import bare_chat_id, options_from_config
 
 INGESTED = "_ingested"
@@ -25,7 +24,6 @@ REASON = ".reason.txt"
 # What browsers, download managers and file synchronisers call a file that is not whole yet.
 UNDER_WAY = (".part", ".partial", ".crdownload", ".download", ".tmp", ".temp", ".filepart", ".!ut", ".aria2")
 _SAID: dict[str, type] = {"time_zone": str, "salvage": bool, "chat_id": int}
-_BLOCK_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,16 +67,12 @@ class LocalDropFolder:
 
     def sha256(self, export: DroppedExport) -> str:
         """As the port says."""
-        digest = hashlib.sha256()
         try:
-            with as_one_file(export.path) as file, file.open("rb") as stream:
-                while block := stream.read(_BLOCK_BYTES):
-                    digest.update(block)
+            return export_sha256(export.path)
         except FileNotFoundError:
             raise NotFoundError(f"{export.path} not found; it was taken away again") from None
         except OSError as error:
             raise StorageError(f"{export.path} cannot be read: {error.strerror or error}") from error
-        return digest.hexdigest()
 
     def keep(self, export: DroppedExport) -> None:
         """As the port says."""

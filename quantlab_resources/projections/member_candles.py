@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -42,7 +41,7 @@ ByToken = Mapping[Token, Sequence[Artifact]]
 """The members of a set that are simulated, by token."""
 
 _NOTED = 4
-"""Numbers that are noted of a source: inode, size, and the times of its last changes."""
+"""Numbers that are noted of a source: its `ArtifactFiles.change_marks`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +65,12 @@ def members_by_token(members: Sequence[Artifact]) -> dict[Token, list[Artifact]]
 
 
 def sources_of(store: ParquetArtifactStore, by_token: ByToken) -> npt.NDArray[np.int64]:
-    """A row for each member's file, by which a later change of it shows; all -1 where there is no local file.
+    """A row for each member's file, by which a later change of it shows; all -1 where nothing is known of it.
 
     Taken before the files are read, so that a change meanwhile shows as well.
     """
-    paths = [store.files.location(stored.path_parquet) for stored in _stored(store, by_token).values()]
-    return np.array([_noted(path) for path in paths], dtype=np.int64).reshape(len(paths), _NOTED)
+    marks = [store.files.change_marks(stored.path_parquet) for stored in _stored(store, by_token).values()]
+    return np.array([mark or (-1,) * _NOTED for mark in marks], dtype=np.int64).reshape(len(marks), _NOTED)
 
 
 def check_sources(store: ParquetArtifactStore, by_token: ByToken, noted: npt.NDArray[np.int64]) -> None:
@@ -113,14 +112,6 @@ def _stored(store: ParquetArtifactStore, by_token: ByToken) -> dict[str, Artifac
     with store.manifest.reading() as connection:
         found = manifest_queries.get_many(connection, ids)
     return {artifact.artifact_id: artifact for artifact in found if artifact is not None}
-
-
-def _noted(path: str) -> tuple[int, ...]:
-    try:
-        status = os.stat(path)  # noqa: PTH116 - thousands of them
-    except OSError:
-        return (-1,) * _NOTED
-    return status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
 def _verified_bytes(store: ParquetArtifactStore, stored: Artifact) -> bytes:

@@ -20,6 +20,7 @@ from quantlab_core.errors import ArtifactDamagedError, ConflictError, Experiment
 from quantlab_core.experiments.experiment import DateRange, ExperimentStatus
 from quantlab_core.experiments.experiment_identity import encode_definition
 from quantlab_resources.experiments.experiment_lock import attempt_lock
+from quantlab_resources.experiments.lab_execution import execute_in_lab
 from quantlab_tests.assets.small_inputs import FIRST, artifacts, heads, is_untouched
 from quantlab_tests.assets.small_research import ELK, FOX, HEN, HOLD_1H, OWL, hold_1h, small_research
 
@@ -129,6 +130,32 @@ def test_a_range_of_days_trades_only_their_alerts(runs: LakeRuns) -> None:
     execute_experiment(runs, experiment_id)
     closed = {trade["token"] for trade in output(runs, experiment_id, "trades") if trade["status"] == "closed"}
     assert closed == {OWL, FOX}
+
+
+def test_the_library_gives_what_the_asset_gives(runs: LakeRuns) -> None:
+    by_asset, by_library = created(runs, "asset"), created(runs, "library")
+    execute_experiment(runs, by_asset)
+    execute_in_lab(runs.lab, by_library)
+    for name in ("fills", "metrics", "curves", "diagnostics"):
+        hashes = [
+            runs.lab.artifacts.get_artifact(getattr(runs.lab.experiments.get(one).outputs, f"{name}_artifact_id"))
+            for one in (by_asset, by_library)
+        ]
+        assert hashes[0].content_hash == hashes[1].content_hash, name
+    trades = [output(runs, one, "trades") for one in (by_asset, by_library)]
+    assert [row | {"experiment_id": by_asset} for row in trades[1]] == trades[0]
+    assert states(runs, by_library) == ["pending", "running", "completed"]
+
+
+def test_the_inputs_are_put_into_duckdb_when_asked_for(runs: LakeRuns) -> None:
+    experiment_id = created(runs, "inspected")
+    assert execute_experiment(runs, experiment_id).duckdb is None
+    execution = execute_experiment(runs, experiment_id, with_duckdb=True)
+    assert execution.duckdb is not None
+    assert execution.duckdb.name == f"exp-{experiment_id}.duckdb"
+    with runs.lab.projections.open(f"exp-{experiment_id}") as connection:
+        (counted,) = connection.execute("SELECT (SELECT count(*) FROM alerts), (SELECT count(*) FROM ohlcv)").fetchall()
+    assert min(counted) > 0
 
 
 def test_a_run_that_fails_after_the_simulation_is_marked_failed_and_can_run_again(runs: LakeRuns) -> None:

@@ -24,7 +24,7 @@ alert_events            alerts       days          parquet           2      < te
 alert_forward_coverage  coverage     -             parquet           3      < alert_set, candle_set
 alert_set               alerts       -             parquet           1      < alerts
 alerts                  alerts       days          parquet           1      < alert_events
-alerts_quarantine       alerts       exports       parquet+telegram  2      < telegram_exports
+alerts_quarantine       alerts       exports       parquet+telegram  3      < telegram_exports
 caller_aliases          alerts       -             yaml              -      <
 candle_files            ohlcv        candle_files  csv+json+parquet  -      <
 candle_set              ohlcv        -             parquet           1      < token_candles
@@ -39,7 +39,7 @@ experiment_metrics      experiments  experiments   parquet           1.1.0  < ex
 experiment_outcome      experiments  experiments   parquet           1.1.0  < experiment_definitions
 experiment_trades       experiments  experiments   parquet           1.1.0  < experiment_definitions
 imported_candles        ohlcv        candle_files  parquet           2      < candle_files
-message_dispositions    alerts       exports       parquet+telegram  2      < telegram_exports
+message_dispositions    alerts       exports       parquet+telegram  3      < telegram_exports
 ohlcv_slices            ohlcv        days          parquet           3      < alerts, imported_candles
 research_projection     projections  -             duckdb+parquet    1      < alert_set, candle_set
 slice_quarantine        ohlcv        days          parquet           3      < alerts, imported_candles

@@ -14,6 +14,7 @@ def precompile() -> None:
         checksum_kernel,
         purse_kernel,
     )
+    from quantlab_core.simulation.sweep import exit_pricing, record_index  # noqa: F401
 
 
 if __name__ == "__main__":

@@ -70,15 +70,15 @@ def _find_price_faults(open_, high, low, close, rows, bits):  # type: ignore[no-
         end = min(begin + _BLOCK, len(open_))
         good = 0
         for row in range(begin, end):  # NaN fails every comparison, an infinite open or close is above the high
-            o, h, l, c = open_[row], high[row], low[row], close[row]
-            good += (l > 0) & (l <= o) & (l <= c) & (h >= o) & (h >= c) & (h < np.inf)
+            o, h, b, c = open_[row], high[row], low[row], close[row]
+            good += (b > 0) & (b <= o) & (b <= c) & (h >= o) & (h >= c) & (h < np.inf)
         if good == end - begin:
             continue
         for row in range(begin, end):
-            o, h, l, c = open_[row], high[row], low[row], close[row]
-            wrong = 0 if np.isfinite(o) and np.isfinite(h) and np.isfinite(l) and np.isfinite(c) else NOT_FINITE
-            wrong |= NOT_POSITIVE if l <= 0 else 0
-            wrong |= LOW_ABOVE_BIT if l > o or l > c else 0
+            o, h, b, c = open_[row], high[row], low[row], close[row]
+            wrong = 0 if np.isfinite(o) and np.isfinite(h) and np.isfinite(b) and np.isfinite(c) else NOT_FINITE
+            wrong |= NOT_POSITIVE if b <= 0 else 0
+            wrong |= LOW_ABOVE_BIT if b > o or b > c else 0
             wrong |= HIGH_BELOW_BIT if h < o or h < c else 0
             if wrong:
                 if found < len(rows):

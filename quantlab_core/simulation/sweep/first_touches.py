@@ -273,7 +273,7 @@ def look_up(stops, targets, tile, positions, factors, records, needs_path, candl
     first_row, end_row, raw_price, is_intrabar, slippage_factor = positions
     n_low, trail_factor = factors
     low_record, high_record, ratio = records
-    ts, open_, high, low, close = candles
+    high, low, close = candles
     calls = min(TILE, len(first_row) - tile * TILE)
     for q in range(n_low):
         stop = stops[tile, q]
@@ -342,7 +342,7 @@ def touches_from_records(  # type: ignore[no-untyped-def]
     n_low = len(low_factor)
     armed = (low_factor, trail_factor, armed_low_arm, armed_low_factor, armed_trail_arm, armed_trail_factor)
     positions = (first_row, end_row, raw_price, is_intrabar, slippage_factor)
-    records, candles = (low_record, high_record, (ratio_value, ratio_record)), (ts, open_, high, low, close)
+    records, candles = (low_record, high_record, (ratio_value, ratio_record)), (high, low, close)
     arm_row = np.empty(len(arm_factor), dtype=np.int64)
     for c in range(len(first_row)):
         first, end = first_row[c], end_row[c]

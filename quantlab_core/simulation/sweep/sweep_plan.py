@@ -84,7 +84,7 @@ class SlippageGroup:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class EntryGroup:
-    """Strategies of one entry rule. ``set_row`` and ``set_hold`` say for each its row and which of ``hold_ms`` it is."""
+    """Strategies of one entry rule. ``set_row`` and ``set_hold`` say of each its row and its place in ``hold_ms``."""
 
     rule: EntryRule
     hold_ms: Whole

@@ -27,6 +27,7 @@ MAX_DECODED_BYTES = 4 * 1024**3
 IDENTITY_KEYS = ("artifact_type", "schema_version", "logical_key")
 _ROW_GROUP_ROWS = 2**20
 _ZSTD_LEVEL = 3
+_ROWS_OF_A_PART = 2**16
 _WORTH_THREADS_BYTES = 2**20
 
 
@@ -117,6 +118,13 @@ def decode_own(data: bytes, *, origin: str) -> pa.Table:
     """The table in bytes that `to_parquet` has just made, whose size is known. Raises InvalidInputError."""
     with _parquet_errors(origin), pq.ParquetFile(pa.BufferReader(data), page_checksum_verification=True) as file:
         return file.read(use_threads=len(data) > _WORTH_THREADS_BYTES)
+
+
+def decoded_parts(data: bytes, *, origin: str) -> Iterator[pa.Table]:
+    """The same table in parts of some ten thousand rows, so that a large one is never in memory as a whole."""
+    with _parquet_errors(origin), pq.ParquetFile(pa.BufferReader(data), page_checksum_verification=True) as file:
+        for batch in file.iter_batches(_ROWS_OF_A_PART, use_threads=len(data) > _WORTH_THREADS_BYTES):
+            yield pa.Table.from_batches([batch]).replace_schema_metadata(file.schema_arrow.metadata)
 
 
 def with_schema_of(table: pa.Table, spec: ArtifactType) -> pa.Table:

@@ -26,6 +26,7 @@ from quantlab_resources.artifacts.files.file_names import (
 )
 from quantlab_resources.artifacts.files.parquet_files import (
     decode_own,
+    decoded_parts,
     read_verified_bytes,
     sha256_of,
     to_parquet,
@@ -186,11 +187,16 @@ def _check_staged(files: ArtifactFiles, staged: str, prepared: PreparedTable, wr
 
 def _decodes_to(data: bytes, prepared: PreparedTable) -> bool:
     """Whether Parquet bytes hold the content of the prepared table."""
-    decoded = decode_own(data, origin=f"{prepared.spec.label} {prepared.request.logical_key}")
-    return (
-        has_bits_of(decoded, prepared.table, prepared.spec.attributes)
-        or hash_of_normal_form(decoded, prepared.spec) == prepared.content_hash
-    )
+    origin = f"{prepared.spec.label} {prepared.request.logical_key}"
+    rows = 0
+    for part in decoded_parts(data, origin=origin):
+        if not has_bits_of(part, prepared.table.slice(rows, part.num_rows), prepared.spec.attributes):
+            break
+        rows += part.num_rows
+    else:
+        if rows == prepared.table.num_rows > 0:
+            return True
+    return hash_of_normal_form(decode_own(data, origin=origin), prepared.spec) == prepared.content_hash
 
 
 def _store_sidecar(files: ArtifactFiles, prepared: PreparedTable, artifact: Artifact, now: datetime) -> Artifact | None:

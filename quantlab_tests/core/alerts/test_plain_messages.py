@@ -48,6 +48,15 @@ def test_what_is_called_plain_is_no_alert_by_the_full_rules(text: str, hidden: l
 
 
 @settings(deadline=None, max_examples=200, derandomize=True)
+@given(TEXTS, st.sampled_from([{}, {"reply_to_message_id": 3}]))
+def test_plain_talk_makes_no_alert_and_no_card_whoever_sends_it(text: str, more: dict[str, int]) -> None:
+    if is_plain(text, ()):
+        full = classify_in_full(message(text, sender="Rick", **more), by_bot=True)
+        assert not full.is_alert
+        assert full.card is None
+
+
+@settings(deadline=None, max_examples=200, derandomize=True)
 @given(TEXTS, st.sampled_from(["ann", "Rick"]), st.sampled_from([{}, {"reply_to_message_id": 3}]))
 def test_the_fast_way_says_what_the_full_rules_say(text: str, sender: str, more: dict[str, int]) -> None:
     one = message(text, sender=sender, **more)

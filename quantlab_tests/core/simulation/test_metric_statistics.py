@@ -90,6 +90,14 @@ def test_a_resampled_mean_by_hand() -> None:
     assert found.ci_high == pytest.approx(means.mean() + reach, abs=0.05)
 
 
+def test_a_loss_that_is_only_rounding_is_no_loss_in_a_resample_either() -> None:
+    # wins of 50 %, losses of 50 % and nothing at all: every resample pays out 1
+    multiples = (1.5, 0.5, 1 - 1e-15)
+    outcomes = [closed(f"{n:03d}", n * DAY_S, (n * DAY_S + 60, 1.0, multiples[n % 3])) for n in range(60)]
+    payoff = by_name(metrics_of(outcomes, statistics()))["payoff_ratio"]
+    assert (payoff.ci_low, payoff.value, payoff.ci_high) == (pytest.approx(1), pytest.approx(1), pytest.approx(1))
+
+
 def test_fewer_than_twenty_tokens_have_no_bounds() -> None:
     nineteen = by_name(metrics_of(trades(60, tokens=19), statistics()))
     assert nineteen["mean_return"].ci_low is None

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from quantlab_core.leaderboards.artifact_types import CALLER_LEADERBOARD
 from quantlab_core.simulation.alert_outcome import AlertOutcome
-from quantlab_core.simulation.equity_statistics import calmar, max_drawdown, sharpe_daily_365, sortino
+from quantlab_core.simulation.equity_statistics import calmar, daily_equity, max_drawdown, sharpe_daily_365, sortino
 from quantlab_core.simulation.metrics import Metric, experiment_metrics
 from quantlab_core.simulation.portfolio import PortfolioConfig, run_portfolio
 from quantlab_core.simulation.portfolio_columns import PortfolioColumns
@@ -147,6 +147,15 @@ def test_the_daily_curve_keeps_its_value_over_days_without_events() -> None:
     deviation = math.sqrt((3 * mean**2 + (0.05 - mean) ** 2) / 3)
     assert sharpe.n == 4
     assert sharpe.value == pytest.approx(mean / deviation * math.sqrt(365))
+
+
+def test_the_daily_curve_by_hand() -> None:
+    # a fee of 1 of 101 paid on day 0; sold on day 2 for 150 less a fee of 1.5: 1,000 + 47.5; nothing but that
+    outcomes = [closed("a", 0, (2 * DAY_S + 60, 1.0, 1.5), stake=101, fee=0.01)]
+    run = PortfolioColumns.from_run(run_portfolio(outcomes, PortfolioConfig(1_000), 101), outcomes)
+    assert daily_equity(run) == pytest.approx([1_000, 999, 999, 1_047.5])
+    nothing = PortfolioColumns.from_run(run_portfolio([], PortfolioConfig(1_000), 101), [])
+    assert daily_equity(nothing) == [1_000]
 
 
 def test_daily_statistics_by_hand() -> None:

@@ -6,7 +6,12 @@ import numpy as np
 import pytest
 from numpy.random import PCG64, Generator
 
-from quantlab_core.statistics.sharpe_evidence import deflated_sharpe, probabilistic_sharpe, return_moments
+from quantlab_core.statistics.sharpe_evidence import (
+    deflated_sharpe,
+    expected_max_sharpe,
+    probabilistic_sharpe,
+    return_moments,
+)
 from quantlab_core.statistics.sweep_statistics import daily_pnl_by_set, sweep_statistics
 
 DAY_MS = 86_400_000
@@ -20,16 +25,15 @@ def test_every_trade_counts_on_the_day_of_its_exit() -> None:
     first = 20_000 * DAY_MS + 1
     exits = np.array([[first, first + 5, first + 2 * DAY_MS], [first + DAY_MS, 0, first + DAY_MS]])
     returns = np.array([[0.1, 0.2, -0.3], [0.5, np.nan, 0.25]])
-    is_closed = np.array([[True, True, True], [True, False, True]])
-    matrix = daily_pnl_by_set(returns, exits, is_closed, first_ms=first)
+    matrix = daily_pnl_by_set(returns, exits, first_ms=first)
     assert matrix == pytest.approx(np.array([[0.3, 0.0, -0.3], [0.0, 0.75, 0.0]]))
 
 
 def test_without_any_trade_there_are_no_days() -> None:
-    nothing = np.zeros((2, 3))
-    matrix = daily_pnl_by_set(nothing, nothing.astype(np.int64), nothing > 0, first_ms=0)
+    nothing = np.full((2, 3), np.nan)
+    matrix = daily_pnl_by_set(nothing, np.zeros((2, 3), dtype=np.int64), first_ms=0)
     assert matrix.shape == (2, 0)
-    found = sweep_statistics(matrix, nothing * np.nan)
+    found = sweep_statistics(matrix, nothing)
     assert (found.psr, found.dsr, found.overfitting.pbo, found.tail_share) == (None, None, None, None)
 
 
@@ -44,6 +48,7 @@ def test_the_best_set_is_judged_by_how_many_were_tried() -> None:
     assert found.sharpe == pytest.approx(sharpes.max())
     moments = return_moments(matrix[found.best].tolist())
     assert moments is not None
+    assert found.expected_max_sharpe == pytest.approx(expected_max_sharpe(40, sharpes.var(ddof=1)))
     assert found.psr == probabilistic_sharpe(moments)
     assert found.dsr == pytest.approx(deflated_sharpe(moments, n_trials=40, sharpe_variance=sharpes.var(ddof=1)))
     assert found.psr > 0.9 > found.dsr, "the best of 40 sets of noise looks certain until the choice is counted"

@@ -43,7 +43,7 @@ def wild_sweeps(draw: st.DrawFn) -> WildSweep:
     series = {token: _series(chance, chance.choice((1, 5)) if is_mixed else 1) for token in tokens}
     spans = {token: _spans(chance, series[token]) for token in tokens}
     calls = [
-        (chance.choice((0, 0, 1, 1, 1, NO_SERIES)), T0_MS + chance.randrange(-400_000, 1_800_000, 1_000))
+        (chance.choice((0, 0, 0, 1, 1, 1, 1, NO_SERIES)), T0_MS + chance.randrange(-200_000, 700_000, 1_000))
         for _ in range(4)
     ]
     return WildSweep(
@@ -102,7 +102,7 @@ def _series(chance: random.Random, minutes: int) -> CandleSeries:
     is_even = chance.random() < 0.6  # prices in eighths, so that levels are touched exactly
     spread = chance.choice((0.0, 1.0, 3.0))
     price = 8.0
-    for _ in range(chance.choice((0, 3, 20, 60, 120))):
+    for _ in range(chance.choice((0, 3, 40, 40, 80, 120))):
         if is_even:
             jump = chance.choice((0, 0, 0, 0, -1, 1, -8, 8)) * spread
             open_ = max(1.0, price + jump)
@@ -128,10 +128,10 @@ def _series(chance: random.Random, minutes: int) -> CandleSeries:
 
 
 def _spans(chance: random.Random, series: CandleSeries) -> Sequence[SourceSpan]:
-    if chance.random() < 0.3:
+    if chance.random() < 0.4:
         return ()
     start = datetime.fromtimestamp(T0_MS / 1_000, UTC)
-    middle = start + timedelta(seconds=chance.randrange(60, 3_600))
+    middle = start + timedelta(seconds=chance.randrange(60, 7_200))
     end = middle + timedelta(seconds=chance.choice((0, 90, 3_600, 36_000)))
     return [SourceSpan(start, middle), SourceSpan(middle + timedelta(seconds=chance.choice((0, 0, 240))), end)]
 
@@ -148,7 +148,7 @@ def _strategy(chance: random.Random, holds: Sequence[int]) -> Strategy:
         limit_pct=chance.choice((0.125, 0.05)) if is_dip else None,
         limit_ttl_min=chance.choice((1, 10)) if is_dip else None,
         entry_delay_s=chance.choice((0.0, 0.0, 0.0, 61.5)),
-        max_entry_wait_s=chance.choice((300.0, 59.9)),
+        max_entry_wait_s=chance.choice((300.0, 300.0, 59.9)),
         stop_loss=chance.choice((None, 0.125, 0.25, 0.5, 0.2)),
         take_profit=tuple(TakeProfit(gain, fraction) for gain in rungs if rungs.index(gain) < 1 / fraction),
         stop_steps=tuple(StopStep(*step) for step in chance.sample(steps, chance.choice((0, 0, 1, 2)))),
