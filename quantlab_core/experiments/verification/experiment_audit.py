@@ -40,13 +40,14 @@ _JUDGED = {("closed", None), ("no_entry", "no_candle"), ("no_entry", "limit_not_
 
 @dataclass(frozen=True, slots=True)
 class AuditExtent:
-    """How much is looked at: calls (0: none, None: all), drawn instants for each and for the choice, the seed, and
-    the engines. At most ``most_failures`` of each check are told; all are counted."""
+    """How much is looked at: calls (None: all), instants drawn for each, the seed, the engines, and whether the choice
+    of alerts is audited too. At most ``most_failures`` of each check are told; all are counted."""
 
     calls: int | None = 100
     instants: int = 8
     seed: int = 0
     engines: Sequence[str] = ENGINES
+    has_selection: bool = True
     most_failures: int = 20
 
 
@@ -130,17 +131,19 @@ def audit_experiment(
     ids = [alert_ids[call] for call in sampled]
     for engine in engines if engines is not None else [one for one in own if one.name in extent.engines]:
         _audit_engine(engine, windows, ids, recorded, checked, extent, counts, failures)
-    found = audited_selection(
-        alerts,
-        lambda table: experiment_alerts(table, checked, aliases),
-        checked.params.selection,
-        seed=extent.seed,
-        instants=extent.instants,
-    )
-    _note_selection(found, extent, counts, failures)
-    return ExperimentAudit(
-        len(sampled), _sample_text(sampled, judged, listed, found, extent), tuple(counts), tuple(failures)
-    )
+    sample = f"{len(sampled)} of {len(judged)} calls with candles, of {len(listed)} alerts; seed {extent.seed}"
+    if extent.has_selection:
+        found = audited_selection(
+            alerts,
+            lambda table: experiment_alerts(table, checked, aliases),
+            checked.params.selection,
+            seed=extent.seed,
+            instants=extent.instants,
+        )
+        _note_selection(found, extent, counts, failures)
+        if found.n_hindsight:
+            sample += f"; {found.n_hindsight} edited calls are traded in hindsight, as selection.edited: accept asks"
+    return ExperimentAudit(len(sampled), sample, tuple(counts), tuple(failures))
 
 
 def audit_table(audit: ExperimentAudit) -> pa.Table:
@@ -280,19 +283,3 @@ def _sampled(judged: Sequence[int], extent: AuditExtent) -> list[int]:
         return list(judged)
     drawn = np.random.default_rng(extent.seed).choice(np.array(judged), extent.calls, replace=False)
     return [int(call) for call in np.sort(drawn)]
-
-
-def _sample_text(
-    sampled: Sequence[int],
-    judged: Sequence[int],
-    listed: ExperimentAlerts,
-    found: SelectionFindings,
-    extent: AuditExtent,
-) -> str:
-    text = (
-        f"{len(sampled)} of {len(judged)} calls with candles, of {len(listed)} alerts; seed {extent.seed}, "
-        f"{extent.instants} drawn instants for each call and for the choice of alerts"
-    )
-    if found.n_hindsight:
-        text += f"; {found.n_hindsight} edited calls are traded in hindsight, as selection.edited: accept asks"
-    return text
