@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,7 +22,7 @@ EDIT_TIME_CHANGED = "edit_time_changed"
 EDITED_CALLS_WAIT = "edited_calls_wait"
 SELECTION_CHECKS = {
     LATER_CALLS_REMOVED: "without the calls after an instant, every choice up to then is the same",
-    LATER_CALLS_CHANGED: "with other tokens and callers in the calls after an instant, likewise",
+    LATER_CALLS_CHANGED: "with one token and caller in all calls after an instant, likewise",
     OTHER_FACTS_CHANGED: "replies, prices and whatever else an alert says beside its call play no part",
     EDIT_TIME_CHANGED: "when an edit came plays no part, but for calls that are traded from it",
     EDITED_CALLS_WAIT: "a call whose token an edit may have brought is left out, or traded from the edit on",
@@ -88,13 +88,12 @@ def audited_selection(
         known = {alert_id: choice for alert_id, choice in base.items() if tradable_ms[alert_id] <= tau_ms}
         changed = {
             LATER_CALLS_REMOVED: alerts.filter(pa.array(~is_later)),
-            LATER_CALLS_CHANGED: _with_reversed(alerts, _CALL_COLUMNS, is_later),
+            LATER_CALLS_CHANGED: _with_values_of(alerts, _CALL_COLUMNS, _all_like_one(is_later, draw)),
         }
         for check, table in changed.items():
             _compare(findings, check, known, _choices(choose(table)), tau_ms * 1_000)
     others = [name for name in alerts.column_names if name not in READ_COLUMNS]
-    everywhere = np.ones(alerts.num_rows, dtype=np.bool_)
-    reversed_facts = _with_reversed(alerts, others, everywhere)
+    reversed_facts = _with_values_of(alerts, others, np.arange(alerts.num_rows)[::-1])
     _compare(findings, OTHER_FACTS_CHANGED, base, _choices(choose(reversed_facts)), None)
     if selection.edited != "lag":
         _compare(findings, EDIT_TIME_CHANGED, base, _choices(choose(_edited_later(alerts))), None)
@@ -163,10 +162,16 @@ def _tradable(chosen: ExperimentAlerts) -> Iterator[tuple[str, int]]:
     return zip(_ids(chosen), chosen.tradable_from_ms.tolist(), strict=True)
 
 
-def _with_reversed(alerts: pa.Table, names: Any, rows: npt.NDArray[np.bool_]) -> pa.Table:
-    """The table with the values of ``names`` in ``rows`` in reverse order: true values, of other alerts."""
-    order = np.arange(alerts.num_rows)
-    order[rows] = order[rows][::-1]
+def _all_like_one(rows: npt.NDArray[np.bool_], draw: np.random.Generator) -> npt.NDArray[np.int64]:
+    """For every row the row itself, and for ``rows`` one of them that is drawn."""
+    order = np.arange(len(rows))
+    if rows.any():
+        order[rows] = draw.choice(order[rows])
+    return order
+
+
+def _with_values_of(alerts: pa.Table, names: Sequence[str], order: npt.NDArray[np.int64]) -> pa.Table:
+    """The table in which the columns ``names`` have, in each row, the value of another: true values, of other alerts."""
     for name in names:
         place = alerts.column_names.index(name)
         alerts = alerts.set_column(place, alerts.field(name), alerts.column(name).take(order))
