@@ -43,8 +43,11 @@ experiment_outcome      experiments  experiments   parquet           1.1.0  < ex
 experiment_parameter_sets  experiments  experiments  parquet         1.1.0  < experiment_definitions
 experiment_trades       experiments  experiments   parquet           1.1.0  < experiment_definitions
 imported_candles        ohlcv        candle_files  parquet           2      < candle_files
+lookahead_audits        experiments  experiments   parquet           1      < experiment_definitions, experiment_trades
 message_dispositions    alerts       exports       parquet+telegram  3      < telegram_exports
 ohlcv_slices            ohlcv        days          parquet           3      < alerts, imported_candles
+reproductions           experiments  experiments   parquet           1      < experiment_curves, \
+    experiment_definitions, experiment_diagnostics, experiment_fills, experiment_metrics, experiment_trades
 research_projection     projections  -             duckdb+parquet    1      < alert_set, candle_set
 slice_quarantine        ohlcv        days          parquet           3      < alerts, imported_candles
 slice_revisions         ohlcv        days          parquet           1      < ohlcv_slices
@@ -141,6 +144,7 @@ def test_the_checks_of_the_graph_and_which_are_judged_before_anything_is_publish
         ("telegram_messages", "every_message_is_accounted_for"): True,
         ("telegram_messages", "few_are_quarantined"): True,
         ("telegram_messages", "none_is_of_the_future"): True,
+        ("experiment_trades", "does_not_look_ahead"): False,
         ("research_projection", "file_holds_the_receipt"): False,
     }
 
