@@ -19,7 +19,6 @@ from quantlab_core.artifacts.artifact_types import ARTIFACT_SET
 from quantlab_core.artifacts.frozen_set import CURRENT, frozen_set_table, set_members
 from quantlab_core.artifacts.logical_key import format_key, is_key_value
 from quantlab_core.artifacts.registry import owning_asset
-from quantlab_core.artifacts.timestamp_text import format_timestamp
 from quantlab_core.candles.artifact_types import OHLCV_SLICE, TOKEN_CANDLES
 from quantlab_core.candles.slices import HOURS_AFTER
 from quantlab_core.errors import InvalidInputError, StrategyError
@@ -34,10 +33,10 @@ from quantlab_core.experiments.experiment import (
 )
 from quantlab_core.experiments.experiment_identity import definition_hash, experiment_id_for
 from quantlab_core.experiments.experiment_inputs import ALERT_MEMBERS, CANDLE_MEMBERS, require_members
-from quantlab_core.simulation.engine_version import ENGINE_VERSION
 from quantlab_core.simulation.strategy import Strategy, parse_strategy, strategy_mapping
 from quantlab_core.strategies.strategy_table import strategy_hash
 from quantlab_resources.experiments.code_patches import keep_patch
+from quantlab_resources.experiments.running_provenance import running_provenance
 from quantlab_resources.lab import Lab
 from quantlab_resources.strategies.known_strategies import (
     publish_strategy,
@@ -108,7 +107,7 @@ def freeze_experiment(lab: Lab, request: ExperimentRequest) -> FrozenExperiment:
     alerts = _chosen(lab, "alerts", _alert_members(lab, request), ALERT_MEMBERS)
     candles = _chosen(lab, "candles", [_artifact(lab, artifact_id) for artifact_id in request.ohlcv], CANDLE_MEMBERS)
     alert_set, candle_set = _frozen(lab, "alerts", alerts), _frozen(lab, "candles", candles)
-    provenance = request.provenance or _own_provenance(lab)
+    provenance = request.provenance or running_provenance(lab)
     identity = definition_hash(
         alert_set_content_hash=alert_set.content_hash,
         candle_set_content_hash=candle_set.content_hash,
@@ -163,20 +162,6 @@ def _strategy(lab: Lab, request: ExperimentRequest) -> tuple[Strategy, str | Non
             f"strategy: the mapping and the published strategy {request.strategies[0]} differ; give one of them"
         )
     return known.strategy, request.strategies[0]
-
-
-def _own_provenance(lab: Lab) -> ExperimentProvenance:
-    code = lab.code_provenance
-    version, patch = code.code_version(), code.code_patch()
-    return ExperimentProvenance(
-        git_commit=version.git_commit,
-        git_dirty=version.git_dirty,
-        engine_version=ENGINE_VERSION,
-        created_at=format_timestamp(lab.clock.now()),
-        patch_hash=None if patch is None else patch.sha256,
-        environment=code.environment(),
-        determinism=code.determinism(),
-    )
 
 
 def _checked_id(experiment_id: str) -> str:

@@ -1,4 +1,4 @@
-"""The provenance that an experiment would record if it were made now: the code and the surroundings that run."""
+"""The provenance that an experiment records if it is made now: the code and the surroundings that run."""
 
 from __future__ import annotations
 
@@ -9,8 +9,15 @@ from quantlab_resources.lab import Lab
 
 
 def running_provenance(lab: Lab) -> ExperimentProvenance:
-    """What is known of the code that runs, in the form of an experiment's provenance."""
-    code = lab.code_provenance.code_version()
+    """What is known of the code that runs and of where it runs, in the form of an experiment's provenance."""
+    code = lab.code_provenance
+    version, patch = code.code_version(), code.code_patch()
     return ExperimentProvenance(
-        code.git_commit, code.git_dirty, ENGINE_VERSION, created_at=format_timestamp(lab.clock.now())
+        git_commit=version.git_commit,
+        git_dirty=version.git_dirty,
+        engine_version=ENGINE_VERSION,
+        created_at=format_timestamp(lab.clock.now()),
+        patch_hash=None if patch is None else patch.sha256,
+        environment=code.environment(),
+        determinism=code.determinism(),
     )

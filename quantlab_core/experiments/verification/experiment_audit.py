@@ -282,5 +282,5 @@ def _judged_calls(listed: ExperimentAlerts, calls: Calls, recorded: Sequence[Fac
 def _sampled(judged: Sequence[int], extent: AuditExtent) -> list[int]:
     if extent.calls is None or extent.calls >= len(judged):
         return list(judged)
-    drawn = np.random.default_rng(extent.seed).choice(np.array(judged), extent.calls, replace=False)
+    drawn = np.random.Generator(np.random.PCG64(extent.seed)).choice(np.array(judged), extent.calls, replace=False)
     return [int(call) for call in np.sort(drawn)]

@@ -80,7 +80,7 @@ def audited_selection(
     chosen = choose(alerts)
     base, tradable_ms = _choices(chosen), dict(_tradable(chosen))
     sent_us = _whole(alerts, "alert_ts_utc")
-    draw = np.random.default_rng(seed)
+    draw = np.random.Generator(np.random.PCG64(seed))
     times_ms = np.unique(chosen.tradable_from_ms)
     drawn = np.sort(draw.permutation(times_ms)[:instants])
     for tau_ms in drawn.tolist():
@@ -171,7 +171,7 @@ def _all_like_one(rows: npt.NDArray[np.bool_], draw: np.random.Generator) -> npt
 
 
 def _with_values_of(alerts: pa.Table, names: Sequence[str], order: npt.NDArray[np.int64]) -> pa.Table:
-    """The table in which the columns ``names`` have in each row the value of another: true values, of other alerts."""
+    """The table in which each row has, in the columns ``names``, the values of the row that ``order`` names."""
     for name in names:
         place = alerts.column_names.index(name)
         alerts = alerts.set_column(place, alerts.field(name), alerts.column(name).take(order))

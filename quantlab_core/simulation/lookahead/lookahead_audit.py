@@ -79,7 +79,7 @@ def audited(
     """
     observed: list[ObservedTrade] = []
     findings = LookaheadFindings()
-    draw = np.random.default_rng(seed)
+    draw = np.random.Generator(np.random.PCG64(seed))
     for start in range(0, len(windows), CALLS_AT_ONCE):
         part = windows[start : start + CALLS_AT_ONCE]
         bases = engine.observe(*packed(part))
