@@ -47,7 +47,8 @@ lookahead_audits        experiments  experiments   parquet           1      < ex
 message_dispositions    alerts       exports       parquet+telegram  3      < telegram_exports
 ohlcv_slices            ohlcv        days          parquet           3      < alerts, imported_candles
 reproductions           experiments  experiments   parquet           1      < experiment_curves, \
-    experiment_definitions, experiment_diagnostics, experiment_fills, experiment_metrics, experiment_trades
+    experiment_definitions, experiment_diagnostics, experiment_fills, experiment_metrics, experiment_parameter_sets, \
+    experiment_trades
 research_projection     projections  -             duckdb+parquet    1      < alert_set, candle_set
 slice_quarantine        ohlcv        days          parquet           3      < alerts, imported_candles
 slice_revisions         ohlcv        days          parquet           1      < ohlcv_slices
