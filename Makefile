@@ -29,6 +29,7 @@ $(VENV)/.runtime: requirements.lock pyproject.toml
 	@$(BIN)/python -m pip install --quiet --require-hashes -r requirements.lock
 	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --no-index --editable .
 	@$(BIN)/python -m compileall -q quantlab_core quantlab_resources quantlab_assets quantlab_cli
+	@$(BIN)/python -m quantlab_core.simulation.compiled.precompile
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.runtime requirements-dev.lock

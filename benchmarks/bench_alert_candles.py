@@ -12,7 +12,7 @@ import pyarrow as pa
 from benchmarks.measurement import Figure, figure, interleaved
 from benchmarks.workload import FIRST_CANDLE_MS, Size, new_lake, slice_request, token
 from quantlab_resources.artifacts.artifact_store import ParquetArtifactStore
-from quantlab_resources.current_rows import current_candles
+from quantlab_resources.current_candles import current_candles
 
 SLICES_PER_ALERT = 7
 """Slices of the lake for each alert that is asked about: 3,500 for 500, nearly as many as the earlier lake had."""

@@ -29,7 +29,7 @@ _WRITER = Writer(name="benchmarks", version="1", git_commit="0" * 40, git_dirty=
 @dataclass(frozen=True, slots=True)
 class Size:
     """How much work: ``rounds`` of measuring (see `interleaved`), operations of a round (``batch``), ``processes``
-    that work together, size of inputs."""
+    that work together, size of inputs. ``series`` and ``calls`` are those of a whole experiment."""
 
     rounds: int
     batch: int
@@ -40,6 +40,8 @@ class Size:
     alerts: int
     tokens: int
     artifacts: int
+    series: int
+    calls: int
 
 
 FULL = Size(
@@ -52,6 +54,8 @@ FULL = Size(
     alerts=100,
     tokens=500,
     artifacts=1_000_000,
+    series=3_641,
+    calls=20_000,
 )
 TINY = Size(
     rounds=0,
@@ -63,6 +67,8 @@ TINY = Size(
     alerts=2,
     tokens=2,
     artifacts=2_000,
+    series=2,
+    calls=4,
 )
 
 

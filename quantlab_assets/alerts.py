@@ -14,7 +14,7 @@ from quantlab_assets.adopted_calls import DROP_ADOPTED, adopted_calls, adopted_c
 from quantlab_assets.alert_checks import DAY_CHECKS, EXPORT_CHECKS
 from quantlab_assets.artifact_asset import OWNER, Step, Upstream, artifact_asset
 from quantlab_assets.callers import caller_aliases
-from quantlab_assets.frozen_sets import alerts_of, current_set, current_set_draft
+from quantlab_assets.frozen_sets import current_set, current_set_draft
 from quantlab_assets.partitions import DAYS, EXPORTS, day_of
 from quantlab_core.alerts.adopted_calls import with_adopted
 from quantlab_core.alerts.alert_events import REPLY_WINDOW, events_of_day
@@ -35,6 +35,7 @@ from quantlab_core.artifacts.artifact_types import ARTIFACT_SET, RAW_FILE
 from quantlab_core.artifacts.frozen_set import CURRENT
 from quantlab_core.artifacts.logical_key import parse_key
 from quantlab_core.artifacts.timestamp_text import parse_timestamp
+from quantlab_core.experiments.experiment_inputs import alerts_of
 from quantlab_resources.alerts.read_ahead import archived_export
 from quantlab_resources.alerts.read_options_config import options_from_config, options_to_config
 from quantlab_resources.artifacts.artifact_store import ParquetArtifactStore

@@ -1,4 +1,4 @@
-"""The external asset ``caller_aliases``: a list that people keep and hand in, and how assets find the current one."""
+"""The external asset ``caller_aliases``: a list that people keep and hand in, and how assets read one."""
 
 from __future__ import annotations
 
@@ -6,14 +6,6 @@ import dagster as dg
 
 from quantlab_assets.artifact_asset import OWNER, type_metadata
 from quantlab_core.alerts.artifact_types import CALLER_ALIASES
-from quantlab_core.alerts.caller_aliases import NO_ALIASES, CallerAliases, aliases_of
-from quantlab_core.artifacts.any_version import read_newest
-from quantlab_core.artifacts.artifact import Artifact
-from quantlab_core.artifacts.artifact_store import ArtifactStore
-from quantlab_core.artifacts.frozen_set import CURRENT
-from quantlab_core.artifacts.logical_key import format_key
-
-CURRENT_KEY = format_key(CALLER_ALIASES, {"selection": CURRENT})
 
 caller_aliases = dg.AssetSpec(
     "caller_aliases",
@@ -23,15 +15,3 @@ caller_aliases = dg.AssetSpec(
     kinds={"yaml"},
     metadata=type_metadata(CALLER_ALIASES),
 )
-
-
-def current_aliases(store: ArtifactStore) -> Artifact | None:
-    """The current list of aliases; None where nobody handed one in, or the last one was withdrawn."""
-    return next(
-        (head for head in store.heads(CALLER_ALIASES.name, CURRENT_KEY) if head.logical_key == CURRENT_KEY), None
-    )
-
-
-def aliases_in(store: ArtifactStore, artifact: Artifact | None) -> CallerAliases:
-    """The aliases in the artifact, verified; none without one. Raises IntegrityError."""
-    return NO_ALIASES if artifact is None else aliases_of(read_newest(store, artifact))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -13,18 +13,17 @@ import pyarrow as pa
 
 from quantlab_assets.artifact_asset import Step, Upstream, artifact_asset
 from quantlab_assets.partitions import DAYS, day_of
+from quantlab_assets.slice_drafts import slice_draft, slice_key, token_of, why_left
 from quantlab_core.artifacts.any_version import key_parts_of, read_newest
 from quantlab_core.artifacts.artifact import Artifact
-from quantlab_core.artifacts.logical_key import format_key
 from quantlab_core.artifacts.table_attributes import attributes_of
 from quantlab_core.candles.artifact_types import OHLCV_SLICE, SLICE_QUARANTINE, SLICE_REVISIONS
-from quantlab_core.candles.candle_source import ASKED_OF, CandleRequest
+from quantlab_core.candles.candle_source import ASKED_OF
 from quantlab_core.candles.cohort_requests import cohort_requests
 from quantlab_core.candles.finest_candles import AnsweredRequest, fetch_finest
-from quantlab_core.candles.kept_slices import may_stay, stays
 from quantlab_core.candles.resolution import RESOLUTIONS
 from quantlab_core.candles.slice_revision import RevisionCounts, revision_counts, slice_revision
-from quantlab_core.candles.slices import quarantine_table, slice_key_parts, slice_table
+from quantlab_core.candles.slices import quarantine_table, slice_table
 from quantlab_core.errors import IntegrityError
 from quantlab_core.token import Token
 from quantlab_resources.candles.replaced_artifacts import replaced_artifacts
@@ -100,11 +99,11 @@ def ohlcv_slices(step: Step) -> Iterator[ArtifactDraft]:
         step.lab.candle_source,
         list(requests.values()),
         step.config["resolutions"],
-        is_published=lambda request: bool(step.lab.artifacts.heads(OHLCV_SLICE.name, _key_text(request))),
+        is_published=lambda request: bool(step.lab.artifacts.heads(OHLCV_SLICE.name, slice_key(request))),
         asked_by=step.context.run.run_id,
     )
     called_in = {token: artifact_id for artifact_id, table in alerts.items() for token in _called(table)}
-    day.left_because += [_why_left(step, answer) for answer in day.answers]
+    day.left_because += [why_left(step.lab.artifacts, answer.request, answer.sourced) for answer in day.answers]
     preview = day.preview()
     for answer, why in zip(day.answers, day.left_because, strict=True):
         for artifact_id in answer.sourced.input_artifact_ids:
@@ -112,7 +111,7 @@ def ohlcv_slices(step: Step) -> Iterator[ArtifactDraft]:
         if why:
             _tell(step, answer, why)
     for answer in day.cut():
-        yield replace(slice_draft(answer, [called_in[_token(answer.request)]]), preview=preview)
+        yield replace(_cut(answer, called_in[token_of(answer.request)]), preview=preview)
         preview = {}
     rejections = [(a.request.resolution, row) for a in day.answers for row in a.sourced.rejections]
     # Also when it is empty and no slice came of it: its publications are the record of when the day was asked for.
@@ -126,20 +125,6 @@ def ohlcv_slices(step: Step) -> Iterator[ArtifactDraft]:
             params={ASKED_OF: source},
             preview=_by_rule(Counter(row.rule_id for _, row in rejections)),
         )
-
-
-def slice_draft(answer: AnsweredRequest, alerts: Sequence[str] = ()) -> ArtifactDraft:
-    """The slice of an answer, made from it and from the ``alerts`` artifacts that call its token."""
-    request, sourced = answer.request, answer.sourced
-    token = _token(request)
-    return ArtifactDraft(
-        OHLCV_SLICE,
-        _key(request),
-        slice_table(token, request.resolution, sourced),
-        inputs=[*alerts, *sourced.input_artifact_ids],
-        tags={"token": token.address, "resolution": request.resolution, "chain": token.chain},
-        params={"conflicting_candles": sourced.conflicting_candles} if sourced.conflicting_candles else {},
-    )
 
 
 @artifact_asset(
@@ -203,27 +188,19 @@ def _slices_by_day(upstream: UpstreamArtifacts) -> Mapping[str, list[Artifact]]:
     return by_day
 
 
-def _why_left(step: Step, answer: AnsweredRequest) -> str:
-    """Why the answer gives no slice, so that what is current of its key stays; empty when it gives one."""
-    sourced, store = answer.sourced, step.lab.artifacts
-    if sourced.is_refused:
-        return "; ".join(dict.fromkeys(row.reason for row in sourced.rejections))
-    if may_stay(sourced):
-        for head in store.heads(OHLCV_SLICE.name, _key_text(answer.request)):
-            try:
-                current = read_newest(store, head)
-            except IntegrityError as error:
-                return f"{sourced.source} has no candles of it, and its current slice cannot be read: {error}"
-            if stays(current, sourced):
-                return (
-                    f"{sourced.source} has no {answer.request.resolution} candles of it; "
-                    f"what {attributes_of(current)['source']} gave stays"
-                )
-    return ""
+def _cut(answer: AnsweredRequest, alerts: str) -> ArtifactDraft:
+    request, sourced = answer.request, answer.sourced
+    return slice_draft(
+        request,
+        sourced,
+        slice_table(token_of(request), request.resolution, sourced),
+        alerts=[alerts],
+        params={"conflicting_candles": sourced.conflicting_candles} if sourced.conflicting_candles else {},
+    )
 
 
 def _tell(step: Step, answer: AnsweredRequest, why: str) -> None:
-    token = _token(answer.request).partition_key
+    token = token_of(answer.request).partition_key
     step.context.log.warning(f"{token} left as it was: {why}")
     report_refusal(Refusal("ohlcv_slices", step.key, token, why))
 
@@ -231,18 +208,6 @@ def _tell(step: Step, answer: AnsweredRequest, why: str) -> None:
 def _called(alerts: pa.Table) -> Iterator[Token]:
     for chain, mint in zip(alerts["chain"].to_pylist(), alerts["mint"].to_pylist(), strict=True):
         yield Token(chain, mint)
-
-
-def _token(request: CandleRequest) -> Token:
-    return Token(request.chain, request.token_address)
-
-
-def _key(request: CandleRequest) -> dict[str, str]:
-    return slice_key_parts(_token(request), request.resolution, request.start, request.end)
-
-
-def _key_text(request: CandleRequest) -> str:
-    return format_key(OHLCV_SLICE, _key(request))
 
 
 def _by_rule(rejected: Counter[str]) -> dict[str, Any]:

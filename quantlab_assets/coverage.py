@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
@@ -11,7 +10,8 @@ import dagster as dg
 import pyarrow as pa
 
 from quantlab_assets.artifact_asset import Step, Upstream, artifact_asset
-from quantlab_assets.frozen_sets import SeriesByToken, alerts_of, current_set
+from quantlab_assets.frozen_sets import SeriesByToken, current_set
+from quantlab_assets.picture_preview import picture_preview
 from quantlab_core.artifacts.artifact import Artifact
 from quantlab_core.artifacts.frozen_set import CURRENT
 from quantlab_core.artifacts.timestamp_text import parse_timestamp
@@ -19,6 +19,7 @@ from quantlab_core.candles.artifact_types import OHLCV_SLICE, SLICE_QUARANTINE
 from quantlab_core.coverage.alert_windows import needed_until
 from quantlab_core.coverage.artifact_types import ALERT_FORWARD_COVERAGE, COVERAGE_GAPS, COVERAGE_SUMMARY
 from quantlab_core.coverage.measured_coverage import measure_coverage
+from quantlab_core.experiments.experiment_inputs import alerts_of
 from quantlab_resources.coverage.configured_thresholds import configured_thresholds
 from quantlab_resources.dagster_io.artifact_draft import ArtifactDraft
 
@@ -88,11 +89,7 @@ def _summary_preview(summary: pa.Table) -> dict[str, Any]:
     # Matplotlib takes a second to import, and definitions must load without it.
     from quantlab_resources.reports.coverage_heatmap import coverage_heatmap_png
 
-    picture = coverage_heatmap_png(summary)
-    if not picture:
-        return {}
-    encoded = base64.b64encode(picture).decode()
-    return {"heat_map": dg.MetadataValue.md(f"![Share of alerts covered well](data:image/png;base64,{encoded})")}
+    return picture_preview("heat_map", "Share of alerts covered well", coverage_heatmap_png(summary))
 
 
 COVERAGE_ASSETS = (coverage,)

@@ -10,15 +10,27 @@ import dagster as dg
 from quantlab_assets.alerts import ALERT_ASSETS
 from quantlab_assets.coverage import COVERAGE_ASSETS
 from quantlab_assets.coverage_jobs import COVERAGE_JOBS
+from quantlab_assets.experiment_verification import VERIFICATION_ASSETS, VERIFICATION_CHECKS
 from quantlab_assets.experiments import EXPERIMENT_ASSETS
+from quantlab_assets.leaderboards import LEADERBOARD_ASSETS
 from quantlab_assets.ohlcv import OHLCV_ASSETS
 from quantlab_assets.projections import PROJECTION_ASSETS, PROJECTION_CHECKS, RESEARCH
+from quantlab_assets.strategies import STRATEGY_ASSETS
 from quantlab_assets.telegram_drop import ingest, telegram_drop_sensor
 from quantlab_resources.dagster_io.io_manager import LakeIOManager
 from quantlab_resources.dagster_io.lab_resource import LabResource
 from quantlab_resources.dagster_io.projection_resource import ProjectionResource
 
-ASSETS = (*ALERT_ASSETS, *OHLCV_ASSETS, *COVERAGE_ASSETS, *PROJECTION_ASSETS, *EXPERIMENT_ASSETS)
+ASSETS = (
+    *ALERT_ASSETS,
+    *OHLCV_ASSETS,
+    *COVERAGE_ASSETS,
+    *PROJECTION_ASSETS,
+    *STRATEGY_ASSETS,
+    *EXPERIMENT_ASSETS,
+    *VERIFICATION_ASSETS,
+    *LEADERBOARD_ASSETS,
+)
 
 
 def build_defs(*, home: str | None = None, resource_overrides: Mapping[str, Any] | None = None) -> dg.Definitions:
@@ -28,7 +40,7 @@ def build_defs(*, home: str | None = None, resource_overrides: Mapping[str, Any]
     """
     return dg.Definitions(
         assets=list(ASSETS),
-        asset_checks=list(PROJECTION_CHECKS),
+        asset_checks=[*PROJECTION_CHECKS, *VERIFICATION_CHECKS],
         jobs=[ingest, *COVERAGE_JOBS],
         sensors=[telegram_drop_sensor],
         resources={

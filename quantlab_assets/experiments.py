@@ -2,34 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable
 
 import dagster as dg
 import pyarrow as pa
 
 from quantlab_assets.artifact_asset import Drafts, Step, Upstream, artifact_asset
-from quantlab_assets.callers import aliases_in
-from quantlab_assets.experiment_previews import curves_preview, metrics_preview
-from quantlab_assets.frozen_sets import SeriesByToken, alerts_of
+from quantlab_assets.experiment_previews import curves_preview, metrics_preview, parameter_sets_preview
 from quantlab_assets.partitions import EXPERIMENTS
-from quantlab_core.artifacts.any_version import read_newest
-from quantlab_core.artifacts.artifact import Artifact
-from quantlab_core.artifacts.artifact_identity import artifact_id
 from quantlab_core.artifacts.artifact_type import ArtifactType
-from quantlab_core.artifacts.content_hash import content_hash
-from quantlab_core.artifacts.frozen_set import set_members
 from quantlab_core.artifacts.logical_key import format_key
-from quantlab_core.errors import ConflictError, ExperimentNotFoundError, InvalidInputError
+from quantlab_core.errors import ExperimentNotFoundError, InvalidInputError
 from quantlab_core.experiments.artifact_types import (
     EXPERIMENT_CURVES,
     EXPERIMENT_DEFINITION,
-    EXPERIMENT_DIAGNOSTICS,
-    EXPERIMENT_FILLS,
     EXPERIMENT_METRICS,
     EXPERIMENT_OUTCOME,
-    EXPERIMENT_TRADES,
+    EXPERIMENT_PARAMETER_SETS,
 )
 from quantlab_core.experiments.definition_table import definition_of, definition_table
+from quantlab_core.experiments.execute_experiment import (
+    OUTPUTS,
+    completion,
+    experiment_outputs,
+    require_engine,
+    simulated_tables,
+)
 from quantlab_core.experiments.experiment import (
     Experiment,
     ExperimentDefinition,
@@ -37,21 +35,13 @@ from quantlab_core.experiments.experiment import (
     ExperimentTransition,
 )
 from quantlab_core.experiments.experiment_identity import decode_definition
-from quantlab_core.experiments.experiment_tables import ExperimentTables, run_experiment
 from quantlab_core.simulation.engine_version import ENGINE_VERSION
 from quantlab_resources.dagster_io.artifact_draft import ArtifactDraft
+from quantlab_resources.experiments.input_checks import require_whole_inputs
 from quantlab_resources.experiments.running_attempt import running_attempt
 from quantlab_resources.lab import Lab
 
 GROUP = "experiments"
-OUTPUTS: Mapping[str, ArtifactType] = {
-    "trades": EXPERIMENT_TRADES,
-    "fills": EXPERIMENT_FILLS,
-    "metrics": EXPERIMENT_METRICS,
-    "curves": EXPERIMENT_CURVES,
-    "diagnostics": EXPERIMENT_DIAGNOSTICS,
-}
-
 RESULT_ASSETS = tuple(str(spec.asset) for spec in (*OUTPUTS.values(), EXPERIMENT_OUTCOME))
 
 
@@ -60,7 +50,7 @@ RESULT_ASSETS = tuple(str(spec.asset) for spec in (*OUTPUTS.values(), EXPERIMENT
     specs=[EXPERIMENT_DEFINITION],
     group=GROUP,
     code_version="1",
-    deps=["alert_set", "candle_set", "caller_aliases"],
+    deps=["alert_set", "candle_set", "caller_aliases", "strategies"],
     partitions_def=EXPERIMENTS,
     config_schema={
         "definition": dg.Field(str, is_required=False, description="the definition as JSON; empty: the one on record")
@@ -116,6 +106,7 @@ def experiment_results(step: Step) -> Drafts | list[ArtifactDraft]:
     """
     experiments = step.lab.experiments
     experiment_id = step.key
+    step.resources.push(_report_afterwards(step))
     found = step["definition"].with_key(experiment=experiment_id)
     if not found:
         raise ExperimentNotFoundError(f"experiment {experiment_id} not found; `quantlab experiments create` makes one")
@@ -123,77 +114,35 @@ def experiment_results(step: Step) -> Drafts | list[ArtifactDraft]:
     inputs = [found[0].artifact_id]
     if experiments.get(experiment_id).status is ExperimentStatus.COMPLETED:
         return _recorded_results(step, inputs)
-    made_for = definition.provenance.engine_version
-    if made_for != ENGINE_VERSION:
-        raise ConflictError(
-            f"experiment {experiment_id} was created for engine {made_for}, this is engine {ENGINE_VERSION}; "
-            "create it again, which gives it an id of its own"
-        )
+    require_engine(definition)
     step.resources.enter_context(running_attempt(experiments, experiment_id, home=step.lab.paths.home))
-    tables = _simulate(step.lab, definition)
-    drafts = [_result_draft(experiment_id, spec, getattr(tables, output), inputs) for output, spec in OUTPUTS.items()]
-    outcome = _result_draft(experiment_id, EXPERIMENT_OUTCOME, _outcome_table(experiment_id, drafts), inputs)
-    return Drafts(
-        [*drafts, outcome],
-        ExperimentTransition(
-            experiment_id,
-            ExperimentStatus.COMPLETED,
-            output_keys={
-                **{output: draft.logical_key for output, draft in zip(OUTPUTS, drafts, strict=True)},
-                "outcome": outcome.logical_key,
-            },
-        ),
-    )
+    require_whole_inputs(step.lab.artifacts, definition)
+    tables = simulated_tables(definition, step.lab.artifacts, step.lab.candle_packs)
+    outputs = experiment_outputs(experiment_id, tables)
+    drafts = [_result_draft(step.lab, experiment_id, output.spec, output.table, inputs) for output in outputs.values()]
+    return Drafts(drafts, completion(experiment_id, outputs))
 
 
-_PREVIEWS = {EXPERIMENT_METRICS.name: metrics_preview, EXPERIMENT_CURVES.name: curves_preview}
+_PREVIEWS = {
+    EXPERIMENT_METRICS.name: metrics_preview,
+    EXPERIMENT_CURVES.name: curves_preview,
+    EXPERIMENT_PARAMETER_SETS.name: parameter_sets_preview,
+}
 
 
-def _result_draft(experiment_id: str, spec: ArtifactType, table: pa.Table, inputs: list[str]) -> ArtifactDraft:
+def _result_draft(
+    lab: Lab, experiment_id: str, spec: ArtifactType, table: pa.Table, inputs: list[str]
+) -> ArtifactDraft:
     preview = _PREVIEWS.get(spec.name)
+    report = {"report": dg.MetadataValue.path(str(lab.paths.report(experiment_id)))}
     return ArtifactDraft(
         spec,
         {"experiment": experiment_id},
         table,
         inputs,
         tags={"experiment_id": experiment_id},
-        preview=preview(table) if preview else {},
+        preview=report | (preview(table) if preview else {}),
     )
-
-
-def _simulate(lab: Lab, definition: ExperimentDefinition) -> ExperimentTables:
-    alert_members = set_members(lab.artifacts, lab.artifacts.get_artifact(definition.alert_set_id))
-    candle_members = set_members(lab.artifacts, lab.artifacts.get_artifact(definition.candle_set_id))
-    aliases_id = definition.caller_aliases_id
-
-    def read(member: Artifact) -> pa.Table:
-        return read_newest(lab.artifacts, member)
-
-    return run_experiment(
-        experiment_id=definition.experiment_id,
-        config=definition.config,
-        alerts=alerts_of(read, alert_members),
-        candles=SeriesByToken(read, candle_members),
-        aliases=aliases_in(lab.artifacts, None if aliases_id is None else lab.artifacts.get_artifact(aliases_id)),
-    )
-
-
-def _outcome_table(experiment_id: str, drafts: list[ArtifactDraft]) -> pa.Table:
-    rows = []
-    for output, draft in zip(OUTPUTS, drafts, strict=True):
-        hashed = content_hash(draft.table, draft.spec)
-        rows.append(
-            {
-                "experiment_id": experiment_id,
-                "output": output,
-                "artifact_type": draft.spec.name,
-                "artifact_id": artifact_id(draft.spec.name, draft.spec.version, draft.logical_key, hashed),
-                "content_hash": hashed,
-                "row_count": draft.table.num_rows,
-                "engine_version": ENGINE_VERSION,
-            }
-        )
-    return pa.Table.from_pylist(rows, schema=EXPERIMENT_OUTCOME.schema)
 
 
 def _recorded_results(step: Step, inputs: list[str]) -> list[ArtifactDraft]:
@@ -203,8 +152,26 @@ def _recorded_results(step: Step, inputs: list[str]) -> list[ArtifactDraft]:
         for head in step.lab.artifacts.heads(spec.name, logical_key):
             if head.logical_key == logical_key:
                 table = step.lab.artifacts.read(head.artifact_id)
-                drafts.append(_result_draft(step.key, spec, table, inputs))
+                drafts.append(_result_draft(step.lab, step.key, spec, table, inputs))
     return drafts
+
+
+def _report_afterwards(step: Step) -> Callable[..., None]:
+    """What a step does when its results are published: write the page. A page that fails takes no result with it."""
+    experiment_id = step.key
+
+    def write(error_type: type[BaseException] | None, *_: object) -> None:
+        if error_type is not None:
+            return
+        # Templates and drawing take a second to import, and definitions must load without them.
+        from quantlab_assets.workflows.report_experiment import report_experiment
+
+        try:
+            report_experiment(step.lab, step.lab.experiments.get(experiment_id))
+        except Exception as error:
+            step.context.log.warning(f"the results are published, the report could not be written: {error}")
+
+    return write
 
 
 def _recorded(lab: Lab, experiment_id: str) -> Experiment | None:

@@ -13,8 +13,8 @@ from quantlab_core.artifacts.artifact import Artifact
 from quantlab_core.artifacts.timestamp_text import parse_timestamp
 from quantlab_core.candles.artifact_types import CANDLES_QUARANTINE, IMPORTED_CANDLES
 from quantlab_core.errors import NotFoundError
-from quantlab_resources.candles.candle_file import read_candle_file
-from quantlab_resources.candles.declaration_config import declaration_from_config
+from quantlab_resources.candles.files.candle_file import read_candle_file
+from quantlab_resources.candles.files.declaration_config import declaration_from_config
 from quantlab_resources.dagster_io.artifact_draft import ArtifactDraft
 from quantlab_resources.lab import Lab
 

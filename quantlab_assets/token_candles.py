@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,6 +10,7 @@ import pyarrow as pa
 
 from quantlab_assets.artifact_asset import Step, Upstream, artifact_asset
 from quantlab_assets.partitions import TOKENS
+from quantlab_assets.picture_preview import picture_preview
 from quantlab_core.artifacts.any_version import key_parts_of
 from quantlab_core.artifacts.artifact import Artifact
 from quantlab_core.artifacts.table_attributes import attributes_of
@@ -83,10 +83,7 @@ def series_preview(series: pa.Table, slices: int, is_charted: bool) -> dict[str,
         # Matplotlib takes a second to import, and definitions must load without it.
         from quantlab_resources.reports.token_chart import token_chart_png
 
-        picture = token_chart_png(series)
-        if picture:
-            encoded = base64.b64encode(picture).decode()
-            preview["chart"] = dg.MetadataValue.md(f"![Price and volume](data:image/png;base64,{encoded})")
+        preview |= picture_preview("chart", "Price and volume", token_chart_png(series))
     return preview
 
 

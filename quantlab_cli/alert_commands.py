@@ -11,6 +11,7 @@ import click
 from quantlab_cli.lake_command import Invocation, LakeGroup
 from quantlab_cli.refresh_news import show_refresh
 from quantlab_cli.refused_files import name_refused, refuse_if_nothing_came_in
+from quantlab_cli.run_settings import check_refresh_settings
 from quantlab_cli.tables import Column, number_of, show_rows, shown
 
 if TYPE_CHECKING:
@@ -70,6 +71,8 @@ def ingest(
     FILE is Telegram Desktop's result.json, a messages.html (all pages beside it are read), the folder of an export, or
     a ZIP archive of HTML pages.
     """
+    check_refresh_settings(invocation)
+
     from quantlab_assets.workflows.ingest_alerts import ingest_telegram_exports
     from quantlab_assets.workflows.refresh_research import refresh_research
     from quantlab_cli.open_lake import running_on_new_or_existing

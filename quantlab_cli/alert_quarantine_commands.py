@@ -8,6 +8,7 @@ import click
 
 from quantlab_cli.alert_commands import alerts
 from quantlab_cli.lake_command import Invocation, LakeGroup
+from quantlab_cli.run_settings import check_refresh_settings
 from quantlab_cli.tables import Column, Format, format_option, number_of, show_rows, shown
 
 if TYPE_CHECKING:
@@ -55,6 +56,8 @@ def list_quarantine(
 @click.pass_obj
 def replay(invocation: Invocation, rule: str | None) -> None:
     """Read quarantined messages again with today's rules and publish what is decided otherwise now."""
+    check_refresh_settings(invocation)
+
     from quantlab_assets.workflows.refresh_research import refresh_research
     from quantlab_assets.workflows.replay_quarantine import replay_quarantine
     from quantlab_cli.open_lake import existing_lake, running

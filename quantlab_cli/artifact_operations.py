@@ -5,10 +5,11 @@ Names, fields and answers are the requirements'. Arrow is loaded by what publish
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from quantlab_cli.json_answer import Operation, answer_with, health_check
 from quantlab_cli.json_request import JsonRequest
 from quantlab_cli.json_shapes import Json, artifact_json, lineage_json, publish_json
 from quantlab_core.artifacts.artifact import ArtifactFilter, ArtifactStatus
@@ -26,16 +27,7 @@ _NO_REASON = "no reason given"
 
 def answer(document: Mapping[str, Any]) -> Any:
     """The answer to one request. Raises what the operation raises, InvalidInputError for a request that is none."""
-    request = JsonRequest(document)
-    name = request.text("operation")
-    operation = OPERATIONS.get(name)
-    if operation is None:
-        raise InvalidInputError(f"unknown operation {name[:80]!a}; there are {', '.join(OPERATIONS)}")
-    lab = _lab(request)
-    try:
-        return operation(lab, request)
-    finally:
-        lab.close()
+    return answer_with(OPERATIONS, document, _lab)
 
 
 def get_artifact(lab: Lab, request: JsonRequest) -> Json:
@@ -114,16 +106,7 @@ def tombstone(lab: Lab, request: JsonRequest) -> Json:
     return {"success": True}
 
 
-def health_check(lab: Lab, _request: JsonRequest) -> Json:
-    """Whether the manifest can be used; why not is part of the answer, not an error."""
-    try:
-        lab.catalogue.list_artifacts(ArtifactFilter(limit=1))
-    except Exception as error:
-        return {"available": False, "error": " ".join(str(error).split())}
-    return {"available": True}
-
-
-OPERATIONS: Mapping[str, Callable[[Lab, JsonRequest], Any]] = {
+OPERATIONS: Mapping[str, Operation] = {
     operation.__name__: operation
     for operation in (
         get_artifact,

@@ -36,10 +36,11 @@ def callers() -> None:
 @click.pass_obj
 def list_callers(invocation: Invocation, limit: int, output_format: Format) -> None:
     """List the persons behind the alerts, most calls first, with every id and name that they called under."""
-    from quantlab_assets.callers import aliases_in, current_aliases
     from quantlab_assets.workflows.alias_callers import current_alerts
     from quantlab_cli.open_lake import existing_lake
     from quantlab_core.alerts.callers import callers_of
+    from quantlab_core.alerts.current_aliases import current_aliases
+    from quantlab_core.experiments.experiment_inputs import aliases_in
 
     store = existing_lake(invocation).artifacts
     found = callers_of(current_alerts(store), aliases_in(store, current_aliases(store)))

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from quantlab_cli.camel_case import camel_case
 from quantlab_cli.lake_command import Invocation, LakeGroup
 from quantlab_cli.tables import Column, Format, format_option, number_of, show_csv, show_json, show_table
+from quantlab_resources.reports.heat_colours import HEAT_COLOURS
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -50,8 +52,6 @@ ALERT_COLUMNS = (
     Column("traded", "traded", is_number=True),
     Column("silence", "longest\nsilence", is_number=True),
 )
-SHADES = ("#b3261e", "#ef9f5c", "#f6e3b4", "#8fbbe0", "#2166ac")
-"""From none covered well to all, as in the picture."""
 
 
 @click.group(cls=LakeGroup)
@@ -264,9 +264,8 @@ def _camel(table: pa.Table) -> list[dict[str, Any]]:
 
 
 def _names(schema: pa.Schema) -> dict[str, str]:
-    """``median_span_ratio`` is ``medianSpanRatio``."""
-    words = {name: name.split("_") for name in schema.names}
-    return {name: first + "".join(map(str.capitalize, rest)) for name, (first, *rest) in words.items()}
+    """JSON name by column."""
+    return {name: camel_case(name) for name in schema.names}
 
 
 def _lasting(minutes: float | None) -> str | None:
@@ -280,6 +279,6 @@ def _shade(row: Mapping[str, Any], key: str) -> str:
     share = row["shares"].get(key)
     if share is None:
         return ""
-    step = min(int(share * len(SHADES)), len(SHADES) - 1) if share < 1 else len(SHADES) - 1
-    ink = "white" if step in (0, len(SHADES) - 1) else "black"
-    return f"{ink} on {SHADES[step]}"
+    step = min(int(share * len(HEAT_COLOURS)), len(HEAT_COLOURS) - 1) if share < 1 else len(HEAT_COLOURS) - 1
+    ink = "white" if step in (0, len(HEAT_COLOURS) - 1) else "black"
+    return f"{ink} on {HEAT_COLOURS[step]}"

@@ -13,6 +13,7 @@ from typing import Any
 import dagster as dg
 
 DAGSTER_CONFIG = "dagster.yaml"
+PROJECT = Path(__file__).resolve().parents[1]
 _STORAGE_MODULE = "quantlab_resources.dagster_io.instance_storage"
 _SETTINGS_WITHOUT_FILE: Mapping[str, Any] = {
     "telemetry": {"enabled": False},
@@ -23,15 +24,15 @@ _SETTINGS_WITHOUT_FILE: Mapping[str, Any] = {
 
 
 @contextmanager
-def dagster_instance(home: Path) -> Iterator[dg.DagsterInstance]:
+def dagster_instance(home: Path, *, project: Path = PROJECT) -> Iterator[dg.DagsterInstance]:
     """The configured instance for the lake at ``home`` (absolute), open within the block.
 
-    Configured by ``DAGSTER_HOME`` if set, else by the project's ``dagster.yaml``, else by one in the working directory;
-    without any, runs are recorded under ``<home>/dagster``. Within the block ``QUANTLAB_HOME`` is ``home``, since the
-    storage that the project's file names looks there.
+    Configured by ``DAGSTER_HOME`` if set, else by the ``dagster.yaml`` of ``project``, the folder that the packages are
+    in, else by one in the working directory; without any, runs are recorded under ``<home>/dagster``. Within the block
+    ``QUANTLAB_HOME`` is ``home``, since the storage that the project's file names looks there.
     """
     with _environment(QUANTLAB_HOME=str(home)), _quiet():
-        folder = _config_folder()
+        folder = _config_folder(project)
         if folder is not None:
             instance = dg.DagsterInstance.from_config(str(folder))
         else:
@@ -42,11 +43,10 @@ def dagster_instance(home: Path) -> Iterator[dg.DagsterInstance]:
             yield instance
 
 
-def _config_folder() -> Path | None:
+def _config_folder(project: Path) -> Path | None:
     configured = os.environ.get("DAGSTER_HOME")
     if configured:
         return Path(configured).expanduser().absolute()
-    project = Path(__file__).resolve().parents[1]
     return next((folder for folder in (project, Path.cwd()) if (folder / DAGSTER_CONFIG).is_file()), None)
 
 

@@ -10,6 +10,7 @@ import click
 from quantlab_cli.alert_commands import messages_line
 from quantlab_cli.lake_command import Invocation, LakeCommand
 from quantlab_cli.ohlcv_commands import show_imported
+from quantlab_cli.run_settings import check_refresh_settings
 from quantlab_cli.tables import show_table, shown
 
 if TYPE_CHECKING:
@@ -24,6 +25,8 @@ def demo(invocation: Invocation) -> None:
 
     The messages and candles are invented and the same every time; a second run finds everything done.
     """
+    check_refresh_settings(invocation)
+
     from quantlab_assets.workflows.demo import run_demo
     from quantlab_cli.open_lake import running_on_new_or_existing
 

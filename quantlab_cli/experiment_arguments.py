@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from quantlab_assets.workflows.create_experiment import DaySelection
+    from quantlab_resources.experiments.experiment_freezing import DaySelection
+    from quantlab_resources.lab import Lab
 
 STRATEGY_FILE_SUFFIXES = (".yaml", ".yml", ".json")
 MAX_STRATEGY_BYTES = 256 * 1024
@@ -26,7 +27,7 @@ def parse_selection(_ctx: click.Context, _param: click.Parameter, value: str | N
     """``alerts_v1,FROM..TO`` as days, both inclusive."""
     if value is None:
         return None
-    from quantlab_assets.workflows.create_experiment import DaySelection
+    from quantlab_resources.experiments.experiment_freezing import DaySelection
 
     kind, _, days = value.partition(",")
     first, dots, last = days.partition("..")
@@ -66,19 +67,29 @@ def parse_params(_ctx: click.Context, _param: click.Parameter, values: tuple[str
     return params
 
 
-def read_strategy(name_or_file: str) -> Mapping[str, Any]:
-    """The mapping of a strategy: a preset by name, or a YAML or JSON file. Raises StrategyError, NotFoundError."""
+def read_strategy(file: Path) -> Mapping[str, Any]:
+    """The mapping of the strategy in a YAML or JSON file. Raises StrategyError, NotFoundError, StorageError."""
     from quantlab_core.errors import StrategyError
-    from quantlab_core.simulation.presets import preset
-    from quantlab_core.simulation.strategy import strategy_mapping
     from quantlab_resources.mapping_file import read_mapping
 
-    if name_or_file.lower().endswith(STRATEGY_FILE_SUFFIXES) or "/" in name_or_file:
-        return read_mapping(
-            Path(name_or_file),
-            what="strategy",
-            page="docs/strategies.md",
-            most_bytes=MAX_STRATEGY_BYTES,
-            error=StrategyError,
-        )
-    return strategy_mapping(preset(name_or_file))
+    return read_mapping(
+        file, what="strategy", page="docs/strategies.md", most_bytes=MAX_STRATEGY_BYTES, error=StrategyError
+    )
+
+
+def is_strategy_file(text: str) -> bool:
+    """Whether ``text`` names a file rather than a strategy."""
+    return text.lower().endswith(STRATEGY_FILE_SUFFIXES) or "/" in text
+
+
+def chosen_strategy(lab: Lab, text: str) -> dict[str, Any]:
+    """What ``--strategy`` says as fields of an `ExperimentRequest`: a file, a name or an id. Raises StrategyError."""
+    from quantlab_core.simulation.strategy import strategy_mapping
+    from quantlab_resources.strategies.known_strategies import find_strategy
+
+    if is_strategy_file(text):
+        return {"strategy": read_strategy(Path(text))}
+    known = find_strategy(lab.artifacts, text)
+    if known.artifact is None or known.is_preset:
+        return {"strategy": strategy_mapping(known.strategy)}
+    return {"strategies": (known.artifact.artifact_id,)}

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from quantlab_cli.experiment_arguments import parse_ids, parse_params, parse_selection, read_strategy
+from quantlab_cli.experiment_arguments import chosen_strategy, parse_ids, parse_params, parse_selection
 from quantlab_cli.lake_command import Invocation, LakeGroup
+from quantlab_cli.run_settings import check_run_settings
 from quantlab_cli.tables import (
     Column,
     Format,
@@ -23,8 +24,8 @@ from quantlab_cli.tables import (
 )
 
 if TYPE_CHECKING:
-    from quantlab_assets.workflows.create_experiment import DaySelection
-    from quantlab_core.experiments.experiment import Experiment
+    from quantlab_core.experiments.experiment import Experiment, ExperimentProvenance
+    from quantlab_resources.experiments.experiment_freezing import DaySelection
     from quantlab_resources.lab import Lab
 
 STATUSES = ("pending", "running", "completed", "failed", "cancelled")
@@ -48,8 +49,8 @@ def experiments() -> None:
 @click.option(
     "--strategy",
     required=True,
-    metavar="NAME|FILE",
-    help="A preset by name, or a .yaml or .json file; see docs/strategies.md.",
+    metavar="NAME|FILE|ID",
+    help="A strategy by name or id (`quantlab strategies list`), or a .yaml or .json file.",
 )
 @click.option(
     "--alerts", multiple=True, callback=parse_ids, metavar="IDS", help="Alerts artifacts or sets, comma-separated."
@@ -84,6 +85,7 @@ def experiments() -> None:
 )
 @click.option("--description", help="What it is for.")
 @click.option("--id", "experiment_id", metavar="ID", help="Its id  [default: made from name and definition]")
+@click.option("--keep-patch", is_flag=True, help="Keep what the code has beyond its commit as an artifact.")
 @format_option
 @click.pass_obj
 def create(
@@ -99,6 +101,7 @@ def create(
     params: dict[str, Any],
     description: str | None,
     experiment_id: str | None,
+    keep_patch: bool,
     output_format: Format,
 ) -> None:
     """Freeze inputs and a strategy as a new experiment.
@@ -111,17 +114,20 @@ def create(
     from quantlab_cli.open_lake import existing_lake, running
 
     lab = existing_lake(invocation)
-    mapping = read_strategy(strategy)
+    chosen = chosen_strategy(lab, strategy)
 
-    from quantlab_assets.workflows.create_experiment import ExperimentRequest, create_experiment
+    check_run_settings()
+
+    from quantlab_assets.workflows.create_experiment import create_experiment
     from quantlab_core.experiments.experiment import DateRange
+    from quantlab_resources.experiments.experiment_freezing import ExperimentRequest
 
     with running(lab) as runs:
         experiment = create_experiment(
             runs,
             ExperimentRequest(
                 name=name,
-                strategy=mapping,
+                **chosen,
                 alerts=alerts,
                 ohlcv=ohlcv,
                 selection=selection,
@@ -130,17 +136,25 @@ def create(
                 params=params,
                 description=description,
                 experiment_id=experiment_id,
+                keeps_patch=keep_patch,
             ),
         )
-    _show_one(lab, experiment, output_format)
+    show_experiment(lab, experiment, output_format)
     if output_format == "table" and experiment.status == "pending":
         click.echo(f"run it: quantlab experiments execute {experiment.definition.experiment_id}")
 
 
 @experiments.command("execute")
 @click.argument("experiment_id", metavar="ID")
+@click.option(
+    "--projection",
+    type=click.Choice(["pack", "duckdb"]),
+    default="pack",
+    show_default=True,
+    help="duckdb: also put the inputs into a DuckDB file, to be looked at. What is simulated is read from the pack.",
+)
 @click.pass_obj
-def execute(invocation: Invocation, experiment_id: str) -> None:
+def execute(invocation: Invocation, experiment_id: str, projection: str) -> None:
     """Simulate an experiment on its frozen inputs and write its report."""
     from quantlab_cli.headlines import HEADLINE_COLUMNS, headline_row
     from quantlab_cli.open_lake import existing_lake, running
@@ -148,14 +162,18 @@ def execute(invocation: Invocation, experiment_id: str) -> None:
     lab = existing_lake(invocation)
     lab.experiments.get(experiment_id)
 
+    check_run_settings()
+
     from quantlab_assets.workflows.execute_experiment import execute_experiment
 
     with running(lab) as runs:
-        execution = execute_experiment(runs, experiment_id)
+        execution = execute_experiment(runs, experiment_id, with_duckdb=projection == "duckdb")
     if execution.was_completed_before:
         click.echo(f"{experiment_id} was completed before; these are its results")
     show_table([headline_row(lab, execution.experiment)], HEADLINE_COLUMNS)
     click.echo(f"report: {shown(execution.report)}")
+    if execution.duckdb is not None:
+        click.echo(f"inputs: {shown(execution.duckdb)}")
 
 
 @experiments.command("get")
@@ -170,7 +188,7 @@ def get(invocation: Invocation, experiment_id: str, output_format: Format) -> No
     experiment = lab.experiments.get(experiment_id)
     if _heal(lab, [experiment]):
         experiment = lab.experiments.get(experiment_id)
-    _show_one(lab, experiment, output_format)
+    show_experiment(lab, experiment, output_format)
 
 
 @experiments.command("list")
@@ -178,9 +196,18 @@ def get(invocation: Invocation, experiment_id: str, output_format: Format) -> No
 @click.option(
     "--limit", type=click.IntRange(min=1), default=100, show_default=True, help="At most so many, newest first."
 )
+@click.option("--min-created-at", metavar="ISO", help="Created then or later: a date, or a time with zone.")
+@click.option("--max-created-at", metavar="ISO", help="Created then or earlier; a date covers its whole day.")
 @format_option
 @click.pass_obj
-def list_experiments(invocation: Invocation, status: str | None, limit: int, output_format: Format) -> None:
+def list_experiments(
+    invocation: Invocation,
+    status: str | None,
+    limit: int,
+    min_created_at: str | None,
+    max_created_at: str | None,
+    output_format: Format,
+) -> None:
     """List experiments, newest first."""
     from quantlab_cli.open_lake import existing_lake
     from quantlab_core.experiments.experiment import ExperimentFilter, ExperimentStatus
@@ -189,7 +216,9 @@ def list_experiments(invocation: Invocation, status: str | None, limit: int, out
     # All that run, before the filter and the limit apply: an interrupted one belongs among the failed.
     _heal(lab, lab.experiments.list(ExperimentFilter(status=ExperimentStatus.RUNNING, limit=None)))
     wanted = None if status is None else ExperimentStatus(status)
-    found = lab.experiments.list(ExperimentFilter(status=wanted, limit=limit + 1))
+    found = lab.experiments.list(
+        ExperimentFilter(status=wanted, min_created_at=min_created_at, max_created_at=max_created_at, limit=limit + 1)
+    )
     _show_many(found[:limit], output_format, nothing="no experiment matches")
     if len(found) > limit:
         click.echo(f"the list is cut at {limit}; --limit shows more", err=True)
@@ -244,7 +273,8 @@ def _show_many(found: Iterable[Experiment], output_format: Format, *, nothing: s
         show_rows([_list_row(experiment) for experiment in found], LIST_COLUMNS, output_format, nothing=nothing)
 
 
-def _show_one(lab: Lab, experiment: Experiment, output_format: Format) -> None:
+def show_experiment(lab: Lab, experiment: Experiment, output_format: Format) -> None:
+    """Print one experiment: what it is, where it stands, and its headlines where it has results."""
     from quantlab_cli.headlines import HEADLINE_COLUMNS, headline_row
     from quantlab_cli.json_shapes import experiment_json
 
@@ -256,6 +286,7 @@ def _show_one(lab: Lab, experiment: Experiment, output_format: Format) -> None:
         show_csv([_list_row(experiment)], [])
         return
     definition = experiment.definition
+    report = lab.paths.report(definition.experiment_id)
     show_facts(
         {
             "experiment": definition.experiment_id,
@@ -268,18 +299,37 @@ def _show_one(lab: Lab, experiment: Experiment, output_format: Format) -> None:
             "alert set": definition.alert_set_id,
             "candle set": definition.candle_set_id,
             "caller aliases": definition.caller_aliases_id,
+            "strategy id": definition.strategy_id,
             "definition": experiment.definition_artifact_id,
             "created": definition.provenance.created_at,
             "engine": definition.provenance.engine_version,
+            **_provenance_facts(definition.provenance),
             "attempt": None if experiment.execution is None else experiment.execution.attempt,
             "completed": None if experiment.execution is None else experiment.execution.completed_at,
             "error": None if experiment.execution is None else experiment.execution.error,
             **document.get("outputs", {}),
+            "report": report if report.exists() else None,
         }
     )
     if document.get("outputs", {}).get("metrics"):
         click.echo()
         show_table([headline_row(lab, experiment)], HEADLINE_COLUMNS)
+
+
+def _provenance_facts(provenance: ExperimentProvenance) -> dict[str, str | None]:
+    environment, determinism = provenance.environment, provenance.determinism
+    changed = {True: " with changes", False: ""}[provenance.git_dirty]
+    facts = {"code": provenance.git_commit + changed, "patch": provenance.patch_hash}
+    facts["kept patch"] = provenance.patch_artifact_id
+    if environment is not None:
+        facts["python"] = f"{environment.python_version} on {environment.platform}"
+        facts["lock file"] = environment.lock_hash
+        facts["installed"] = environment.distributions_hash
+    if determinism is not None:
+        limits = "".join(f", {name}={value}" for name, value in determinism.threads.items())
+        facts["floats"] = f"{determinism.float_mode}, {determinism.byte_order} endian"
+        facts["threads"] = f"{determinism.cpu_count} processors{limits}"
+    return facts
 
 
 def _list_row(experiment: Experiment) -> dict[str, Any]:

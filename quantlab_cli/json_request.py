@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, TypeVar, overload
 
+from quantlab_cli.camel_case import camel_case
 from quantlab_core.errors import InvalidInputError
 
 T = TypeVar("T")
@@ -26,16 +27,16 @@ class JsonRequest:
 
     def check_names(self, *names: str) -> None:
         """Refuse fields other than these: one that is misspelt would otherwise silently ask for something else."""
-        known = {spelling for name in names for spelling in (name, _camel_case(name))}
+        known = {spelling for name in names for spelling in (name, camel_case(name))}
         unknown = sorted(set(self._document) - known)
         if unknown:
             raise InvalidInputError(
-                f"{self._about} has no field {unknown[0][:80]!a}; it has {', '.join(map(_camel_case, names))}"
+                f"{self._about} has no field {unknown[0][:80]!a}; it has {', '.join(map(camel_case, names))}"
             )
 
     def value(self, *names: str) -> Any:
         """The value that is given under one of the names, or None."""
-        spellings = dict.fromkeys(spelling for name in names for spelling in (name, _camel_case(name)))
+        spellings = dict.fromkeys(spelling for name in names for spelling in (name, camel_case(name)))
         given = {name: self._document[name] for name in spellings if self._document.get(name) is not None}
         values = list(given.values())
         if any(type(value) is not type(values[0]) or value != values[0] for value in values):
@@ -110,11 +111,6 @@ class JsonRequest:
         if type(value) is not type_:  # exactly: true and false are no numbers
             raise InvalidInputError(f"{self._about}: {names[0]} must be {kind}, not {_kind_of(value)}")
         return value
-
-
-def _camel_case(name: str) -> str:
-    first, *rest = name.split("_")
-    return first + "".join(part.capitalize() for part in rest)
 
 
 def _kind_of(value: object) -> str:

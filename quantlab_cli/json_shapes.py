@@ -81,8 +81,9 @@ def publish_json(result: PublishResult) -> Json:
 
 def experiment_json(experiment: Experiment) -> Json:
     """``Experiment``: the definition with its status, outputs and latest attempt."""
+    from quantlab_core.experiments.provenance_document import provenance_document
+
     definition = experiment.definition
-    provenance = definition.provenance
     date_range = definition.config.date_range
     return {
         "experimentId": definition.experiment_id,
@@ -98,12 +99,7 @@ def experiment_json(experiment: Experiment) -> Json:
             "dateRange": _given(**{"from": date_range.from_, "to": date_range.to}),
             "params": _plain(definition.config.params),
         },
-        "provenance": {
-            "gitCommit": provenance.git_commit,
-            "gitDirty": provenance.git_dirty,
-            "engineVersion": provenance.engine_version,
-            "createdAt": provenance.created_at,
-        },
+        "provenance": provenance_document(definition.provenance),
         "status": experiment.status.value,
         **_given(outputs=_outputs_json(experiment.outputs), execution=_execution_json(experiment.execution)),
     }
@@ -153,6 +149,7 @@ def _outputs_json(outputs: ExperimentResults | None) -> Json | None:
             fills=outputs.fills_artifact_id,
             metrics=outputs.metrics_artifact_id,
             curves=outputs.curves_artifact_id,
+            parameterSets=outputs.parameter_sets_artifact_id,
             diagnostics=outputs.diagnostics_artifact_id,
             outcome=outputs.outcome_artifact_id,
         )

@@ -8,6 +8,7 @@ import click
 
 from quantlab_cli.lake_command import Invocation
 from quantlab_cli.lake_commands import lake
+from quantlab_cli.run_settings import check_run_settings
 from quantlab_cli.tables import Column, Format, format_option, number_of, show_json, show_rows, shown
 
 if TYPE_CHECKING:
@@ -45,6 +46,8 @@ def sync_dagster(invocation: Invocation, output_format: Format) -> None:
 
 def synced(lab: Lab) -> SyncReport:
     """Make Dagster's storage of this lake agree with it, shown as progress."""
+    check_run_settings()
+
     from quantlab_assets.workflows.sync_dagster import sync_dagster as sync
     from quantlab_cli.dagster_instance import dagster_instance
     from quantlab_cli.progress_bars import counted

@@ -70,7 +70,7 @@ def verify_lake(
     else:
         _show_report(report)
         if outcome is not None:
-            _show_quarantine(outcome)
+            _show_quarantine(outcome, report)
     if refusal is not None:
         raise refusal
     if not report.is_whole:
@@ -94,7 +94,7 @@ def _show_report(report: VerificationReport) -> None:
     _show_downstream(report.downstream, "what is damaged or missing")
 
 
-def _show_quarantine(outcome: QuarantineReport) -> None:
+def _show_quarantine(outcome: QuarantineReport, report: VerificationReport) -> None:
     click.echo(f"moved {len(outcome.moved):,} files to quarantine{':' if outcome.moved else ''}")
     for file in outcome.moved[:MOST_LINES]:
         click.echo(f"  {shown(file.path)} -> {shown(file.kept_at)}")
@@ -104,7 +104,9 @@ def _show_quarantine(outcome: QuarantineReport) -> None:
     if outcome.healed:
         click.echo(f"{len(outcome.healed):,} artifacts were whole again by then")
     if outcome.moved:
-        _show_downstream(outcome.downstream, "what was moved")
+        told = {artifact.artifact_id for artifact in report.downstream}
+        untold = tuple(artifact for artifact in outcome.downstream if artifact.artifact_id not in told)
+        _show_downstream(untold, "what was moved")
         click.echo("publishing the same content again puts good bytes in their place")
 
 

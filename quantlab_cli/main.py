@@ -6,6 +6,11 @@ import click
 
 import quantlab_cli.alert_quarantine_commands
 import quantlab_cli.artifact_writing_commands
+import quantlab_cli.caller_leaderboard_commands
+import quantlab_cli.experiment_leaderboard_commands
+import quantlab_cli.experiment_sweep_commands
+import quantlab_cli.experiment_upkeep_commands
+import quantlab_cli.experiment_verification_commands
 import quantlab_cli.lake_adopt_commands
 import quantlab_cli.lake_dagster_commands
 import quantlab_cli.lake_gc_commands
@@ -24,6 +29,7 @@ from quantlab_cli.experiment_commands import experiments
 from quantlab_cli.lake_commands import lake
 from quantlab_cli.ohlcv_commands import ohlcv
 from quantlab_cli.projection_commands import projections
+from quantlab_cli.strategy_commands import strategies
 
 PROGRAM = "quantlab"
 
@@ -46,7 +52,7 @@ def cli() -> None:
     """
 
 
-for command in (demo, alerts, callers, ohlcv, coverage, experiments, artifacts, projections, lake):
+for command in (demo, alerts, callers, ohlcv, coverage, strategies, experiments, artifacts, projections, lake):
     cli.add_command(command)
 
 

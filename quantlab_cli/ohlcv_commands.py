@@ -10,6 +10,7 @@ import click
 from quantlab_cli.lake_command import Invocation, LakeGroup
 from quantlab_cli.refresh_news import show_refresh
 from quantlab_cli.refused_files import name_refused, refuse_if_nothing_came_in
+from quantlab_cli.run_settings import check_refresh_settings
 from quantlab_cli.tables import Column, show_rows, shown
 
 if TYPE_CHECKING:
@@ -78,13 +79,15 @@ def import_files(
     columns are taken for US dollars unless something else is declared. A file that cannot be read does not stop the
     others.
     """
-    from quantlab_assets.workflows.import_candles import import_candle_files
+    check_refresh_settings(invocation)
+
+    from quantlab_assets.workflows.import_candles import import_candle_files, uncalled_tokens
     from quantlab_assets.workflows.refresh_research import refresh_research
     from quantlab_cli.open_lake import running_on_new_or_existing
     from quantlab_core.artifacts.timestamp_text import parse_timestamp
     from quantlab_core.experiments.alert_range import parse_alert_range
     from quantlab_core.experiments.experiment import DateRange
-    from quantlab_resources.candles.candle_declaration import CandleFileDeclaration
+    from quantlab_resources.candles.files.candle_declaration import CandleFileDeclaration
 
     span = parse_alert_range(DateRange(start, end))
     declaration = CandleFileDeclaration(
@@ -96,6 +99,7 @@ def import_files(
         refresh = refresh_research(runs, {day for file in intake.accepted for day in file.cohort_days()})
         show_imported(runs.lab, intake.accepted)
         show_refresh(runs, refresh)
+        _show_uncalled(uncalled_tokens(runs.lab.artifacts, intake.accepted))
         click.echo(f"{runs.counts.new:,} new artifacts; {runs.counts.published - runs.counts.new:,} were there already")
         name_refused(intake)
 
@@ -121,6 +125,16 @@ def show_imported(lab: Lab, imported: list[ImportedFile]) -> None:
             click.echo(f"{shown(file.path.name)}: {line}")
         if file.quarantined:
             click.echo(f"{shown(file.path.name)}: quarantined {_reasons(lab, file.file)}")
+
+
+def _show_uncalled(tokens: list[str]) -> None:
+    """Of which tokens no slice follows from an import, and how to cut one all the same."""
+    if tokens:
+        which = tokens[0] if len(tokens) == 1 else f"{len(tokens):,} of the tokens ({tokens[0]}, …)"
+        click.echo(
+            f"nobody has called {which} so far, and slices are cut of called tokens only; "
+            "`quantlab ohlcv export` cuts one of any token and window"
+        )
 
 
 def _account(file: ImportedFile) -> list[str]:

@@ -10,6 +10,7 @@ import click
 from quantlab_cli.lake_command import Invocation
 from quantlab_cli.ohlcv_commands import RESOLUTION_NAMES, ohlcv
 from quantlab_cli.refresh_news import show_refusals
+from quantlab_cli.run_settings import check_refresh_settings
 from quantlab_cli.tables import number_of, show_facts
 
 if TYPE_CHECKING:
@@ -47,6 +48,8 @@ def export(
 
     Nobody need have called the token. Where the source has only finer candles, these are aggregated.
     """
+    check_refresh_settings(invocation)
+
     from quantlab_assets.workflows.export_candles import export_candles
     from quantlab_cli.open_lake import running_on_new_or_existing
     from quantlab_core.artifacts.timestamp_text import parse_day_or_timestamp

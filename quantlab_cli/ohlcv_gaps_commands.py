@@ -10,7 +10,9 @@ import click
 from quantlab_cli.coverage_commands import NOTHING_MEASURED
 from quantlab_cli.lake_command import Invocation
 from quantlab_cli.ohlcv_commands import ohlcv
-from quantlab_cli.tables import Column, Format, format_option, number_of, show_csv, show_json, show_table, shown
+from quantlab_cli.refresh_news import show_refusals
+from quantlab_cli.run_settings import check_refresh_settings
+from quantlab_cli.tables import Column, Format, format_option, number_of, show_csv, show_json, show_table
 
 if TYPE_CHECKING:
     from quantlab_assets.workflows.fetch_gaps import FetchedGaps
@@ -83,14 +85,14 @@ def gaps(
 
     lab = existing_lake(invocation)
     if fetch:
+        check_refresh_settings(invocation)
+
         from quantlab_assets.workflows.fetch_gaps import fetch_gaps
 
         with running(lab) as runs:
             fetched = fetch_gaps(runs, limit=limit, most_attempts=attempts, with_given_up=with_given_up)
             _show_fetched(fetched, output_format)
-            for refusal in runs.refusals:
-                left = f"left as it was: {refusal.subject} on {refusal.partition}: {refusal.reason}"
-                click.echo(shown(left), err=True)
+            show_refusals(runs, err=True)
         return
     found = current_worklist(lab, most_attempts=attempts)
     _show_worklist(found, limit or LISTED, output_format, with_given_up=with_given_up)

@@ -136,6 +136,8 @@ def dispose(invocation: Invocation, projection_id: str) -> None:
     builder = existing_lake(invocation).projections
     was_there = builder.exists(projection_id)
     builder.dispose(projection_id)
+    if not was_there:
+        builder.get(projection_id)  # an id that nothing was built under is an error, a file that is gone is none
     click.echo("deleted; `quantlab projections rebuild` brings it back" if was_there else "there was no such file")
 
 

@@ -27,7 +27,10 @@ def show_refresh(runs: LakeRuns, report: RefreshReport) -> None:
     show_refusals(runs)
 
 
-def show_refusals(runs: LakeRuns) -> None:
-    """What was left as it was, with the reason: its candles contradict each other, or this source has none of it."""
+def show_refusals(runs: LakeRuns, *, err: bool = False) -> None:
+    """What was left as it was, with the reason: its candles contradict each other, or this source has none of it.
+
+    ``err`` says it on stderr, where stdout is for the results alone.
+    """
     lines = list(dict.fromkeys(f"{refusal.subject}: {refusal.reason}" for refusal in runs.refusals))
-    show_some(f"{len(lines):,} left as they were", lines, most=SHOWN)
+    show_some(f"{len(lines):,} left as they were", lines, most=SHOWN, rest="the log in Dagster names all", err=err)

@@ -68,6 +68,11 @@ def show_rows(rows: Sequence[Row], columns: Sequence[Column], output_format: For
         click.echo(nothing)
 
 
+def json_keys(row: Row) -> dict[str, Any]:
+    """A row with its names as JSON has them: ``mean_return`` is ``meanReturn``."""
+    return {_camel_case(name): value for name, value in row.items()}
+
+
 def show_json(document: object) -> None:
     """Print one JSON document; text stays as it is, only what is not printable is escaped: it reads back the same."""
     lines = json.dumps(document, ensure_ascii=False, indent=2, allow_nan=False).split("\n")
@@ -149,15 +154,17 @@ def number_of(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
-def show_some(title: str, lines: Sequence[str], *, most: int) -> None:
-    """The first ``most`` lines under a title, and how many more there are; nothing without lines."""
+def show_some(
+    title: str, lines: Sequence[str], *, most: int, rest: str = "--format json lists all", err: bool = False
+) -> None:
+    """The first ``most`` lines under a title, how many more there are, and where they are; nothing without lines."""
     if not lines:
         return
-    click.echo(f"{title}:")
+    click.echo(f"{title}:", err=err)
     for line in lines[:most]:
-        click.echo(f"  {shown(line)}")
+        click.echo(f"  {shown(line)}", err=err)
     if len(lines) > most:
-        click.echo(f"  … and {len(lines) - most:,} more; --format json lists all")
+        click.echo(f"  … and {len(lines) - most:,} more; {rest}", err=err)
 
 
 def size_text(byte_size: int) -> str:
@@ -176,6 +183,11 @@ def console() -> Console:
 
     width = None if sys.stdout.isatty() else UNLIMITED_WIDTH
     return Console(markup=False, highlight=False, emoji=False, width=width)
+
+
+def _camel_case(name: str) -> str:
+    first, *rest = name.split("_")
+    return first + "".join(word.capitalize() for word in rest)
 
 
 def _csv_field(value: object) -> object:

@@ -27,6 +27,14 @@ QuantlabError                       base; the message is one line that names the
 from __future__ import annotations
 
 
+def first_line(error: BaseException, *, at_most: int | None = None) -> str:
+    """The first line of another library's error, for our messages of one line; its type's name where it says nothing.
+
+    ``at_most`` is how many characters are shown, where the line can quote what was read.
+    """
+    return (str(error).splitlines() or [type(error).__name__])[0][:at_most]
+
+
 class QuantlabError(Exception):
     """Base of all expected errors. ``str(error)`` is one clear line for the user."""
 

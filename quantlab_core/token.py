@@ -62,6 +62,22 @@ class Token:
         Keys of the earlier store name no chain, or ``evm``, for EVM addresses, and keep their capitals.
         """
         address, chain = parts["token"], parts.get("chain")
-        if address[:2] in {"0x", "0X"}:
-            return cls(EVM_UNKNOWN if chain in {None, "evm"} else str(chain), address.lower())
+        if looks_evm(address):
+            return cls(EVM_UNKNOWN if chain in {None, "evm"} else str(chain), plain_address(address))
         return cls(chain or SOLANA, address)
+
+
+def looks_evm(address: str) -> bool:
+    """Whether an address is written as those of EVM chains are; whether it is one, `addresses` tells."""
+    return address[:2] in {"0x", "0X"}
+
+
+def plain_address(address: str) -> str:
+    """An address as tokens have it: of an EVM chain in lower case, of Solana as it is written."""
+    return address.lower() if looks_evm(address) else address
+
+
+def split_token_name(name: str) -> tuple[str, str]:
+    """Chain and plain address of ``<chain>:<address>``; the chain is empty where only an address is written."""
+    chain, _, address = name.rpartition(":")
+    return chain, plain_address(address)

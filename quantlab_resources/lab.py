@@ -21,9 +21,10 @@ if TYPE_CHECKING:
     from quantlab_core.code_provenance import CodeProvenance
     from quantlab_resources.artifacts.artifact_catalogue import ArtifactCatalogue
     from quantlab_resources.artifacts.artifact_store import ParquetArtifactStore
-    from quantlab_resources.current_rows import Instant
     from quantlab_resources.experiments.experiment_index import ExperimentIndex
     from quantlab_resources.experiments.experiment_tracker import ArtifactExperimentTracker
+    from quantlab_resources.given_instants import Instant
+    from quantlab_resources.projections.candle_pack_projection import CandlePackFiles
     from quantlab_resources.projections.projection_builder import DuckDBProjectionBuilder
 
 
@@ -116,6 +117,13 @@ class Lab:
         return DuckDBProjectionBuilder(self.artifacts, self.paths.projection_cache)
 
     @cached_property
+    def candle_packs(self) -> CandlePackFiles:
+        """The candle packs that experiments read."""
+        from quantlab_resources.projections.candle_pack_projection import CandlePackFiles
+
+        return CandlePackFiles(self.artifacts, self.paths.projection_cache)
+
+    @cached_property
     def experiments(self) -> ArtifactExperimentTracker:
         """The experiment tracker."""
         from quantlab_resources.experiments.experiment_tracker import ArtifactExperimentTracker
@@ -136,7 +144,8 @@ class Lab:
         no rows. A limit is a date, a datetime with a zone, or the text of either.
         Raises InvalidInputError, ArtifactDamagedError, ArtifactMissingError, SchemaError.
         """
-        from quantlab_resources.current_rows import as_polars, current_alerts
+        from quantlab_resources.current_alerts import current_alerts
+        from quantlab_resources.plain_tables import as_polars
 
         return as_polars(current_alerts(self.artifacts, from_day, to_day, chain))
 
@@ -150,7 +159,8 @@ class Lab:
         limit is a date (its midnight), a datetime with a zone, or the text of either. ``chain`` is only needed for an
         address with candles on several. Raises as `alerts`.
         """
-        from quantlab_resources.current_rows import as_polars, current_candles
+        from quantlab_resources.current_candles import current_candles
+        from quantlab_resources.plain_tables import as_polars
 
         return as_polars(current_candles(self.artifacts, token, start, end, resolution, chain))
 

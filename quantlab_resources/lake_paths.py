@@ -65,6 +65,18 @@ class LakePaths:
             paths = replace(cls.from_environment(manifest.parent.parent, environment={}), manifest_db=manifest)
         return paths if artifacts_root is None else replace(paths, artifacts_root=_absolute(artifacts_root))
 
+    @classmethod
+    def of_experiment_db(cls, experiment_db: str | Path, environment: Mapping[str, str] | None = None) -> LakePaths:
+        """The lake whose index of experiments is ``experiment_db``, for callers that know a lake by that file.
+
+        Its home is two folders up. As in `of_manifest`, the variables count only where they name the same file.
+        """
+        index = _absolute(experiment_db)
+        paths = cls.from_environment(environment=environment)
+        if paths.experiment_db == index:
+            return paths
+        return replace(cls.from_environment(index.parent.parent, environment={}), experiment_db=index)
+
     @cached_property
     def staging(self) -> Path:
         """Files under way on the same file system as the artifacts; nothing here was published."""
@@ -99,6 +111,15 @@ class LakePaths:
     def reports(self) -> Path:
         """Pages for people, made from artifacts; disposable."""
         return self.home / "reports"
+
+    def report(self, experiment_id: str) -> Path:
+        """Where the page of an experiment is, or would be."""
+        return self.reports / report_name(experiment_id)
+
+
+def report_name(experiment_id: str) -> str:
+    """The file name of an experiment's page; an id has no character that a file name cannot have."""
+    return f"{experiment_id}.html"
 
 
 def _absolute(path: str | Path) -> Path:

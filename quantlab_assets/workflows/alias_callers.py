@@ -5,23 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import dagster as dg
 import pyarrow as pa
 
-from quantlab_assets.callers import CURRENT_KEY
-from quantlab_assets.frozen_sets import alerts_of
 from quantlab_assets.workflows.lake_runs import LakeRuns
+from quantlab_assets.workflows.tell_dagster import tell_dagster
 from quantlab_core.alerts.artifact_types import ALERTS, CALLER_ALIASES
 from quantlab_core.alerts.caller_aliases import CallerAliases, aliases_table
 from quantlab_core.alerts.callers import alias_calls
+from quantlab_core.alerts.current_aliases import CURRENT_KEY
 from quantlab_core.artifacts.any_version import key_parts_of, read_newest
 from quantlab_core.artifacts.artifact import PublishRequest, Writer
 from quantlab_core.artifacts.artifact_store import ArtifactStore
 from quantlab_core.artifacts.artifact_types import ARTIFACT_SET
 from quantlab_core.artifacts.frozen_set import CURRENT
+from quantlab_core.experiments.experiment_inputs import alerts_of
 from quantlab_resources.alerts.caller_alias_file import read_caller_aliases
-from quantlab_resources.dagster_io.event_tags import DATA_VERSION_TAG
-from quantlab_resources.dagster_io.materialization_metadata import described
 from quantlab_resources.progress import PublishedUnit, report_progress
 from quantlab_resources.version import QUANTLAB_VERSION
 
@@ -55,7 +53,7 @@ def alias_callers(runs: LakeRuns, file: Path) -> AliasReport:
                 params={"file_name": file.name},
             )
         )
-        _tell_dagster(runs, result.artifact_id)
+        tell_dagster(runs, CALLER_ALIASES)
         report_progress(PublishedUnit(str(CALLER_ALIASES.asset), None, 1, int(not result.deduped)))
     if store.heads(ARTIFACT_SET.name, f"of=alerts/selection={CURRENT}"):
         runs.materialize("Counting calls", ["token_calls"])
@@ -69,17 +67,3 @@ def current_alerts(store: ArtifactStore) -> pa.Table:
     """The rows of all current alerts of the lake."""
     heads = [head for head in store.heads(ALERTS.name) if key_parts_of(head) is not None]
     return alerts_of(lambda head: read_newest(store, head), heads)
-
-
-def _tell_dagster(runs: LakeRuns, artifact_id: str) -> None:
-    """No run publishes the list, so Dagster is told by an event of its own, each time, as of archived files."""
-    artifact = runs.lab.artifacts.get_artifact(artifact_id)
-    runs.instance.report_runless_asset_event(
-        dg.AssetMaterialization(
-            asset_key=str(CALLER_ALIASES.asset),
-            metadata=described(
-                [artifact], artifact_count=1, row_count=artifact.row_count, version=artifact.content_hash
-            ),
-            tags={DATA_VERSION_TAG: artifact.content_hash},
-        )
-    )

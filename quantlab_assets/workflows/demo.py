@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from quantlab_assets.workflows.create_experiment import ExperimentRequest, create_experiment
+from quantlab_assets.workflows.create_experiment import create_experiment
 from quantlab_assets.workflows.execute_experiment import Execution, execute_experiment
 from quantlab_assets.workflows.import_candles import ImportedFile, import_candle_files
 from quantlab_assets.workflows.ingest_alerts import IngestReport, ingest_telegram_export
@@ -14,11 +14,14 @@ from quantlab_assets.workflows.refresh_research import refresh_research
 from quantlab_core.demo.demo_world import demo_world
 from quantlab_core.simulation.presets import preset
 from quantlab_core.simulation.strategy import strategy_mapping
-from quantlab_resources.candles.candle_declaration import CandleFileDeclaration
+from quantlab_resources.candles.files.candle_declaration import CandleFileDeclaration
 from quantlab_resources.demo_files import write_demo_files
+from quantlab_resources.experiments.experiment_freezing import ExperimentRequest
 
 DEMO_STRATEGIES = ("momentum", "ladder", "hold_24h")
 DEMO_SEED = 7
+DEMO_PARAMS = {"statistics": {"split": {"kind": "train_test", "train_share": 0.6}}}
+"""Intervals, and four of the ten days held back: a result without either is nothing to show."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +54,7 @@ def run_demo(runs: LakeRuns) -> DemoReport:
     executions = []
     for name in DEMO_STRATEGIES:
         experiment = create_experiment(
-            runs, ExperimentRequest(name=f"demo-{name}", strategy=strategy_mapping(preset(name)))
+            runs, ExperimentRequest(f"demo-{name}", strategy_mapping(preset(name)), params=DEMO_PARAMS)
         )
         executions.append(execute_experiment(runs, experiment.definition.experiment_id))
     return DemoReport(folder, ingest, imported, executions, runs.counts.new, runs.counts.published)

@@ -11,10 +11,11 @@ from datetime import datetime
 
 import pyarrow as pa
 
-from quantlab_assets.frozen_sets import SeriesByToken, alerts_of
+from quantlab_assets.frozen_sets import SeriesByToken
 from quantlab_core.artifacts.any_version import read_newest
 from quantlab_core.artifacts.artifact import Artifact
 from quantlab_core.artifacts.artifact_store import ArtifactStore
+from quantlab_core.artifacts.artifact_types import ARTIFACT_SET
 from quantlab_core.artifacts.frozen_set import set_members
 from quantlab_core.artifacts.timestamp_text import format_timestamp, parse_day_or_timestamp, parse_timestamp
 from quantlab_core.coverage.artifact_types import ALERT_FORWARD_COVERAGE
@@ -25,6 +26,7 @@ from quantlab_core.coverage.thresholds import DEFAULT_THRESHOLDS
 from quantlab_core.errors import IntegrityError
 from quantlab_core.experiments.alert_range import parse_alert_range
 from quantlab_core.experiments.experiment import ExperimentDefinition
+from quantlab_core.experiments.experiment_inputs import alerts_of
 
 
 def experiment_coverage(store: ArtifactStore, definition: ExperimentDefinition) -> AlertCoverage:
@@ -38,25 +40,32 @@ def experiment_coverage(store: ArtifactStore, definition: ExperimentDefinition) 
         parse_day_or_timestamp(definition.provenance.created_at)[0],
         *(parse_timestamp(frozen.created_at) for frozen in sets),
     )
-    recorded = _recorded(store, sets)
-    forward = _measured(store, sets, as_of) if recorded is None else judged(recorded, DEFAULT_THRESHOLDS, as_of=as_of)
+    recorded = recorded_coverage(store, sets)
+    forward = (
+        measured_from_candles(store, sets, as_of=as_of)
+        if recorded is None
+        else judged(recorded, DEFAULT_THRESHOLDS, as_of=as_of)
+    )
     range_ = parse_alert_range(definition.config.date_range)
     return AlertCoverage(CoverageSelection(range_.start, range_.end).of(forward), format_timestamp(as_of))
 
 
-def _recorded(store: ArtifactStore, sets: list[Artifact]) -> pa.Table | None:
+def recorded_coverage(store: ArtifactStore, sets: list[Artifact]) -> pa.Table | None:
     """What the graph measured on just these sets; None where it did not, or its bytes are damaged or were collected."""
     wanted = {frozen.artifact_id for frozen in sets}
     for artifact in store.get_downstream(sets[0].artifact_id):
         if artifact.artifact_type == ALERT_FORWARD_COVERAGE.name:
             inputs = store.get_lineage(artifact.artifact_id).inputs
-            if {made_from.artifact_id for made_from in inputs} == wanted:
+            # The members that were read are inputs too, and follow from the sets.
+            if {one.artifact_id for one in inputs if one.artifact_type == ARTIFACT_SET.name} == wanted:
                 with suppress(IntegrityError):
                     return read_newest(store, artifact)
     return None
 
 
-def _measured(store: ArtifactStore, sets: list[Artifact], as_of: datetime) -> pa.Table:
+def measured_from_candles(store: ArtifactStore, sets: list[Artifact], *, as_of: datetime) -> pa.Table:
+    """Measured on the members of the two sets, alerts first; needs all candles, and says what the graph would."""
+
     def read(member: Artifact) -> pa.Table:
         return read_newest(store, member)
 

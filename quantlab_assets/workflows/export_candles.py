@@ -9,19 +9,19 @@ from dataclasses import dataclass, replace
 import dagster as dg
 import pyarrow as pa
 
+from quantlab_assets.slice_drafts import slice_draft, slice_key, token_of, why_left
 from quantlab_assets.workflows.lake_runs import LakeRuns
 from quantlab_assets.workflows.refresh_research import refresh_series
 from quantlab_assets.workflows.sync_dagster import sync_dagster
 from quantlab_core.alerts.addresses import normalise_token_address
 from quantlab_core.artifacts.artifact import Artifact, PublishRequest, Writer
-from quantlab_core.artifacts.logical_key import format_key
 from quantlab_core.artifacts.table_attributes import attributes_of
 from quantlab_core.candles.aggregation import aggregate_series
 from quantlab_core.candles.artifact_types import OHLCV_SLICE
 from quantlab_core.candles.candle_source import CandleRequest, CandleSource, SourcedCandles
-from quantlab_core.candles.resolution import RESOLUTIONS, finer_than
+from quantlab_core.candles.resolution import RESOLUTIONS, finer_than, length_of
 from quantlab_core.candles.slice_coverage import SliceCoverage, slice_coverage
-from quantlab_core.candles.slices import slice_key_parts, slice_table
+from quantlab_core.candles.slices import slice_table
 from quantlab_core.candles.source_spans import SourceSpan, decode_spans
 from quantlab_core.errors import InvalidInputError, NotFoundError
 from quantlab_core.token import Token
@@ -66,42 +66,50 @@ def export_candles(runs: LakeRuns, request: CandleRequest) -> ExportedSlice:
 
     Candles are taken in the resolution that is asked for, else made of the coarsest finer ones that the source has. A
     second call with the same answer changes nothing. Raises NotFoundError for a token that the source does not know
-    and never knew in this window, InvalidInputError for an address or chain that is none, a window that runs backwards
-    or units that contradict each other, CandleSourceError.
+    and never knew in this window, or where the slice that there is stays (see `kept_slices`), InvalidInputError for an
+    address or chain that is none, a window that runs backwards or units that contradict each other, CandleSourceError.
     """
     if request.start >= request.end:
         raise InvalidInputError(f"from {request.start} is not before to {request.end}; no candle lies there")
-    if request.resolution not in RESOLUTIONS:
-        raise InvalidInputError(f"{request.resolution!r} is no resolution; known are {', '.join(RESOLUTIONS)}")
+    length_of(request.resolution)
     store = runs.lab.artifacts
     token, request = _normalised(request)
-    key = format_key(OHLCV_SLICE, slice_key_parts(token, request.resolution, request.start, request.end))
     sequence = store.last_sequence()
     answer = _ask(runs.lab.candle_source, request)
     if answer.sourced.is_refused:
         raise InvalidInputError(f"{token.partition_key}: {answer.sourced.rejections[0].reason}; nothing was exported")
-    if answer.sourced.is_unknown and not store.heads(OHLCV_SLICE.name, key):
+    if answer.sourced.is_unknown and not store.heads(OHLCV_SLICE.name, slice_key(request)):
         raise NotFoundError(
             f"{token.partition_key} not found in the candle source between {request.start:%Y-%m-%d %H:%M} and "
-            f"{request.end:%Y-%m-%d %H:%M} UTC in {request.resolution} candles or finer ones; nothing was exported"
+            f"{request.end:%Y-%m-%d %H:%M} UTC in {request.resolution} candles or finer ones"
+            f"{_known_coarser(runs.lab.candle_source, request)}; nothing was exported"
         )
+    why = why_left(store, request, replace(answer.sourced, candles=answer.table))
+    if why:
+        raise NotFoundError(f"candles of {token.partition_key} not found: {why}; nothing was exported")
     rejected = Counter(rejection.rule_id for rejection in answer.sourced.rejections)
     code = runs.lab.code_provenance.code_version()
+    draft = slice_draft(
+        request,
+        answer.sourced,
+        answer.table,
+        params={
+            "made_of": answer.made_of,
+            "conflicting_candles": answer.sourced.conflicting_candles,
+            "rejected_by_rule": dict(sorted(rejected.items())),
+            **({"pool": request.pool_address} if request.pool_address else {}),
+        },
+    )
     result = store.publish(
         PublishRequest(
-            OHLCV_SLICE.name,
-            OHLCV_SLICE.version,
-            key,
-            answer.table,
+            draft.spec.name,
+            draft.spec.version,
+            draft.logical_key,
+            draft.table,
             Writer(WRITER_NAME, QUANTLAB_VERSION, code.git_commit, code.git_dirty),
-            tags={"token": token.address, "resolution": request.resolution, "chain": token.chain},
-            input_artifact_ids=answer.sourced.input_artifact_ids,
-            params={
-                "made_of": answer.made_of,
-                "conflicting_candles": answer.sourced.conflicting_candles,
-                "rejected_by_rule": dict(sorted(rejected.items())),
-                **({"pool": request.pool_address} if request.pool_address else {}),
-            },
+            tags=draft.tags,
+            input_artifact_ids=draft.inputs or (),
+            params=draft.params,
             as_of_sequence=sequence,
         )
     )
@@ -131,7 +139,7 @@ def _normalised(request: CandleRequest) -> tuple[Token, CandleRequest]:
 
 def _ask(source: CandleSource, request: CandleRequest) -> _Answer:
     """The answer in the resolution asked for, else in the coarsest finer one that has an answer, aggregated."""
-    token = Token(request.chain, request.token_address)
+    token = token_of(request)
     resolutions = (request.resolution, *reversed(finer_than(RESOLUTIONS, request.resolution)))
     for resolution in resolutions:
         (sourced,) = source.fetch_many([replace(request, resolution=resolution)], asked_by=ASKED_BY)
@@ -141,6 +149,15 @@ def _ask(source: CandleSource, request: CandleRequest) -> _Answer:
                 table = aggregate_series(table, request.resolution)
             return _Answer(sourced, table, resolution)
     return _Answer(sourced, slice_table(token, request.resolution, sourced), request.resolution)
+
+
+def _known_coarser(source: CandleSource, request: CandleRequest) -> str:
+    """In which of the coarser resolutions, which nobody asked for, the source has the token; empty where in none."""
+    step = RESOLUTIONS[request.resolution]
+    coarser = [replace(request, resolution=name) for name, length in RESOLUTIONS.items() if length > step]
+    answers = source.fetch_many(coarser, asked_by=ASKED_BY) if coarser else []
+    known = [asked.resolution for asked, found in zip(coarser, answers, strict=True) if not found.is_unknown]
+    return f"; it has candles of {' and '.join(known)}, see --resolution" if known else ""
 
 
 def _show_in_dagster(runs: LakeRuns, artifact: Artifact) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -14,6 +14,9 @@ from quantlab_assets.partitions import file_key
 from quantlab_assets.workflows.archive import archive_file
 from quantlab_assets.workflows.intake import Intake, take_in
 from quantlab_assets.workflows.lake_runs import LakeRuns
+from quantlab_core.alerts.artifact_types import TOKEN_CALLS
+from quantlab_core.artifacts.any_version import read_newest
+from quantlab_core.artifacts.artifact_store import ArtifactStore
 from quantlab_core.artifacts.logical_key import parse_key
 from quantlab_core.artifacts.table_attributes import attributes_of
 from quantlab_core.artifacts.timestamp_text import parse_timestamp
@@ -22,10 +25,11 @@ from quantlab_core.candles.resolution import RESOLUTIONS
 from quantlab_core.candles.slices import HOURS_AFTER, HOURS_BEFORE
 from quantlab_core.candles.source_spans import SourceSpan, decode_spans, merge_spans
 from quantlab_core.candles.token_codes import token_codes
-from quantlab_core.errors import CandleFileError, InvalidInputError, NotFoundError
-from quantlab_resources.candles.candle_declaration import CandleFileDeclaration
-from quantlab_resources.candles.candle_file import CandleFileReport, read_candle_file
-from quantlab_resources.candles.declaration_config import declaration_to_config
+from quantlab_core.errors import CandleFileError, IntegrityError, InvalidInputError, NotFoundError
+from quantlab_core.token import Token
+from quantlab_resources.candles.files.candle_declaration import CandleFileDeclaration
+from quantlab_resources.candles.files.candle_file import CandleFileReport, read_candle_file
+from quantlab_resources.candles.files.declaration_config import declaration_to_config
 from quantlab_resources.lab import Lab
 
 
@@ -87,6 +91,21 @@ def import_candle_files(
         checked[path] = _check(runs, path, declaration, replaces)
 
     return take_in(paths, check, lambda path: _store(runs, path, declaration, checked[path]))
+
+
+def uncalled_tokens(store: ArtifactStore, imported: Iterable[ImportedFile]) -> list[str]:
+    """Tokens of these files that no alert has called so far, as their partition keys: no slice is cut of them.
+
+    A call may leave the chain open, so addresses decide. Nothing where the calls cannot be read.
+    """
+    tokens = {token for file in imported for token in file.report.tokens}
+    called: set[str] = set()
+    for head in store.heads(TOKEN_CALLS.name):
+        try:
+            called |= {mint.lower() for mint in read_newest(store, head)["mint"].unique().to_pylist()}
+        except IntegrityError:
+            return []
+    return sorted(token for token in tokens if Token.from_partition_key(token).address.lower() not in called)
 
 
 @dataclass(frozen=True, slots=True)

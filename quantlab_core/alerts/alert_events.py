@@ -27,7 +27,7 @@ from quantlab_core.alerts.links import POOL, TOKEN, LinkedAddress, read_link
 from quantlab_core.alerts.plain_messages import is_plain
 from quantlab_core.alerts.telegram_message import TelegramMessage, edits_are_told
 from quantlab_core.artifacts.artifact_type import UTC_TIMESTAMP
-from quantlab_core.token import EVM_UNKNOWN
+from quantlab_core.token import EVM_UNKNOWN, plain_address
 
 # Bots answer within seconds (all cards of our samples within 4 s); slow ones and outages get minutes. Later answers
 # are ignored wherever they stand, so that a call late in the day is read like one at noon.
@@ -234,15 +234,11 @@ def _addresses_of(message: TelegramMessage, card: BotCard) -> frozenset[str]:
     linked = (read_link(url) for url in message.links)
     named = {target.address.normal_form for target in linked if isinstance(target, LinkedAddress)}
     named |= {run for url in message.links for run in _LOWERED.findall(url)}
-    return frozenset(named | ({_normal(card.address)} if card.address else set()))
+    return frozenset(named | ({plain_address(card.address)} if card.address else set()))
 
 
 def _token_of(reply: _Reply) -> str:
-    return _normal(reply.card.address or "")
-
-
-def _normal(address: str) -> str:
-    return address.lower() if address[:2] in {"0x", "0X"} else address
+    return plain_address(reply.card.address or "")
 
 
 def _distinct_messages(messages: pa.Table, start: datetime, end: datetime) -> Iterator[TelegramMessage]:

@@ -18,7 +18,7 @@ from quantlab_core.alerts.plain_messages import is_plain
 from quantlab_core.alerts.stated_mcap import stated_mcap
 from quantlab_core.alerts.telegram_message import MESSAGE, SERVICE, UNSUPPORTED, TelegramMessage
 from quantlab_core.alerts.updates import is_update
-from quantlab_core.token import EVM_UNKNOWN
+from quantlab_core.token import EVM_UNKNOWN, looks_evm
 
 CALL = "call"
 BOT_REPLY = "bot_reply"
@@ -163,7 +163,7 @@ def _card_passed_on(card: BotCard) -> Classification:
     """
     if card.address is None or card.address.lower() in STOP_LIST:
         return Classification(NO_ALERT)
-    family = EVM if card.address[:2] in {"0x", "0X"} else "solana"
+    family = EVM if looks_evm(card.address) else "solana"
     chain = normalise_chain(card.chain) if card.chain else EVM_UNKNOWN
     ticker = card.ticker.lstrip("$") if card.ticker else None
     return Classification(CALL, calls=(Call(card.address, family, chain, "token", "text", ticker or None),))

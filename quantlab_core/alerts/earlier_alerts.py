@@ -27,7 +27,7 @@ from quantlab_core.artifacts.earlier_times import earlier_instants
 from quantlab_core.artifacts.logical_key import parse_key
 from quantlab_core.artifacts.timestamp_text import parse_timestamp
 from quantlab_core.errors import LogicalKeyError
-from quantlab_core.token import EVM_UNKNOWN, SOLANA
+from quantlab_core.token import EVM_UNKNOWN, SOLANA, looks_evm, plain_address
 
 UNKNOWN_CHAT = 0
 ADOPTED = "adopted from the earlier store, which kept no numbers"
@@ -60,11 +60,10 @@ def bare_chat_id(chat_id: int) -> int:
 
 def earlier_token(chain: str | None, address: str) -> tuple[str, str]:
     """Chain and address in our form; a chain that is missing or no name follows from the form of the address."""
-    is_evm = address[:2].lower() == "0x"
     name = normalise_chain(chain or "")
     if not is_chain_name(name):
-        name = EVM_UNKNOWN if is_evm else SOLANA
-    return (EVM_UNKNOWN if name == "evm" else name), (address.lower() if is_evm else address)
+        name = EVM_UNKNOWN if looks_evm(address) else SOLANA
+    return (EVM_UNKNOWN if name == "evm" else name), plain_address(address)
 
 
 def _calls(table: pa.Table, logical_key: str, time_column: str) -> list[_Row]:

@@ -88,6 +88,11 @@ class ArtifactFiles(Protocol):
         """Where the file is, or would be: a path or an address, for messages and ``Artifact.path_parquet``."""
         ...
 
+    def change_marks(self, name: str) -> tuple[int, int, int, int] | None:
+        """Numbers that are others after the file was changed or replaced, the times of its last changes among them;
+        None where there is no such file, or the place knows none. For who wants to read only what may have changed."""
+        ...
+
     def local_path(self, name: str) -> Path:
         """A local file with these bytes, for readers that seek: the file itself, or a copy that the adapter keeps."""
         ...

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 
 from quantlab_core.artifacts.artifact_type import ArtifactType
 from quantlab_core.artifacts.logical_type import is_list_like, logical_type_name, plain_type, value_type
-from quantlab_core.errors import SchemaError
+from quantlab_core.errors import SchemaError, first_line
 
 
 def to_normal_form(table: pa.Table, spec: ArtifactType) -> pa.Table:
@@ -87,7 +87,7 @@ def _normal_column(values: pa.ChunkedArray[Any], field: pa.Field[Any], spec: Art
         try:
             values = values.cast(field.type)
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-            reason = str(error).splitlines()[0]
+            reason = first_line(error)
             raise SchemaError(f"{spec.label}: column {field.name!r} does not fit {field.type}: {reason}") from error
     _check_sound(values, field, spec)
     if pa.types.is_floating(field.type):
@@ -104,7 +104,7 @@ def _check_sound(values: pa.ChunkedArray[Any], field: pa.Field[Any], spec: Artif
     try:
         values.validate(full=True)
     except pa.ArrowInvalid as error:
-        reason = str(error).splitlines()[0]
+        reason = first_line(error)
         raise SchemaError(f"{spec.label}: column {field.name!r} is no sound {field.type}: {reason}") from error
 
 

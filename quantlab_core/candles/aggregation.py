@@ -21,12 +21,14 @@ import numpy as np
 import pyarrow as pa
 
 from quantlab_core.artifacts.table_attributes import attributes_of, with_attributes
-from quantlab_core.candles.arrow_columns import Integers, Mask, floats, microseconds, rows_at
+from quantlab_core.candles.arrow_columns import Integers, floats, instants, microseconds, rows_at
 from quantlab_core.candles.artifact_types import CANDLE_SCHEMA
-from quantlab_core.candles.epoch_time import duration_microseconds, instant_of, iso_text
+from quantlab_core.candles.epoch_time import instant_of, iso_text
 from quantlab_core.candles.exact_sums import exact_sums
-from quantlab_core.candles.resolution import RESOLUTIONS, finer_than
-from quantlab_core.candles.source_spans import SourceSpan, decode_spans, encode_spans, spanned_intervals
+from quantlab_core.candles.neighbouring_rows import run_starts
+from quantlab_core.candles.resolution import finer_than, length_of, step_of
+from quantlab_core.candles.source_spans import SourceSpan, decode_spans, encode_spans
+from quantlab_core.candles.spanned_intervals import SpannedIntervals
 from quantlab_core.candles.token_codes import token_codes
 from quantlab_core.errors import InvalidInputError
 
@@ -38,19 +40,19 @@ def aggregate_candles(candles: pa.Table, *, resolution: str, spans: Sequence[Sou
     ``spans`` say for which time its source was asked; touching ones are one. Raises InvalidInputError for an unknown
     resolution, for candles of several tokens, for two candles of one time, and for a volume that no float64 can hold.
     """
-    step = _step(resolution)
+    step = step_of(resolution)
     candles = _by_time(candles.select(CANDLE_SCHEMA.names).cast(CANDLE_SCHEMA))
     buckets = microseconds(candles["ts"]) // step
-    within = _in_whole_buckets(buckets, spans, resolution)
-    if not within.all():
-        candles, buckets = candles.filter(pa.array(within)), buckets[within]
+    is_whole = SpannedIntervals.of(spans, length_of(resolution)).hold(buckets)
+    if not is_whole.all():
+        candles, buckets = candles.filter(pa.array(is_whole)), buckets[is_whole]
     if not len(buckets):
         return CANDLE_SCHEMA.empty_table()
-    firsts = np.flatnonzero(np.diff(buckets, prepend=buckets[0] - 1)).astype(np.int64)
+    firsts = run_starts(buckets)
     lasts = np.append(firsts[1:], len(buckets)) - 1
     columns = {
         **{name: rows_at(candles, firsts)[name] for name in ("token_address", "chain", "open")},
-        "ts": pa.array(buckets[firsts] * step, pa.int64()).cast(CANDLE_SCHEMA.field("ts").type),
+        "ts": instants(buckets[firsts] * step),
         "high": pa.array(np.maximum.reduceat(floats(candles["high"]), firsts)),
         "low": pa.array(np.minimum.reduceat(floats(candles["low"]), firsts)),
         "close": pa.array(floats(candles["close"])[lasts]),
@@ -67,7 +69,7 @@ def aggregate_series(series: pa.Table, resolution: str) -> pa.Table:
     """
     attributes = attributes_of(series)
     own = attributes["resolution"]
-    _step(resolution)
+    length_of(resolution)
     if not finer_than([own], resolution):
         raise InvalidInputError(f"candles of {resolution} cannot be made of candles of {own}; take a finer series")
     spans = decode_spans(attributes["source_spans"])
@@ -83,16 +85,10 @@ def aggregate_series(series: pa.Table, resolution: str) -> pa.Table:
 
 def whole_bucket_spans(spans: Iterable[SourceSpan], resolution: str) -> tuple[SourceSpan, ...]:
     """The spans, united and each cut to the whole buckets inside it; one that holds no whole bucket is dropped."""
-    step = _step(resolution)
-    starts, ends = spanned_intervals(spans, RESOLUTIONS[resolution])
-    cut = zip((starts * step).tolist(), (ends * step).tolist(), strict=True)
+    step = step_of(resolution)
+    whole = SpannedIntervals.of(spans, length_of(resolution))
+    cut = zip((whole.starts * step).tolist(), (whole.ends * step).tolist(), strict=True)
     return tuple(SourceSpan(instant_of(start), instant_of(end)) for start, end in cut)
-
-
-def _step(resolution: str) -> int:
-    if resolution not in RESOLUTIONS:
-        raise InvalidInputError(f"{resolution!r} is no resolution; known are {', '.join(RESOLUTIONS)}")
-    return duration_microseconds(RESOLUTIONS[resolution])
 
 
 def _by_time(candles: pa.Table) -> pa.Table:
@@ -107,14 +103,6 @@ def _by_time(candles: pa.Table) -> pa.Table:
         twice = f"{tokens[0].partition_key} has two candles at {iso_text(stamps[repeated[0]])}"
         raise InvalidInputError(f"{twice}; merge them before they are aggregated")
     return rows_at(candles, order)
-
-
-def _in_whole_buckets(buckets: Integers, spans: Iterable[SourceSpan], resolution: str) -> Mask:
-    """Per row whether its bucket lies wholly inside a span."""
-    # Runs of whole buckets are apart and in order: a bucket lies in one exactly when it has passed a start but no end.
-    edges = np.column_stack(spanned_intervals(spans, RESOLUTIONS[resolution])).ravel()
-    within: Mask = np.searchsorted(edges, buckets, side="right") % 2 == 1
-    return within
 
 
 def _volumes(candles: pa.Table, firsts: Integers) -> list[float | None]:

@@ -13,6 +13,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute
 
+from quantlab_core.artifacts.artifact_type import UTC_TIMESTAMP
+
 compute: Any = pyarrow.compute
 
 Column: TypeAlias = "pa.Array[Any] | pa.ChunkedArray[Any]"
@@ -30,6 +32,16 @@ def microseconds(column: Column) -> Integers:
     """A timestamp[us, UTC] column as epoch microseconds; null becomes 0, so ask `is_valid` where nulls can occur."""
     stamps = compute.fill_null(compute.cast(column, pa.int64()), 0)
     return np.asarray(stamps.to_numpy(zero_copy_only=False), dtype=np.int64)
+
+
+def instants(stamps: Integers, *, mask: Mask | None = None) -> pa.Array[Any]:
+    """The inverse of `microseconds`; null where ``mask`` holds."""
+    return pa.array(stamps, pa.int64(), mask=mask).cast(UTC_TIMESTAMP)
+
+
+def int32s(numbers: Integers) -> pa.Array[Any]:
+    """Counts as an int32 column."""
+    return pa.array(numbers.astype(np.int32))
 
 
 def is_valid(column: Column) -> Mask:

@@ -8,11 +8,9 @@ from datetime import date, datetime
 import pyarrow as pa
 
 from quantlab_core.candles.candle_source import CandleRequest
+from quantlab_core.candles.resolution import ONE_MINUTE
 from quantlab_core.candles.slices import cohort_window
 from quantlab_core.token import Token
-
-RESOLUTION = "1m"
-"""Coverage and experiments count minutes; `finest_candles` asks for coarser ones where there are none."""
 
 _POOL_KINDS = ("pool", "pool_or_token")
 """What was written in place of the token's own address, the surer one first."""
@@ -35,7 +33,7 @@ def cohort_requests(day: date, alerts: Iterable[pa.Table]) -> dict[Token, Candle
                 named.append((rank, row["alert_ts_utc"], row["called_address"]))
     return {
         token: CandleRequest(
-            *(token.address, token.chain, RESOLUTION, start, end),
+            *(token.address, token.chain, ONE_MINUTE, start, end),
             pool_address=min(pools[token])[2] if pools[token] else None,
         )
         for token in sorted(pools)

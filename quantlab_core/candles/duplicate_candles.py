@@ -13,11 +13,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
-from quantlab_core.candles.arrow_columns import Floats, Integers, Mask, floats, microseconds, rows_at
+from quantlab_core.candles.arrow_columns import Floats, Integers, floats, microseconds, rows_at
 from quantlab_core.candles.artifact_types import CANDLE_SCHEMA
+from quantlab_core.candles.neighbouring_rows import repeats_previous, rises
 from quantlab_core.candles.token_codes import token_codes
 
 UNKNOWN_VOLUME = -1.0
@@ -44,14 +44,14 @@ def resolve_duplicates(candles: pa.Table) -> DuplicateResolution:
     """Which rows of a table with the candle columns stay. Prices are finite; volume may be null."""
     codes = token_codes(candles).codes
     stamps = microseconds(candles["ts"])
-    if bool(((np.diff(codes) > 0) | (np.diff(codes) == 0) & (np.diff(stamps) > 0)).all()):
+    if rises(codes, stamps):
         rows = np.arange(len(stamps), dtype=np.int64)  # the usual case, and sorting seven columns is most of the work
         return DuplicateResolution(rows, rows[:0], rows[:0], rows[:0], np.zeros_like(rows))
     values = [_values(candles, name) for name in _VALUES]
     ranked = [-column if _HIGHER_WINS[name] else column for name, column in zip(_VALUES, values, strict=True)]
     order = np.lexsort((*reversed(ranked), stamps, codes)).astype(np.int64)
-    same_minute = _repeats_previous([codes[order], stamps[order]])
-    same_values = same_minute & _repeats_previous([column[order] for column in values])
+    same_minute = repeats_previous(codes[order], stamps[order])
+    same_values = same_minute & repeats_previous(*(column[order] for column in values))
     kept = order[~same_minute]
     is_conflicting = same_minute & ~same_values
     minute_of_row = np.cumsum(~same_minute) - 1
@@ -75,14 +75,6 @@ def merge_with_conflicts(tables: Sequence[pa.Table]) -> tuple[pa.Table, Integers
     candles = pa.concat_tables([CANDLE_SCHEMA.empty_table(), *parts])
     resolution = resolve_duplicates(candles)
     return rows_at(candles, resolution.kept).combine_chunks(), resolution.beaten
-
-
-def _repeats_previous(columns: Sequence[npt.NDArray[np.generic]]) -> Mask:
-    """Per row whether all columns equal those of the row before."""
-    repeats = np.zeros(len(columns[0]), dtype=bool)
-    if len(repeats) > 1:
-        repeats[1:] = np.logical_and.reduce([column[1:] == column[:-1] for column in columns])
-    return repeats
 
 
 def _values(candles: pa.Table, name: str) -> Floats:

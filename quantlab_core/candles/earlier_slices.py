@@ -24,7 +24,7 @@ from quantlab_core.candles.earlier_types import EARLIER_SLICE
 from quantlab_core.candles.resolution import RESOLUTIONS
 from quantlab_core.candles.source_spans import SourceSpan, encode_spans, merge_spans
 from quantlab_core.candles.token_series import UNKNOWN_UNIT
-from quantlab_core.candles.validation import PRICES, validate_candles
+from quantlab_core.candles.validation import CANDLE_VALUES, validate_candles
 from quantlab_core.errors import InvalidInputError, LogicalKeyError
 from quantlab_core.token import EVM_UNKNOWN, SOLANA
 
@@ -87,7 +87,7 @@ def _rows(table: pa.Table, parts: Mapping[str, str], window: SourceSpan | None) 
         "token_address": pa.repeat(address, table.num_rows),
         "chain": pa.repeat(_chain(address, parts), table.num_rows),
         "ts": instants,
-        **{name: _numbers(table, name) for name in (*PRICES, "volume")},
+        **{name: _numbers(table, name) for name in CANDLE_VALUES},
         "row_number": pa.array(range(1, table.num_rows + 1), pa.int64()),
     }
     rows = pa.table(columns)

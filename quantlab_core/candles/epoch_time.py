@@ -10,6 +10,7 @@ from quantlab_core.artifacts.timestamp_text import format_timestamp_short
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MINUTE_US = 60_000_000
+DAY_US = 1_440 * MINUTE_US
 
 
 def duration_microseconds(duration: timedelta) -> int:

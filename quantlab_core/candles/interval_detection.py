@@ -23,6 +23,7 @@ import pyarrow as pa
 from quantlab_core.candles.arrow_columns import Column, Integers, compute, microseconds, one_array
 from quantlab_core.candles.epoch_time import duration_microseconds
 from quantlab_core.candles.mixed_intervals import MAX_STRAY_ROWS
+from quantlab_core.candles.neighbouring_rows import run_starts
 from quantlab_core.candles.resolution import RESOLUTIONS
 from quantlab_core.candles.token_codes import token_codes
 from quantlab_core.errors import CandleFileError
@@ -110,7 +111,5 @@ def _distinct_times(rows: pa.Table) -> tuple[Integers, Integers]:
     """Codes of tokens and their times, sorted, each time of a token once."""
     codes, stamps = token_codes(rows).codes, microseconds(rows["ts"])
     order = np.lexsort((stamps, codes))
-    codes, stamps = codes[order], stamps[order]
-    is_new = np.ones(len(codes), dtype=np.bool_)
-    is_new[1:] = (codes[1:] != codes[:-1]) | (stamps[1:] != stamps[:-1])
-    return codes[is_new], stamps[is_new]
+    firsts = order[run_starts(codes[order], stamps[order])]
+    return codes[firsts], stamps[firsts]

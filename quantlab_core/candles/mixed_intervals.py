@@ -20,7 +20,8 @@ import pyarrow as pa
 
 from quantlab_core.candles.arrow_columns import Integers, Mask, microseconds, row_positions
 from quantlab_core.candles.epoch_time import duration_microseconds, iso_text
-from quantlab_core.candles.resolution import RESOLUTIONS
+from quantlab_core.candles.neighbouring_rows import run_starts
+from quantlab_core.candles.resolution import RESOLUTIONS, step_of
 from quantlab_core.candles.token_codes import token_codes
 from quantlab_core.errors import CandleFileError
 
@@ -38,14 +39,13 @@ def refuse_mixed_intervals(rows: pa.Table, *, resolution: str, subject: str, acc
     numbers = np.asarray(rows["row_number"].to_numpy(), dtype=np.int64)
     order = np.lexsort((numbers, stamps, encoded.codes))
     codes, stamps, numbers = encoded.codes[order], stamps[order], numbers[order]
-    step = duration_microseconds(RESOLUTIONS[resolution])
+    step = step_of(resolution)
     _refuse_rows_off_the_grid(codes, stamps, numbers, step, resolution, subject, len(encoded.tokens))
     if not accept_regular_gaps:
-        is_new = np.ones(len(codes), dtype=np.bool_)
-        is_new[1:] = (codes[1:] != codes[:-1]) | (stamps[1:] != stamps[:-1])
+        firsts = run_starts(codes, stamps)
         for name, coarse in RESOLUTIONS.items():
             if coarse > RESOLUTIONS[resolution]:
-                _refuse_coarse_run(codes[is_new], stamps[is_new], numbers[is_new], coarse, name, resolution, subject)
+                _refuse_coarse_run(codes[firsts], stamps[firsts], numbers[firsts], coarse, name, resolution, subject)
 
 
 def _refuse_rows_off_the_grid(

@@ -9,6 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import timedelta
 
+from quantlab_core.candles.epoch_time import duration_microseconds
+from quantlab_core.errors import InvalidInputError
+
 RESOLUTIONS: dict[str, timedelta] = {
     "1m": timedelta(minutes=1),
     "5m": timedelta(minutes=5),
@@ -17,6 +20,21 @@ RESOLUTIONS: dict[str, timedelta] = {
     "4h": timedelta(hours=4),
     "1d": timedelta(days=1),
 }
+
+ONE_MINUTE = "1m"
+"""Coverage and experiments count minutes; `finest_candles` asks for coarser ones where there are none."""
+
+
+def length_of(resolution: str) -> timedelta:
+    """The length of its candles. Raises InvalidInputError for a name that is no resolution."""
+    if resolution not in RESOLUTIONS:
+        raise InvalidInputError(f"{resolution!r} is no resolution; known are {', '.join(RESOLUTIONS)}")
+    return RESOLUTIONS[resolution]
+
+
+def step_of(resolution: str) -> int:
+    """The same in microseconds, in which candle times are counted."""
+    return duration_microseconds(length_of(resolution))
 
 
 def finer_than(stored: Iterable[str], wanted: str) -> list[str]:

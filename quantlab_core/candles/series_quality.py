@@ -17,9 +17,9 @@ import pyarrow as pa
 from quantlab_core.artifacts.table_attributes import attributes_of
 from quantlab_core.candles.arrow_columns import Column, Integers, floats, microseconds
 from quantlab_core.candles.artifact_types import CANDLE_SCHEMA, TOKEN_CANDLES
-from quantlab_core.candles.epoch_time import duration_microseconds
-from quantlab_core.candles.resolution import RESOLUTIONS
-from quantlab_core.candles.source_spans import SourceSpan, decode_spans, spanned_intervals
+from quantlab_core.candles.resolution import RESOLUTIONS, step_of
+from quantlab_core.candles.source_spans import SourceSpan, decode_spans
+from quantlab_core.candles.spanned_intervals import SpannedIntervals
 
 
 def with_quality(candles: pa.Table, slices: Sequence[pa.Table], conflicts: Integers) -> pa.Table:
@@ -50,12 +50,11 @@ def missing_before(
     """
     if resolution not in RESOLUTIONS:
         return None, None
-    step = duration_microseconds(RESOLUTIONS[resolution])
+    step = step_of(resolution)
     intervals = stamps // step
-    starts, ends = spanned_intervals(spans, RESOLUTIONS[resolution])
-    before = _spanned_before(starts, ends, intervals)
-    silent = before.copy()
-    silent[1:] -= _spanned_before(starts, ends, intervals[:-1] + 1)
+    spanned = SpannedIntervals.of(spans, RESOLUTIONS[resolution])
+    silent = spanned.before(intervals)
+    silent[1:] -= spanned.before(intervals[:-1] + 1)
     unasked = -silent
     unasked[1:] += np.diff(intervals) - 1
     return silent, unasked
@@ -77,14 +76,3 @@ def _series(candles: pa.Table, slices: pa.Array[Any], conflicts: pa.Array[Any]) 
         pa.nulls(len(stamps), pa.int64()) if unasked is None else pa.array(unasked, pa.int64(), mask=is_first),
     ]
     return pa.table(columns, schema=TOKEN_CANDLES.schema).replace_schema_metadata(candles.schema.metadata)
-
-
-def _spanned_before(starts: Integers, ends: Integers, intervals: Integers) -> Integers:
-    """How many spanned intervals lie before each of ``intervals``; ``starts`` and ``ends`` are disjoint and sorted."""
-    if not len(starts):
-        return np.zeros(len(intervals), dtype=np.int64)
-    lengths = np.concatenate(([0], np.cumsum(ends - starts)))
-    begun = np.searchsorted(starts, intervals, side="right")
-    last = np.maximum(begun - 1, 0)
-    beyond = np.where(begun > 0, np.maximum(0, ends[last] - intervals), 0)
-    return np.asarray(lengths[begun] - beyond, dtype=np.int64)

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-import numpy as np
 import pyarrow as pa
 
 from quantlab_core.artifacts.table_attributes import attributes_of
-from quantlab_core.candles.arrow_columns import Integers, floats, microseconds
+from quantlab_core.candles.arrow_columns import floats, microseconds
 from quantlab_core.candles.epoch_time import duration_microseconds
 from quantlab_core.candles.resolution import RESOLUTIONS
-from quantlab_core.candles.source_spans import SourceSpan, clip_spans, decode_spans, spanned_intervals
+from quantlab_core.candles.source_spans import SourceSpan, clip_spans, decode_spans
+from quantlab_core.candles.spanned_intervals import SpannedIntervals
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,20 +29,12 @@ def slice_coverage(candles: pa.Table, start: datetime, end: datetime) -> SliceCo
     """The coverage of [start, end) by a slice with its attributes. Intervals count that lie wholly in the window."""
     attributes = attributes_of(candles)
     step = RESOLUTIONS[attributes["resolution"]]
-    window = SourceSpan(start, end)
-    asked = clip_spans(decode_spans(attributes["source_spans"]), start, end)
-    starts, ends = spanned_intervals(asked, step)
-    intervals: Integers = microseconds(candles["ts"]) // duration_microseconds(step)
-    run = np.searchsorted(starts, intervals, side="right") - 1
-    inside = run >= 0
-    inside[inside] = intervals[inside] < ends[run[inside]]
+    window = SpannedIntervals.of([SourceSpan(start, end)], step)
+    asked = SpannedIntervals.of(clip_spans(decode_spans(attributes["source_spans"]), start, end), step)
+    inside = asked.hold(microseconds(candles["ts"]) // duration_microseconds(step))
     return SliceCoverage(
-        expected=_total(*spanned_intervals([window], step)),
-        spanned=_total(starts, ends),
+        expected=window.total,
+        spanned=asked.total,
         present=int(inside.sum()),
         traded=int((floats(candles["volume"])[inside] > 0).sum()),
     )
-
-
-def _total(starts: Integers, ends: Integers) -> int:
-    return int((ends - starts).sum())

@@ -10,11 +10,11 @@ import numpy as np
 import pyarrow as pa
 
 from quantlab_core.artifacts.table_attributes import attributes_of, with_attributes
-from quantlab_core.candles.arrow_columns import Floats, Integers, compute, floats, microseconds, row_positions
+from quantlab_core.candles.arrow_columns import Floats, Integers, compute, floats, instants, microseconds, row_positions
 from quantlab_core.candles.artifact_types import SLICE_REVISIONS
+from quantlab_core.candles.validation import CANDLE_VALUES
 
 ADDED, REMOVED, CHANGED = "added", "removed", "changed"
-_VALUES = ("open", "high", "low", "close", "volume")
 _FACTS = ("source", "source_spans", "price_unit", "volume_unit")
 
 
@@ -42,7 +42,7 @@ def slice_revision(old: pa.Table, new: pa.Table, *, old_id: str, new_id: str) ->
     was, is_ = before >= 0, since >= 0
     differs = np.zeros(len(stamps), dtype=np.bool_)
     columns = {}
-    for name in _VALUES:
+    for name in CANDLE_VALUES:
         old_values, new_values = _at(old, name, before), _at(new, name, since)
         columns[f"old_{name}"], columns[f"new_{name}"] = old_values, new_values
         differs |= ~((old_values == new_values) | (np.isnan(old_values) & np.isnan(new_values)))
@@ -51,7 +51,7 @@ def slice_revision(old: pa.Table, new: pa.Table, *, old_id: str, new_id: str) ->
     values = {name: pa.array(column[rows], mask=np.isnan(column[rows])) for name, column in columns.items()}
     table = pa.table(
         {
-            "ts": pa.array(stamps[rows], pa.int64()).cast(SLICE_REVISIONS.schema.field("ts").type),
+            "ts": instants(stamps[rows]),
             "change": pa.array(change.tolist(), pa.string()),
             **values,
         },

@@ -43,6 +43,7 @@ from quantlab_core.candles.arrow_columns import (
     Mask,
     compute,
     floats,
+    instants,
     is_valid,
     microseconds,
     one_array,
@@ -50,9 +51,10 @@ from quantlab_core.candles.arrow_columns import (
     rows_at,
 )
 from quantlab_core.candles.artifact_types import CANDLE_SCHEMA
-from quantlab_core.candles.epoch_time import duration_microseconds, epoch_microseconds, iso_text
+from quantlab_core.candles.epoch_time import epoch_microseconds, iso_text
 from quantlab_core.candles.exact_sums import exact_sums
-from quantlab_core.candles.resolution import RESOLUTIONS
+from quantlab_core.candles.neighbouring_rows import repeats_previous, run_starts
+from quantlab_core.candles.resolution import step_of
 from quantlab_core.candles.source_spans import SourceSpan
 from quantlab_core.candles.token_codes import token_codes
 from quantlab_core.candles.validation import Rejection
@@ -95,7 +97,7 @@ class SwapCandles:
 
 def candles_from_swaps(swaps: pa.Table, *, resolution: str, span: SourceSpan | None) -> SwapCandles:
     """The candles of all tokens in ``swaps`` (`SWAP_SCHEMA`) at a resolution of `resolution`."""
-    step = duration_microseconds(RESOLUTIONS[resolution])
+    step = step_of(resolution)
     tokens = token_codes(swaps).codes
     stamps = microseconds(swaps["ts"])
     quote, base = floats(swaps["quote"]), floats(swaps["tokens"])
@@ -111,21 +113,21 @@ def candles_from_swaps(swaps: pa.Table, *, resolution: str, span: SourceSpan | N
     unfinished = int((~finished).sum())
     order = order[finished]
 
-    firsts = _runs(tokens[order], stamps[order] // step)
+    firsts = run_starts(tokens[order], stamps[order] // step)
     far = _far_prices(price[order], quote[order], firsts)
     for position in row_positions(~np.isnan(far)).tolist():
         row = int(order[position])
         rejected.add(row, "swap_price_far", _far_reason(price[row], far[position], stamps[row] // step * step))
     order = order[np.isnan(far)]
 
-    firsts = _runs(tokens[order], stamps[order] // step)
+    firsts = run_starts(tokens[order], stamps[order] // step)
     opened, used = order[firsts], price[order]
     lasts = np.append(firsts[1:], len(order)) - 1
     named = rows_at(swaps.select(["token_address", "chain"]), opened)
     columns = {
         "token_address": named["token_address"],
         "chain": named["chain"],
-        "ts": pa.array(stamps[opened] // step * step, pa.int64()).cast(CANDLE_SCHEMA.field("ts").type),
+        "ts": instants(stamps[opened] // step * step),
         "open": pa.array(used[firsts]),
         "high": pa.array(np.maximum.reduceat(used, firsts) if len(firsts) else used),
         "low": pa.array(np.minimum.reduceat(used, firsts) if len(firsts) else used),
@@ -223,8 +225,7 @@ def _listed_twice(swaps: pa.Table, order: Integers, tokens: Integers, stamps: In
     keys = [column[order] for column in (*codes, tokens, stamps, *values)]
     grouped = np.lexsort((np.arange(len(order)), *reversed(keys)))
     repeats = np.zeros(len(order), dtype=np.bool_)
-    equal = np.logical_and.reduce([column[grouped][1:] == column[grouped][:-1] for column in keys])
-    repeats[grouped[1:]] = equal & signed[order][grouped[1:]]
+    repeats[grouped] = repeats_previous(*(column[grouped] for column in keys)) & signed[order][grouped]
     return repeats
 
 
@@ -239,14 +240,6 @@ def _finished(tokens: Integers, stamps: Integers, step: int, span: SourceSpan | 
     last_bucket[tokens] = buckets
     earlier: Mask = buckets < last_bucket[tokens]
     return earlier
-
-
-def _runs(tokens: Integers, buckets: Integers) -> Integers:
-    """Where each candle begins in rows sorted by token and time."""
-    if not len(tokens):
-        return np.empty(0, dtype=np.int64)
-    changes = (np.diff(tokens) != 0) | (np.diff(buckets) != 0)
-    return np.concatenate(([0], row_positions(changes) + 1)).astype(np.int64)
 
 
 def _far_prices(price: Floats, quote: Floats, firsts: Integers) -> Floats:

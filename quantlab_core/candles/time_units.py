@@ -16,8 +16,8 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from quantlab_core.artifacts.artifact_type import UTC_TIMESTAMP
-from quantlab_core.candles.arrow_columns import Column, Integers, Mask, compute, is_valid, matches, one_array
-from quantlab_core.errors import CandleFileError
+from quantlab_core.candles.arrow_columns import Column, Integers, Mask, compute, instants, is_valid, matches, one_array
+from quantlab_core.errors import CandleFileError, first_line
 
 TimeForm = Literal[
     "seconds", "milliseconds", "microseconds", "nanoseconds", "ISO text with zone", "in the declared zone", "timestamps"
@@ -135,7 +135,7 @@ def _in_zone(local: pa.Array[Any], subject: str, time_zone: str | None) -> Parse
     try:
         zoned = compute.assume_timezone(local, time_zone, ambiguous="raise", nonexistent="raise")
     except pa.ArrowInvalid as error:
-        reason = str(error).splitlines()[0]
+        reason = first_line(error)
         raise CandleFileError(
             f"{subject}: its times cannot be placed in the zone {time_zone!r} ({reason}); "
             "declare another --time-zone or give times in UTC"
@@ -171,4 +171,4 @@ def _microseconds(stamps: npt.NDArray[np.generic], fits: Mask, per_second: int) 
         micros = stamps.astype(np.int64) * (1_000_000 // per_second)
     else:
         micros = stamps.astype(np.int64) // (per_second // 1_000_000)
-    return pa.array(micros, mask=~fits).cast(UTC_TIMESTAMP)
+    return instants(micros, mask=~fits)

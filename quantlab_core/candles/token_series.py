@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from quantlab_core.artifacts.table_attributes import attributes_of, with_attributes
 from quantlab_core.candles.arrow_columns import Integers
-from quantlab_core.candles.duplicate_candles import merge_candles, merge_with_conflicts
+from quantlab_core.candles.duplicate_candles import merge_with_conflicts
 from quantlab_core.candles.series_quality import with_quality
 from quantlab_core.candles.source_spans import decode_spans, encode_spans, merge_spans
 from quantlab_core.candles.token_codes import token_codes
@@ -66,11 +66,6 @@ def _merged(slices: Sequence[pa.Table]) -> tuple[pa.Table, Sequence[pa.Table], I
         },
     )
     return series, slices, conflicts
-
-
-def conflicting_candles(slices: Sequence[pa.Table]) -> int:
-    """How many candles of these slices lost to another one of the same minute with other values."""
-    return merge_candles(slices)[1]
 
 
 def _common(attributes: Sequence[dict[str, str]], name: str, subject: str) -> str:

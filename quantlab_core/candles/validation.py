@@ -28,6 +28,7 @@ from quantlab_core.candles.artifact_types import CANDLE_SCHEMA
 from quantlab_core.candles.candle_source import CHAIN_UNCLEAR, UNITS_CONTRADICT
 from quantlab_core.candles.duplicate_candles import resolve_duplicates
 from quantlab_core.candles.epoch_time import duration_microseconds, epoch_microseconds, iso_text
+from quantlab_core.candles.neighbouring_rows import repeats_previous
 from quantlab_core.candles.token_codes import token_codes
 
 RULES: dict[str, int] = {
@@ -55,6 +56,7 @@ those of swaps (`swap_candles`) before there are candles. The last two are of no
 for a token at all (`candle_source`)."""
 
 PRICES = ("open", "high", "low", "close")
+CANDLE_VALUES = (*PRICES, "volume")
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +103,7 @@ def validate_candles(
     token and time the one with the highest stays, before `duplicate_candles` decides. With ``fills_before_first_trade``
     flat rows of volume 0 before a token's first trade are dropped as empty minutes: nobody had paid their price yet.
     """
-    columns = _Columns(microseconds(rows["ts"]), *(floats(rows[name]) for name in (*PRICES, "volume")))
+    columns = _Columns(microseconds(rows["ts"]), *(floats(rows[name]) for name in CANDLE_VALUES))
     step = duration_microseconds(resolution)
     now = _known_until(rows, as_of)
     undecided = np.ones(rows.num_rows, dtype=np.bool_)
@@ -218,10 +220,9 @@ def _outranked(rows: pa.Table, ts: Integers, undecided: Mask) -> Mask:
         return outranked
     positions = row_positions(undecided)
     codes, preference = token_codes(rows).codes[positions], rows["preference"].to_numpy()[positions]
-    values = np.stack([floats(rows[name])[positions] for name in (*PRICES, "volume")])
+    values = np.stack([floats(rows[name])[positions] for name in CANDLE_VALUES])
     order = np.lexsort((-preference, ts[positions], codes))
-    is_first = np.ones(len(order), dtype=np.bool_)
-    is_first[1:] = (np.diff(codes[order]) != 0) | (np.diff(ts[positions][order]) != 0)
+    is_first = ~repeats_previous(codes[order], ts[positions][order])
     best = order[is_first][np.cumsum(is_first) - 1]
     is_less = preference[order] < preference[best]
     own, best_values = values[:, order], values[:, best]

@@ -21,9 +21,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from quantlab_core.artifacts.artifact_type import UTC_TIMESTAMP
 from quantlab_core.artifacts.table_attributes import with_attributes
-from quantlab_core.candles.arrow_columns import Integers, floats
+from quantlab_core.candles.arrow_columns import Integers, floats, instants, int32s
 from quantlab_core.candles.epoch_time import MINUTE_US, epoch_microseconds
 from quantlab_core.coverage.alert_windows import HORIZONS_H, first_minutes
 from quantlab_core.coverage.artifact_types import ALERT_FORWARD_COVERAGE
@@ -50,13 +49,13 @@ class ForwardCounts:
         rows = (positions[:, None] * len(HORIZONS_H) + np.arange(len(HORIZONS_H))).ravel()
         start, end = self._starts[rows], self._ends[rows]
         low, high = np.searchsorted(series.minutes, start), np.searchsorted(series.minutes, end)
-        self._spanned[rows] = series.spanned_before(end) - series.spanned_before(start)
+        self._spanned[rows] = series.spanned.before(end) - series.spanned.before(start)
         self._present[rows] = high - low
         self._traded[rows] = series.traded_before[high] - series.traded_before[low]
         has_candle = high > low
         self._first[rows[has_candle]] = series.minutes[low[has_candle]]
         self._last[rows[has_candle]] = series.minutes[high[has_candle] - 1]
-        runs = SilentRuns.between(series.span_starts, series.span_ends, series.minutes)
+        runs = SilentRuns.between(series.spanned, series.minutes)
         self._silence[rows] = runs.longest_within(start, end)
 
     def table(self, as_of: datetime, thresholds: Thresholds) -> pa.Table:
@@ -71,10 +70,10 @@ class ForwardCounts:
             [
                 *(_repeated(column, len(HORIZONS_H)) for column in named),
                 pa.array(np.tile(np.array(HORIZONS_H, dtype=np.int32), self._alerts.num_rows)),
-                *(_int32(counts) for counts in (expected, self._spanned, self._present, self._traded)),
+                *(int32s(counts) for counts in (expected, self._spanned, self._present, self._traded)),
                 _instants(self._first),
                 _instants(self._last),
-                _int32(self._silence),
+                int32s(self._silence),
                 pa.array(span_ratio),
                 pa.array(activity, mask=~is_spanned),
                 pa.array(verdicts.tolist(), pa.string()),
@@ -102,12 +101,8 @@ def judged(coverage: pa.Table, thresholds: Thresholds, *, as_of: datetime | None
     )
 
 
-def _int32(values: Integers) -> pa.Array[Any]:
-    return pa.array(values.astype(np.int32))
-
-
 def _instants(minutes: Integers) -> pa.Array[Any]:
-    return pa.array(minutes * MINUTE_US, mask=minutes == NO_CANDLE).cast(UTC_TIMESTAMP)
+    return instants(minutes * MINUTE_US, mask=minutes == NO_CANDLE)
 
 
 def _repeated(column: pa.ChunkedArray[Any], times: int) -> pa.ChunkedArray[Any]:

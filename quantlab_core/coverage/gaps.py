@@ -21,16 +21,15 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from quantlab_core.artifacts.artifact_type import UTC_TIMESTAMP
 from quantlab_core.artifacts.table_attributes import with_attributes
-from quantlab_core.candles.arrow_columns import Integers
+from quantlab_core.candles.arrow_columns import Integers, instants
 from quantlab_core.candles.epoch_time import MINUTE_US
-from quantlab_core.coverage.alert_windows import WINDOW_MINUTES, union_of, without
+from quantlab_core.candles.resolution import ONE_MINUTE
+from quantlab_core.coverage.alert_windows import WINDOW_MINUTES
 from quantlab_core.coverage.artifact_types import COVERAGE_GAPS
 from quantlab_core.coverage.token_minutes import TokenMinutes
+from quantlab_core.interval_sets import union_of, without
 from quantlab_core.token import Token
-
-RESOLUTION = "1m"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +55,10 @@ def gaps_of(token: Token, starts: Integers, minutes: TokenMinutes, as_of_minute:
     """The gaps of one token whose alerts need their windows from ``starts`` (minutes, in any order) on."""
     ordered = np.sort(starts)
     ends = np.minimum(ordered + WINDOW_MINUTES, as_of_minute)
-    spans = list(zip(minutes.span_starts.tolist(), minutes.span_ends.tolist(), strict=True))
+    spans = list(zip(minutes.spanned.starts.tolist(), minutes.spanned.ends.tolist(), strict=True))
     return [
         Gap(token, start, end, *window, alerts=_alerts_in(ordered, start, end))
-        for window in union_of(list(zip(ordered.tolist(), ends.tolist(), strict=True)))
+        for window in union_of(zip(ordered.tolist(), ends.tolist(), strict=True))
         for start, end in without(window, spans)
     ]
 
@@ -73,21 +72,21 @@ def _alerts_in(ordered_starts: Integers, start: int, end: int) -> int:
 def gaps_table(gaps: Sequence[Gap], as_of_text: str) -> pa.Table:
     """The gaps with the schema, order and attributes of ``coverage_gaps_v1``."""
 
-    def instants(values: list[int]) -> pa.Array[Any]:
-        return pa.array(np.array(values, dtype=np.int64) * MINUTE_US).cast(UTC_TIMESTAMP)
+    def minutes(values: list[int]) -> pa.Array[Any]:
+        return instants(np.array(values, dtype=np.int64) * MINUTE_US)
 
     ordered = sorted(gaps, key=lambda gap: (gap.token, gap.start))
     table = pa.table(
         [
             pa.array([gap.token.chain for gap in ordered], pa.string()),
             pa.array([gap.token.address for gap in ordered], pa.string()),
-            pa.array([RESOLUTION] * len(ordered), pa.string()),
-            instants([gap.start for gap in ordered]),
-            instants([gap.end for gap in ordered]),
+            pa.array([ONE_MINUTE] * len(ordered), pa.string()),
+            minutes([gap.start for gap in ordered]),
+            minutes([gap.end for gap in ordered]),
             pa.array([gap.end - gap.start for gap in ordered], pa.int32()),
             pa.array([gap.kind for gap in ordered], pa.string()),
-            instants([gap.window_start for gap in ordered]),
-            instants([gap.window_end for gap in ordered]),
+            minutes([gap.window_start for gap in ordered]),
+            minutes([gap.window_end for gap in ordered]),
             pa.array([gap.alerts for gap in ordered], pa.int32()),
         ],
         schema=COVERAGE_GAPS.schema,

@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from quantlab_core.artifacts.timestamp_text import format_timestamp
 from quantlab_core.candles.epoch_time import MINUTE_US, epoch_microseconds
+from quantlab_core.candles.neighbouring_rows import group_ranges
 from quantlab_core.candles.token_codes import token_codes
 from quantlab_core.coverage.alert_windows import first_minutes
 from quantlab_core.coverage.forward_coverage import ForwardCounts
@@ -53,11 +54,11 @@ def measure_coverage(
     """
     encoded = token_codes(alerts, "mint")
     by_token = np.argsort(encoded.codes, kind="stable")
-    bounds = np.searchsorted(encoded.codes[by_token], np.arange(len(encoded.tokens) + 1))
+    ranges = group_ranges(encoded.codes[by_token], len(encoded.tokens))
     starts, as_of_minute = first_minutes(alerts), epoch_microseconds(as_of) // MINUTE_US
     counts, gaps = ForwardCounts(alerts), list[Gap]()
-    for code, token in enumerate(encoded.tokens):
-        positions = by_token[bounds[code] : bounds[code + 1]]
+    for token, (start, stop) in zip(encoded.tokens, ranges, strict=True):
+        positions = by_token[start:stop]
         minutes = TokenMinutes.of(token, candles.get(token))
         counts.take(positions, minutes)
         gaps += gaps_of(token, starts[positions], minutes, as_of_minute)

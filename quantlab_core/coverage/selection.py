@@ -12,6 +12,7 @@ from quantlab_core.candles.arrow_columns import compute, floats, microseconds, o
 from quantlab_core.coverage.alert_windows import HORIZONS_H
 from quantlab_core.coverage.thresholds import PENDING
 from quantlab_core.errors import InvalidInputError
+from quantlab_core.token import split_token_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +45,8 @@ class CoverageSelection:
         if self.chain is not None:
             conditions.append(compute.equal(coverage["chain"], self.chain))
         if self.token is not None:
-            chain, _, address = self.token.rpartition(":")
-            is_evm = address[:2] in {"0x", "0X"}
-            conditions.append(compute.equal(coverage["mint"], address.lower() if is_evm else address))
+            chain, address = split_token_name(self.token)
+            conditions.append(compute.equal(coverage["mint"], address))
             if chain:
                 conditions.append(compute.equal(coverage["chain"], chain))
         if self.horizon_h is not None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from quantlab_core.candles.arrow_columns import Integers
+from quantlab_core.candles.spanned_intervals import SpannedIntervals
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,10 +23,10 @@ class SilentRuns:
     longest: tuple[Integers, ...]
 
     @classmethod
-    def between(cls, span_starts: Integers, span_ends: Integers, candles: Integers) -> SilentRuns:
-        """The runs that ``candles`` (ascending, each inside a span) leave in the spans (ascending, not touching)."""
-        starts = np.sort(np.concatenate((span_starts, candles + 1)))
-        ends = np.sort(np.concatenate((candles, span_ends)))
+    def between(cls, spanned: SpannedIntervals, candles: Integers) -> SilentRuns:
+        """The runs that ``candles`` (ascending, each in a spanned minute) leave in the spanned minutes."""
+        starts = np.sort(np.concatenate((spanned.starts, candles + 1)))
+        ends = np.sort(np.concatenate((candles, spanned.ends)))
         is_run = starts < ends
         starts, ends = starts[is_run], ends[is_run]
         levels = [ends - starts]

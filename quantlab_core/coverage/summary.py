@@ -19,15 +19,14 @@ from quantlab_core.candles.arrow_columns import (
     Mask,
     compute,
     floats,
+    int32s,
     is_valid,
     microseconds,
     one_array,
 )
-from quantlab_core.candles.epoch_time import MINUTE_US
+from quantlab_core.candles.epoch_time import DAY_US
 from quantlab_core.coverage.artifact_types import COVERAGE_SUMMARY
 from quantlab_core.coverage.thresholds import PENDING, VERDICTS
-
-DAY_US = 1_440 * MINUTE_US
 
 
 def summarize(coverage: pa.Table, as_of_text: str) -> pa.Table:
@@ -36,7 +35,7 @@ def summarize(coverage: pa.Table, as_of_text: str) -> pa.Table:
     columns: list[pa.Array[Any]] = [
         pa.array(days.astype(np.int32)).cast(pa.date32()),
         pa.array(chains, pa.string()),
-        _int32(horizons),
+        int32s(horizons),
     ]
     attributes = attributes_of(coverage)
     return with_attributes(
@@ -48,7 +47,7 @@ def summarize(coverage: pa.Table, as_of_text: str) -> pa.Table:
 def totals(coverage: pa.Table) -> pa.Table:
     """The same figures over all days and chains together: ``horizon_h`` and the columns after it, a row per horizon."""
     horizons, group = np.unique(coverage["horizon_h"].to_numpy(), return_inverse=True)
-    columns = [_int32(horizons), *_figures(coverage, group.astype(np.int64), len(horizons))]
+    columns = [int32s(horizons), *_figures(coverage, group.astype(np.int64), len(horizons))]
     names = COVERAGE_SUMMARY.schema.names
     return pa.table(columns, names=names[names.index("horizon_h") :])
 
@@ -61,7 +60,7 @@ def _figures(coverage: pa.Table, group: Integers, number: int) -> list[pa.Array[
     is_judged = verdict != PENDING
     is_spanned = is_judged & is_valid(coverage["activity_ratio"])
     return [
-        *(_int32(values) for values in (judged + counts[PENDING], *counts.values())),
+        *(int32s(values) for values in (judged + counts[PENDING], *counts.values())),
         *(
             pa.array(np.divide(counts[name], judged, out=np.zeros(len(judged)), where=judged > 0), mask=judged == 0)
             for name in VERDICTS
@@ -99,7 +98,3 @@ def _medians(group: Integers, values: Floats, mask: Mask, groups: int) -> pa.Arr
     low, high = (first + (count - 1) // 2)[has_any], (first + count // 2)[has_any]
     medians[has_any] = (ordered[low] + ordered[high]) / 2
     return pa.array(medians, mask=~has_any)
-
-
-def _int32(values: Integers) -> pa.Array[Any]:
-    return pa.array(values.astype(np.int32))

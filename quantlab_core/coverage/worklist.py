@@ -27,8 +27,9 @@ import pyarrow as pa
 from quantlab_core.artifacts.table_attributes import attributes_of
 from quantlab_core.artifacts.timestamp_text import parse_timestamp
 from quantlab_core.candles.arrow_columns import compute, microseconds
-from quantlab_core.candles.epoch_time import MINUTE_US, epoch_microseconds, instant_of
-from quantlab_core.coverage.alert_windows import HORIZONS_H, WINDOW_MINUTES, first_minutes, union_of
+from quantlab_core.candles.epoch_time import DAY_US, MINUTE_US, epoch_microseconds, instant_of
+from quantlab_core.coverage.alert_windows import HORIZONS_H, WINDOW_MINUTES, first_minutes
+from quantlab_core.interval_sets import union_of, within
 from quantlab_core.token import Token
 
 Reason = Literal["never_asked", "asked_too_early", "no_answer", "partly_answered"]
@@ -38,7 +39,6 @@ MOST_ATTEMPTS = 3
 """So often a slice is asked for in vain before it is given up."""
 
 ANSWER_LAG_MINUTES = 10
-MINUTES_PER_DAY = 1_440
 _END_OF_TIME = 2**62
 
 
@@ -94,8 +94,8 @@ def worklist(
     due, given_up, waiting, before = list[Missing](), list[Missing](), 0, 0
     for (token, day), starts in _starts_by_slice(coverage):
         lacking = [*gaps_of.get(token, ()), (as_of_minute, _END_OF_TIME)]
-        needed = union_of([(start, min(start + WINDOW_MINUTES, now_minute)) for start in starts])
-        missing = [part for window in needed for part in _common(window, lacking)]
+        needed = union_of((start, min(start + WINDOW_MINUTES, now_minute)) for start in starts)
+        missing = [part for window in needed for part in within(window, lacking)]
         if not missing:
             continue
         if day < first_day:
@@ -150,11 +150,6 @@ def _length(windows: Iterable[Window]) -> int:
     return sum(end - start for start, end in windows)
 
 
-def _common(window: Window, runs: Iterable[Window]) -> list[Window]:
-    """The parts of ``window`` inside the runs, which are in order; those that touch are one."""
-    return union_of([(max(window[0], start), min(window[1], end)) for start, end in runs])
-
-
 def _gaps_by_token(gaps: pa.Table) -> dict[Token, list[Window]]:
     starts, ends = ((microseconds(gaps[name]) // MINUTE_US).tolist() for name in ("from_ts", "to_ts"))
     found: dict[Token, list[Window]] = {}
@@ -173,9 +168,9 @@ def _starts_by_slice(coverage: pa.Table) -> Iterable[tuple[tuple[Token, date], l
     longest = coverage.filter(compute.equal(coverage["horizon_h"], HORIZONS_H[-1]))
     short = compute.less(longest["spanned_minutes"], longest["expected_minutes"])
     lacking = longest.filter(short)
-    days = microseconds(lacking["alert_ts_utc"]) // (MINUTES_PER_DAY * MINUTE_US)
+    days = microseconds(lacking["alert_ts_utc"]) // DAY_US
     found: dict[tuple[Token, date], list[int]] = {}
     starts = first_minutes(lacking).tolist()
     for token, day, start in zip(_tokens(lacking, "mint"), days.tolist(), starts, strict=True):
-        found.setdefault((token, instant_of(day * MINUTES_PER_DAY * MINUTE_US).date()), []).append(start)
+        found.setdefault((token, instant_of(day * DAY_US).date()), []).append(start)
     return found.items()

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from quantlab_core.experiments.artifact_types import EXPERIMENT_DIAGNOSTICS
-from quantlab_core.simulation.alert_outcome import AlertOutcome
-from quantlab_core.simulation.portfolio import PortfolioRun
+from quantlab_core.simulation.outcome_codes import NO_REASON, REASONS
+from quantlab_core.simulation.portfolio_columns import REJECTIONS, PortfolioColumns
+from quantlab_core.simulation.trade_columns import TradeColumns, Whole
 
 STALE_AFTER_S = 3_600.0
 """A time exit whose price is older than this is counted as stale."""
@@ -40,7 +42,9 @@ _LEFT_OUT = {
 
 
 @dataclass(frozen=True, slots=True)
-class _Entry:
+class Entry:
+    """One thing that a reader must know."""
+
     level: str
     code: str
     message: str
@@ -49,88 +53,94 @@ class _Entry:
 
 
 def diagnostics_table(
-    outcomes: Sequence[AlertOutcome],
-    portfolio: PortfolioRun,
+    trades: TradeColumns,
+    portfolio: PortfolioColumns,
     dead_token: str,
     *,
     n_outside_range: int,
     n_edits_unknown: int = 0,
+    first: Sequence[Entry] = (),
 ) -> pa.Table:
-    """The diagnostics of one run: first what holds for all of it, then every alert left out, then rejected trades."""
+    """The diagnostics of one run: ``first``, what holds for all of it, every alert left out, then rejected trades."""
+    left_out = np.flatnonzero(trades.reason != NO_REASON)
     entries = [
-        *_summary(outcomes, portfolio, dead_token, n_outside_range),
-        *_edits_unknown(n_edits_unknown, len(outcomes)),
-        *(_left_out(outcome, outcome.reason, "alert") for outcome in outcomes if outcome.reason is not None),
-        *(_left_out(rejection.outcome, rejection.code, "trade") for rejection in portfolio.rejections),
+        *first,
+        *_summary(trades, portfolio, dead_token, n_outside_range),
+        *_edits_unknown(n_edits_unknown, len(trades)),
+        *_left_out(trades, left_out, [REASONS[code] for code in trades.reason[left_out].tolist()], "alert"),
+        *_left_out(trades, portfolio.rejected, [REJECTIONS[code] for code in portfolio.rejection.tolist()], "trade"),
     ]
-    rows = [
-        {
-            "ordinal": ordinal,
-            "level": entry.level,
-            "code": entry.code,
-            "message": entry.message,
-            "alert_id": entry.alert_id,
-            "context": json.dumps(entry.context, sort_keys=True, ensure_ascii=False) if entry.context else None,
-        }
-        for ordinal, entry in enumerate(entries)
-    ]
-    return pa.Table.from_pylist(rows, schema=EXPERIMENT_DIAGNOSTICS.schema)
+    rows = {
+        "ordinal": range(len(entries)),
+        "level": [entry.level for entry in entries],
+        "code": [entry.code for entry in entries],
+        "message": [entry.message for entry in entries],
+        "alert_id": [entry.alert_id for entry in entries],
+        "context": [
+            json.dumps(entry.context, sort_keys=True, ensure_ascii=False) if entry.context else None
+            for entry in entries
+        ],
+    }
+    schema = EXPERIMENT_DIAGNOSTICS.schema
+    return pa.table([pa.array(rows[field.name], field.type) for field in schema], schema=schema)
 
 
-def _left_out(outcome: AlertOutcome, reason: str, what: str) -> _Entry:
-    level, sentence = _LEFT_OUT[reason]
-    token = {"token": outcome.token.address, "chain": outcome.token.chain}
-    return _Entry(level, reason, f"{what} left out: {sentence}", outcome.alert_id, token)
+def _left_out(trades: TradeColumns, rows: Whole, reasons: list[str], what: str) -> Iterator[Entry]:
+    alerts, chosen = trades.alerts, pa.array(rows, pa.int64())
+    named = (column.take(chosen).to_pylist() for column in (alerts.alert_id, alerts.address, alerts.chain))
+    for reason, alert_id, address, chain in zip(reasons, *named, strict=True):
+        level, sentence = _LEFT_OUT[reason]
+        yield Entry(level, reason, f"{what} left out: {sentence}", alert_id, {"token": address, "chain": chain})
 
 
 def _summary(
-    outcomes: Sequence[AlertOutcome], portfolio: PortfolioRun, dead_token: str, n_outside_range: int
-) -> Iterator[_Entry]:
-    positions = [outcome.position for outcome in outcomes if outcome.position is not None]
-    n = len(positions)
+    trades: TradeColumns, portfolio: PortfolioColumns, dead_token: str, n_outside_range: int
+) -> Iterator[Entry]:
+    positions, is_closed = trades.positions, trades.is_closed
+    n = int(is_closed.sum())
     if n_outside_range:
-        yield _Entry(
+        yield Entry(
             "info",
             "outside_range",
             f"{n_outside_range} alerts lie outside the experiment's date range and are in no table",
             context={"alerts": n_outside_range},
         )
-    if not positions:
-        yield _Entry("warning", "no_trades", f"none of {len(outcomes)} alerts became a trade")
+    if not n:
+        yield Entry("warning", "no_trades", f"none of {len(trades)} alerts became a trade")
     yield from _counted(
         "ambiguous_trades",
-        (position.is_ambiguous for position in positions),
+        int((positions.is_ambiguous & is_closed).sum()),
         "of {n} trades met stop and target inside one candle; see return_pessimistic and return_optimistic",
         n,
     )
     yield from _counted(
         "censored_trades",
-        (position.is_censored for position in positions),
+        int((positions.is_censored & is_closed).sum()),
         "of {n} trades end with the data, before stop, target or deadline",
         n,
         level="warning",
     )
     yield from _counted(
         "stale_exits",
-        ((position.stale_exit_s or 0.0) > STALE_AFTER_S for position in positions),
+        int(((positions.stale_exit_s > STALE_AFTER_S) & is_closed).sum()),
         f"of {{n}} trades were sold by time at a price more than {STALE_AFTER_S / 60:.0f} minutes old",
         n,
         level="warning",
     )
     if dead_token == "zero":  # noqa: S105 - a token is a coin here
-        yield _Entry("warning", "stress_dead_token", "stress test: positions that end with the data are worth nothing")
-    if portfolio.rejections:
-        yield _Entry(
+        yield Entry("warning", "stress_dead_token", "stress test: positions that end with the data are worth nothing")
+    if len(portfolio.rejected):
+        yield Entry(
             "info",
             "portfolio_rejections",
-            f"{len(portfolio.rejections)} of {n} trades are not in the curve: the portfolio could not take them",
-            context={"rejected": len(portfolio.rejections), "trades": n},
+            f"{len(portfolio.rejected)} of {n} trades are not in the curve: the portfolio could not take them",
+            context={"rejected": len(portfolio.rejected), "trades": n},
         )
 
 
-def _edits_unknown(n_edits_unknown: int, n_alerts: int) -> Iterator[_Entry]:
+def _edits_unknown(n_edits_unknown: int, n_alerts: int) -> Iterator[Entry]:
     if n_edits_unknown:
-        yield _Entry(
+        yield Entry(
             "warning",
             "edits_unknown",
             f"{n_edits_unknown} of {n_alerts} alerts come from where edits are not told (the earlier store, HTML"
@@ -139,7 +149,6 @@ def _edits_unknown(n_edits_unknown: int, n_alerts: int) -> Iterator[_Entry]:
         )
 
 
-def _counted(code: str, flags: Iterable[bool], text: str, n: int, *, level: str = "info") -> Iterator[_Entry]:
-    count = sum(flags)
+def _counted(code: str, count: int, text: str, n: int, *, level: str = "info") -> Iterator[Entry]:
     if count:
-        yield _Entry(level, code, f"{count} {text.format(n=n)}", context={"count": count, "trades": n})
+        yield Entry(level, code, f"{count} {text.format(n=n)}", context={"count": count, "trades": n})

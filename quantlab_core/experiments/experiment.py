@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Literal
 
+from quantlab_core.code_provenance import DeterminismSettings, EnvironmentIdentity
 from quantlab_core.errors import IllegalTransitionError
 
 
@@ -62,7 +63,8 @@ class DateRange:
 class ExperimentConfig:
     """How to simulate: the strategy's mapping (see docs/strategies.md), the range of alerts and further parameters.
 
-    ``params`` holds the blocks beside the strategy: ``portfolio``, ``selection``, ``stress`` and ``seed``.
+    ``params`` holds the blocks beside the strategy: ``portfolio``, ``selection``, ``stress``, ``statistics``, ``sweep``
+    and ``seed``.
     """
 
     strategy: Mapping[str, Any]
@@ -72,12 +74,21 @@ class ExperimentConfig:
 
 @dataclass(frozen=True, slots=True)
 class ExperimentProvenance:
-    """Who made it, recorded beside the definition and no part of its identity. ``created_at`` is UTC text."""
+    """Who made it, recorded beside the definition and no part of its identity. ``created_at`` is UTC text.
+
+    ``patch_hash`` is that of what the code had beyond its commit, ``patch_artifact_id`` the artifact that keeps it.
+    Both are None for a clean tree; environment and settings where the definition came from another program, and for
+    experiments from before they were recorded.
+    """
 
     git_commit: str
     git_dirty: bool
     engine_version: str
     created_at: str
+    patch_hash: str | None = None
+    patch_artifact_id: str | None = None
+    environment: EnvironmentIdentity | None = None
+    determinism: DeterminismSettings | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +96,7 @@ class ExperimentDefinition:
     """All that an experiment is made of. ``alert_set_id`` and ``candle_set_id`` are the frozen sets of ``inputs``.
 
     ``caller_aliases_id`` is the artifact that says which callers are one person; None: every caller is one.
+    ``strategy_id`` is the published strategy whose mapping is in ``config``; None before strategies were published.
     """
 
     experiment_id: str
@@ -96,22 +108,24 @@ class ExperimentDefinition:
     candle_set_id: str
     description: str | None = None
     caller_aliases_id: str | None = None
+    strategy_id: str | None = None
 
     @property
     def pinned_ids(self) -> tuple[str, ...]:
         """The artifacts that the results are made from, which are the inputs of the stored definition."""
-        aliases = () if self.caller_aliases_id is None else (self.caller_aliases_id,)
-        return (self.alert_set_id, self.candle_set_id, *aliases)
+        others = (self.caller_aliases_id, self.strategy_id)
+        return (self.alert_set_id, self.candle_set_id, *(pinned for pinned in others if pinned is not None))
 
 
 @dataclass(frozen=True, slots=True)
 class ExperimentResults:
-    """Artifact ids of the outputs."""
+    """Artifact ids of the outputs. Only a sweep has ``parameter_sets_artifact_id``."""
 
     trades_artifact_id: str | None = None
     fills_artifact_id: str | None = None
     metrics_artifact_id: str | None = None
     curves_artifact_id: str | None = None
+    parameter_sets_artifact_id: str | None = None
     diagnostics_artifact_id: str | None = None
     outcome_artifact_id: str | None = None
 

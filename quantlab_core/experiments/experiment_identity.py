@@ -9,14 +9,13 @@ import unicodedata
 from typing import Any
 
 from quantlab_core.errors import InvalidInputError
-from quantlab_core.experiments.checked_config import check_config
 from quantlab_core.experiments.experiment import (
     DateRange,
     ExperimentConfig,
     ExperimentDefinition,
     ExperimentInputs,
-    ExperimentProvenance,
 )
+from quantlab_core.experiments.provenance_document import provenance_document, provenance_of
 
 _LONGEST_SLUG = 60
 
@@ -35,6 +34,9 @@ def definition_hash(
     out). Time, commit, name and description are recorded beside the definition and do not enter. Raises StrategyError
     or InvalidInputError.
     """
+    # Programs that only read definitions do without the engine's configuration: a third of their start.
+    from quantlab_core.experiments.checked_config import check_config
+
     identity = {
         "alertSet": alert_set_content_hash,
         "candleSet": candle_set_content_hash,
@@ -66,17 +68,14 @@ def encode_definition(definition: ExperimentDefinition) -> str:
             "dateRange": {bound: text for bound, text in date_range.items() if text is not None},
             "params": config.params,
         },
-        "provenance": {
-            "gitCommit": definition.provenance.git_commit,
-            "gitDirty": definition.provenance.git_dirty,
-            "engineVersion": definition.provenance.engine_version,
-            "createdAt": definition.provenance.created_at,
-        },
+        "provenance": provenance_document(definition.provenance),
         "alertSetId": definition.alert_set_id,
         "candleSetId": definition.candle_set_id,
     }
     if definition.caller_aliases_id is not None:
         document["callerAliasesId"] = definition.caller_aliases_id
+    if definition.strategy_id is not None:
+        document["strategyId"] = definition.strategy_id
     if definition.description is not None:
         document["description"] = definition.description
     if definition.inputs.strategies:
@@ -101,15 +100,11 @@ def decode_definition(text: str) -> ExperimentDefinition:
                 date_range=DateRange(config["dateRange"].get("from"), config["dateRange"].get("to")),
                 params=config["params"],
             ),
-            provenance=ExperimentProvenance(
-                git_commit=provenance["gitCommit"],
-                git_dirty=provenance["gitDirty"],
-                engine_version=provenance["engineVersion"],
-                created_at=provenance["createdAt"],
-            ),
+            provenance=provenance_of(provenance),
             alert_set_id=document["alertSetId"],
             candle_set_id=document["candleSetId"],
             caller_aliases_id=document.get("callerAliasesId"),
+            strategy_id=document.get("strategyId"),
         )
     except KeyError as error:
         raise InvalidInputError(f"experiment definition: {error.args[0]} is missing") from None

@@ -2,42 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 
+import numpy as np
 import pyarrow as pa
 
 from quantlab_core.alerts.caller_aliases import NO_ALIASES, CallerAliases
-from quantlab_core.candles.epoch_time import epoch_microseconds, instant_of
-from quantlab_core.candles.source_spans import SourceSpan, decode_spans, span_end_at
 from quantlab_core.errors import InvalidInputError
 from quantlab_core.experiments.checked_config import CheckedConfig, check_config
 from quantlab_core.experiments.diagnostics import diagnostics_table
 from quantlab_core.experiments.experiment import ExperimentConfig
-from quantlab_core.experiments.listed_calls import Call, listed_calls
-from quantlab_core.experiments.rementions import rementions
+from quantlab_core.experiments.experiment_alerts import ExperimentAlerts, experiment_alerts
+from quantlab_core.experiments.late_edits import is_beyond_candles
 from quantlab_core.experiments.result_rows import curves_table, fills_table, metrics_table, trades_table
-from quantlab_core.experiments.selection import Selection, exclusion_reason, tradable_from_us, with_aliases
-from quantlab_core.simulation.alert_outcome import AlertOutcome, OutcomeStatus
-from quantlab_core.simulation.candle_series import CandleSeries
-from quantlab_core.simulation.engine import simulate
-from quantlab_core.simulation.entry import entry_allowed_after_ms, first_row_after_alert
+from quantlab_core.simulation.candle_pack import NO_SERIES, Calls, CandlePack
+from quantlab_core.simulation.compiled.simulate_calls import simulate_calls
 from quantlab_core.simulation.metrics import experiment_metrics
-from quantlab_core.simulation.portfolio import run_portfolio
-from quantlab_core.simulation.strategy import Strategy
-from quantlab_core.simulation.trade import Position, SimulatedTrade
+from quantlab_core.simulation.outcome_codes import EDIT_BEYOND_CANDLES, EXCLUDED, NO_REASON
+from quantlab_core.simulation.portfolio_of_columns import portfolio_of_columns
+from quantlab_core.simulation.trade_columns import TradeColumns
 from quantlab_core.token import Token
 
 
 @dataclass(frozen=True, slots=True)
 class ExperimentTables:
-    """The results of one run, each in the schema of its artifact type and in sort-key order."""
+    """The results of one run, each in the schema of its artifact type and in sort-key order.
+
+    Only a sweep has ``parameter_sets``.
+    """
 
     trades: pa.Table
     fills: pa.Table
     curves: pa.Table
     metrics: pa.Table
     diagnostics: pa.Table
+    parameter_sets: pa.Table | None = None
 
 
 def run_experiment(
@@ -45,145 +45,73 @@ def run_experiment(
     experiment_id: str,
     config: ExperimentConfig,
     alerts: pa.Table,
-    candles: Mapping[Token, pa.Table],
+    candles: CandlePack | Mapping[Token, pa.Table],
     aliases: CallerAliases = NO_ALIASES,
-    progress: Callable[[int, int], None] | None = None,
 ) -> ExperimentTables:
     """Simulate every alert of the range and make the result tables.
 
-    ``alerts`` has the alerts schema, ``candles`` a table of the token candles schema for each token that has any; its
-    schema metadata hold ``resolution`` and ``source_spans``. The order of the alerts does not matter. ``aliases`` say
-    which callers are one person. ``progress`` is called with the alerts done and their number. Raises StrategyError or
-    InvalidInputError for a configuration that is refused, InvalidInputError for an alert that occurs twice or candles
-    without resolution.
+    ``alerts`` has the alerts schema; their order does not matter. ``candles`` is a pack, or a table of the token
+    candles schema for each token that has any; its schema metadata hold ``resolution`` and ``source_spans``.
+    ``aliases`` say which callers are one person. Raises StrategyError or InvalidInputError for a configuration that is
+    refused, InvalidInputError for an alert that occurs twice or candles without resolution, and for a sweep, which
+    `run_sweep` runs.
     """
     checked = check_config(config)
-    listed = listed_calls(alerts, aliases)
-    in_range = [call for call in listed if checked.alert_range.holds(call.alert_ts_us)]
-    selection = with_aliases(checked.params.selection, aliases)
-    selecting = _Selecting(selection, rementions(listed, selection))
-    outcomes = _outcomes(in_range, candles, checked, selecting, progress)
-    strategy, portfolio_config = checked.strategy, checked.params.portfolio
-    portfolio = run_portfolio(outcomes, portfolio_config, strategy.stake)
+    if checked.params.sweep is not None:
+        raise InvalidInputError(f"experiment {experiment_id} is a sweep of many parameter sets; run_sweep runs it")
+    listed = experiment_alerts(alerts, checked, aliases)
+    pack = pack_of(candles, listed)
+    trades = simulated_trades(listed, pack, checked)
+    portfolio_of = portfolio_of_columns(trades, checked.params.portfolio, checked.strategy.stake)
+    portfolio = portfolio_of(np.arange(len(trades)))
     return ExperimentTables(
-        trades=trades_table(experiment_id, outcomes),
-        fills=fills_table(outcomes),
-        curves=curves_table(portfolio),
-        metrics=metrics_table(experiment_metrics(outcomes, portfolio_config, strategy.stake)),
+        trades=trades_table(experiment_id, trades),
+        fills=fills_table(trades),
+        curves=curves_table(portfolio.curve),
+        metrics=metrics_table(experiment_metrics(trades, portfolio_of, checked.metric_statistics())),
         diagnostics=diagnostics_table(
-            outcomes,
+            trades,
             portfolio,
             checked.params.dead_token,
-            n_outside_range=len(listed) - len(in_range),
-            n_edits_unknown=sum(call.is_edit_unknown for call in in_range),
+            n_outside_range=listed.n_outside_range,
+            n_edits_unknown=listed.n_edits_unknown,
         ),
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Selecting:
-    """A selection and the ids of the calls that it takes for repetitions."""
+def simulated_trades(alerts: ExperimentAlerts, pack: CandlePack, checked: CheckedConfig) -> TradeColumns:
+    """What the strategy does with every alert: one row each, those that are left out included.
 
-    selection: Selection
-    rementions: frozenset[str]
-
-
-def _outcomes(
-    calls: Sequence[Call],
-    candles: Mapping[Token, pa.Table],
-    checked: CheckedConfig,
-    selecting: _Selecting,
-    progress: Callable[[int, int], None] | None,
-) -> list[AlertOutcome]:
-    """The outcome of every call, in the order of ``calls``. One token's candles are in memory at a time."""
-    by_token: dict[Token, list[Call]] = {}
-    for call in calls:
-        by_token.setdefault(call.token, []).append(call)
-    outcomes: dict[str, AlertOutcome] = {}
-    for token in sorted(by_token):
-        for outcome in _token_outcomes(by_token[token], token, candles, checked, selecting):
-            outcomes[outcome.alert_id] = outcome
-            if progress is not None:
-                progress(len(outcomes), len(calls))
-    return [outcomes[call.alert_id] for call in calls]
-
-
-def _token_outcomes(
-    calls: Sequence[Call],
-    token: Token,
-    candles: Mapping[Token, pa.Table],
-    checked: CheckedConfig,
-    selecting: _Selecting,
-) -> Iterator[AlertOutcome]:
-    source: _TokenCandles | None = None
-    for call in calls:
-        exclusion = exclusion_reason(call, selecting.selection, selecting.rementions)
-        if exclusion is not None:
-            yield _outcome(call, "excluded", exclusion)
-        elif token not in candles:
-            yield _outcome(call, "no_entry", "no_candle_series")
-        else:
-            source = source or _TokenCandles.of(token, candles[token])
-            trade = _simulated(call, source, checked)
-            yield _outcome(call, trade.status, trade.reason, trade.position)
-
-
-def _outcome(call: Call, status: OutcomeStatus, reason: str | None, position: Position | None = None) -> AlertOutcome:
-    return AlertOutcome(call.alert_id, call.token, call.caller, call.alert_ts_us, status, reason, position)
-
-
-def _simulated(call: Call, source: _TokenCandles, checked: CheckedConfig) -> SimulatedTrade:
-    tradable_us = tradable_from_us(call, checked.params.selection)
-    # Whole milliseconds: candles open on them, so rounding down changes no comparison with an open.
-    tradable_from_ms = tradable_us // 1_000
-    trade = simulate(
-        source.series,
-        alert_ts_ms=tradable_from_ms,
-        strategy=checked.strategy,
-        coverage_end_ms=source.coverage_end_ms(tradable_from_ms, checked.strategy),
-        dead_price=checked.params.dead_token,
+    Raises InvalidInputError where the candles of a token that is traded are at fault.
+    """
+    calls = calls_of(alerts, pack)
+    is_excluded = alerts.exclusion != NO_REASON
+    simulated = simulate_calls(pack, calls, checked.strategy, dead_price=checked.params.dead_token)
+    is_beyond = is_beyond_candles(pack, calls, simulated.reason, checked.strategy, is_lagged=alerts.is_lagged)
+    reason = np.where(is_beyond, np.int8(EDIT_BEYOND_CANDLES), simulated.reason)
+    return TradeColumns(
+        alerts=alerts.columns,
+        status=np.where(is_excluded, np.int8(EXCLUDED), simulated.status),
+        reason=np.where(is_excluded, alerts.exclusion, reason),
+        positions=simulated.positions,
+        legs=simulated.legs,
     )
-    # Slices are asked for around the call. After a late edit their end says nothing of whether the token still traded.
-    is_lagged = tradable_us > call.alert_ts_us
-    if is_lagged and trade.reason == "no_candle" and not source.is_known_at(tradable_from_ms, checked.strategy):
-        return replace(trade, reason="edit_beyond_candles")
-    return trade
 
 
-@dataclass(frozen=True, slots=True)
-class _TokenCandles:
-    """One token's series and the spans for which its source answered."""
+def calls_of(alerts: ExperimentAlerts, pack: CandlePack) -> Calls:
+    """The alerts as calls on the series of ``pack``; those that are left out have none.
 
-    series: CandleSeries
-    spans: tuple[SourceSpan, ...]
+    Raises InvalidInputError where the candles of a token that is traded are at fault.
+    """
+    pack.require(alerts.wanted_tokens)
+    index_of = pack.index_of()
+    series_of_token = np.array([index_of.get(token, NO_SERIES) for token in alerts.tokens], dtype=np.int64)
+    is_excluded = alerts.exclusion != NO_REASON
+    return Calls(np.where(is_excluded, NO_SERIES, series_of_token[alerts.token_index]), alerts.tradable_from_ms)
 
-    @classmethod
-    def of(cls, token: Token, table: pa.Table) -> _TokenCandles:
-        metadata = table.schema.metadata or {}
-        resolution = metadata.get(b"resolution")
-        if resolution is None:
-            raise InvalidInputError(f"candles of {token.partition_key}: the table's metadata do not say its resolution")
-        spans = metadata.get(b"source_spans", b"")
-        return cls(CandleSeries.from_table(table, resolution.decode()), decode_spans(spans.decode()) if spans else ())
 
-    def coverage_end_ms(self, tradable_from_ms: int, strategy: Strategy) -> int | None:
-        """End of the source span that holds the first candle an entry may use; None where no span does."""
-        row = first_row_after_alert(self.series, tradable_from_ms, strategy)
-        if row is None:
-            return None
-        end = span_end_at(self.spans, instant_of(int(self.series.ts_ms[row]) * 1_000))
-        return None if end is None else epoch_microseconds(end) // 1_000
-
-    def is_known_at(self, tradable_from_ms: int, strategy: Strategy) -> bool:
-        """Whether the source was asked for all the time in which the entry's candle may open.
-
-        Without spans it was asked from the first candle to the last.
-        """
-        first_ms = entry_allowed_after_ms(tradable_from_ms, strategy)
-        last_ms = first_ms + round(strategy.max_entry_wait_s * 1_000)
-        if not self.spans:
-            return (
-                len(self.series) > 0 and int(self.series.ts_ms[0]) <= first_ms and last_ms < (self.series.end_ms or 0)
-            )
-        end = span_end_at(self.spans, instant_of(first_ms * 1_000))
-        return end is not None and last_ms * 1_000 < epoch_microseconds(end)
+def pack_of(candles: CandlePack | Mapping[Token, pa.Table], alerts: ExperimentAlerts) -> CandlePack:
+    """``candles`` as a pack; of tables only the series of the tokens that are traded, no other is read."""
+    if isinstance(candles, CandlePack):
+        return candles
+    return CandlePack.from_tables({token: candles[token] for token in alerts.wanted_tokens if token in candles})

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, Protocol
 
-ProjectionForm = Literal["duckdb", "dataset"]
-"""``duckdb``: one DuckDB file. ``dataset``: a folder of Parquet files, ``bucket=<n>/month=<YYYY-MM>/``, one table."""
+ProjectionForm = Literal["duckdb", "dataset", "pack"]
+"""``duckdb``: one DuckDB file. ``dataset``: a folder of Parquet files, ``bucket=<n>/month=<YYYY-MM>/``, one table.
+``pack``: the candles of a frozen set as one mapped file, which experiments build for themselves (`CandlePacks`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,7 @@ class ProjectionTable:
 
 @dataclass(frozen=True, slots=True)
 class ProjectionResult:
-    """A built projection. ``duckdb_path`` is the DuckDB file, or the folder of a dataset.
+    """A built projection. ``duckdb_path`` is the DuckDB file, the folder of a dataset, or the file of a pack.
 
     ``fingerprint`` is a hash of its logical content, equal for equal content.
     """

@@ -10,7 +10,9 @@ import math
 from collections.abc import Sequence
 from itertools import pairwise
 
-from quantlab_core.simulation.portfolio import PortfolioRun
+import numpy as np
+
+from quantlab_core.simulation.portfolio_columns import CurveColumns, PortfolioColumns
 
 DAYS_PER_YEAR = 365
 _DAY_MS = 86_400_000
@@ -19,18 +21,16 @@ ROUNDING = 1e-12
 """Returns and deviations up to this size are rounding: they count as zero, so nothing is divided by them."""
 
 
-def daily_equity(run: PortfolioRun) -> list[float]:
+def daily_equity(run: PortfolioColumns) -> list[float]:
     """Starting capital, then equity at the end of every UTC day from the first to the last event.
 
     A day without an event keeps the equity of the day before. Only the starting capital when nothing was taken.
     """
-    equity = [run.starting_capital]
-    for point, following in pairwise(run.curve):
-        days = following.ts_ms // _DAY_MS - point.ts_ms // _DAY_MS
-        equity.extend([point.equity] * days)
-    if run.curve:
-        equity.append(run.final_equity)
-    return equity
+    if not len(run.curve):
+        return [run.starting_capital]
+    days = np.diff(run.curve.ts_ms // _DAY_MS)
+    ends: list[float] = np.repeat(run.curve.equity[:-1], days).tolist()
+    return [run.starting_capital, *ends, run.final_equity]
 
 
 def daily_returns(equity: Sequence[float]) -> list[float]:
@@ -80,9 +80,9 @@ def calmar(equity: Sequence[float]) -> float | None:
     return yearly / -drawdown
 
 
-def time_in_market(run: PortfolioRun) -> float | None:
+def time_in_market(curve: CurveColumns) -> float | None:
     """Share of the time from the first to the last event with a position open; None without any time between them."""
-    if len(run.curve) < 2:
+    if len(curve) < 2:
         return None
-    in_market_ms = sum(following.ts_ms - point.ts_ms for point, following in pairwise(run.curve) if point.n_open > 0)
-    return in_market_ms / (run.curve[-1].ts_ms - run.curve[0].ts_ms)
+    in_market_ms = int(np.diff(curve.ts_ms)[curve.n_open[:-1] > 0].sum())
+    return in_market_ms / int(curve.ts_ms[-1] - curve.ts_ms[0])

@@ -7,13 +7,14 @@ every closed trade at the strategy's stake; metrics of the portfolio use the dai
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
-from quantlab_core.simulation.alert_outcome import AlertOutcome
+import numpy as np
+import numpy.typing as npt
+
 from quantlab_core.simulation.equity_statistics import (
-    ROUNDING,
+    DAYS_PER_YEAR,
     calmar,
     daily_equity,
     daily_returns,
@@ -22,11 +23,25 @@ from quantlab_core.simulation.equity_statistics import (
     sortino,
     time_in_market,
 )
-from quantlab_core.simulation.portfolio import PortfolioConfig, PortfolioRun, run_portfolio
-from quantlab_core.simulation.trade import Position
+from quantlab_core.simulation.portfolio_columns import PortfolioColumns
+from quantlab_core.simulation.trade_columns import TradeColumns
+from quantlab_core.simulation.trade_intervals import token_numbers, trade_intervals
+from quantlab_core.simulation.trade_statistics import Values, trade_metrics
+from quantlab_core.statistics.interval import UNKNOWN, Interval
+from quantlab_core.statistics.sharpe_evidence import (
+    LEAST_DAYS,
+    probabilistic_sharpe,
+    return_moments,
+    sharpe_interval,
+)
+from quantlab_core.statistics.statistics_config import MetricStatistics, StatisticsConfig
+from quantlab_core.statistics.time_folds import Fold, cut_time
+
+Whole = npt.NDArray[np.int64]
 
 UNKNOWN_CALLER = "(unknown)"
 """Scope key of alerts whose caller is not known."""
+_HOUR_US = 3_600_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,111 +53,149 @@ class Metric:
     name: str
     value: float | None
     n: int
+    ci_low: float | None = None
+    ci_high: float | None = None
 
 
 def experiment_metrics(
-    outcomes: Sequence[AlertOutcome], config: PortfolioConfig, strategy_stake: float
+    trades: TradeColumns, portfolio_of: Callable[[Whole], PortfolioColumns], statistics: MetricStatistics | None = None
 ) -> tuple[Metric, ...]:
-    """All metrics for all alerts, for every caller and for every month (UTC) of the alert.
+    """All metrics for all alerts, for every caller, every fold and every month (UTC) of the alert.
 
-    The portfolio of a caller or month is the same purse given that scope's trades alone.
+    ``portfolio_of`` runs the portfolio on the trades at some rows: that of a caller, fold or month is the same purse
+    given that scope's trades alone. Without ``statistics`` there are values alone: no
+    bounds, no folds, no ``psr``, ``dsr`` and ``pbo``. Raises InvalidInputError when the days are too few for the split.
     """
+    return _metrics_of(trades, portfolio_of, statistics, _scopes(trades, statistics))
+
+
+def overall_metrics(
+    trades: TradeColumns, portfolio_of: Callable[[Whole], PortfolioColumns], statistics: MetricStatistics | None = None
+) -> tuple[Metric, ...]:
+    """Those of `experiment_metrics` that are of all alerts."""
+    return _metrics_of(trades, portfolio_of, statistics, [_whole_scope(trades)])
+
+
+def _metrics_of(
+    trades: TradeColumns,
+    portfolio_of: Callable[[Whole], PortfolioColumns],
+    statistics: MetricStatistics | None,
+    scopes: Iterable[tuple[str, str, Whole]],
+) -> tuple[Metric, ...]:
     metrics: list[Metric] = []
-    for scope, groups in (
-        ("all", {"all": list(outcomes)}),
-        ("caller", _grouped(outcomes, lambda outcome: outcome.caller or UNKNOWN_CALLER)),
-        ("month", _grouped(outcomes, _month)),
-    ):
-        for scope_key, members in sorted(groups.items()):
-            run = run_portfolio(members, config, strategy_stake)
-            values = {**_trade_metrics(members), **_portfolio_metrics(run)}
-            metrics.extend(Metric(scope, scope_key, name, value, n) for name, (value, n) in sorted(values.items()))
+    is_closed = trades.is_closed
+    tokens = token_numbers(trades.alerts) if statistics else np.empty(0, dtype=np.int64)
+    for scope, scope_key, rows in scopes:
+        closed = rows[is_closed[rows]]
+        portfolio = portfolio_of(rows)
+        equity = daily_equity(portfolio)
+        returns = daily_returns(equity)
+        values = {**trade_metrics(trades, closed, len(rows)), **_portfolio_metrics(portfolio, equity, returns)}
+        intervals: Mapping[str, Interval] = {}
+        if statistics is not None:
+            values |= _evidence(returns, len(equity) - 1, is_whole=scope == "all")
+            intervals = {
+                **trade_intervals(
+                    trades,
+                    closed,
+                    tokens,
+                    samples=statistics.config.samples,
+                    level=statistics.config.level,
+                    seed=statistics.seed,
+                ),
+                **_sharpe_bounds(returns, statistics.config),
+            }
+        for name, (value, n) in sorted(values.items()):
+            bounds = UNKNOWN if value is None else intervals.get(name, UNKNOWN)
+            metrics.append(Metric(scope, scope_key, name, value, n, bounds.low, bounds.high))
     return tuple(metrics)
 
 
-def quantile(ascending: Sequence[float], share: float) -> float | None:
-    """The value below which ``share`` of the observations lie, interpolated linearly; None without observations."""
-    if not ascending:
-        return None
-    position = share * (len(ascending) - 1)
-    below = math.floor(position)
-    above = min(below + 1, len(ascending) - 1)
-    return ascending[below] + (ascending[above] - ascending[below]) * (position - below)
+def _whole_scope(trades: TradeColumns) -> tuple[str, str, Whole]:
+    return "all", "all", np.arange(len(trades))
 
 
-def _grouped(outcomes: Iterable[AlertOutcome], key: Callable[[AlertOutcome], str]) -> dict[str, list[AlertOutcome]]:
-    groups: dict[str, list[AlertOutcome]] = {}
-    for outcome in outcomes:
-        groups.setdefault(key(outcome), []).append(outcome)
-    return groups
+def _scopes(trades: TradeColumns, statistics: MetricStatistics | None) -> Iterator[tuple[str, str, Whole]]:
+    """Scope, key and rows of every group, in the order of the table."""
+    yield _whole_scope(trades)
+    callers = [caller or UNKNOWN_CALLER for caller in trades.alerts.caller.to_pylist()]
+    yield from (("caller", key, rows) for key, rows in _grouped(callers))
+    if statistics is not None and len(trades):
+        yield from (("fold", key, rows) for key, rows in sorted(_fold_rows(trades, statistics).items()))
+    months = trades.alerts.alert_ts_us.astype("datetime64[us]").astype("datetime64[M]").astype(str).tolist()
+    yield from (("month", key, rows) for key, rows in _grouped(months))
 
 
-def _month(outcome: AlertOutcome) -> str:
-    return datetime.fromtimestamp(outcome.alert_ts_us // 1_000_000, UTC).strftime("%Y-%m")
+def _grouped(keys: Sequence[str]) -> list[tuple[str, Whole]]:
+    groups: dict[str, list[int]] = {}
+    for row, key in enumerate(keys):
+        groups.setdefault(key, []).append(row)
+    return [(key, np.array(rows, dtype=np.int64)) for key, rows in sorted(groups.items())]
 
 
-def _trade_metrics(outcomes: Sequence[AlertOutcome]) -> Mapping[str, tuple[float | None, int]]:
-    positions = [outcome.position for outcome in outcomes if outcome.position is not None]
-    n = len(positions)
-    returns = sorted(position.net_return for position in positions)
-    pnls = [position.pnl for position in positions]
-    wins = [position.pnl for position in positions if position.net_return > ROUNDING]
-    losses = [position.pnl for position in positions if position.net_return < -ROUNDING]
-    mean_win, mean_loss = _mean(wins), _mean(losses)
-    return {
-        "n_alerts": (float(len(outcomes)), len(outcomes)),
-        "n_trades": (float(n), len(outcomes)),
-        "win_rate": (_ratio(len(wins), n), n),
-        "mean_return": (_mean(returns), n),
-        "median_return": (quantile(returns, 0.5), n),
-        "p05": (quantile(returns, 0.05), n),
-        "p25": (quantile(returns, 0.25), n),
-        "p75": (quantile(returns, 0.75), n),
-        "p95": (quantile(returns, 0.95), n),
-        "best": (returns[-1] if returns else None, n),
-        "worst": (returns[0] if returns else None, n),
-        "profit_factor": (_ratio(math.fsum(wins), -math.fsum(losses)), n),
-        "payoff_ratio": (None if mean_win is None or mean_loss is None else _ratio(mean_win, -mean_loss), n),
-        "expectancy": (_mean(pnls), n),
-        "total_pnl": (math.fsum(pnls), n),
-        "tail_share_top1pct": (_tail_share(pnls), n),
-        "fees_total": (math.fsum(position.entry_fee + position.exit_fees for position in positions), n),
-        "ambiguous_share": (_share(positions, lambda position: position.is_ambiguous), n),
-        "censored_share": (_share(positions, lambda position: position.is_censored), n),
-    }
+def _fold_rows(trades: TradeColumns, statistics: MetricStatistics) -> dict[str, Whole]:
+    """Rows of every fold's training and test by key: ``train`` and ``test``, or ``test_01``, ``train_01``, …"""
+    if statistics.config.split is None:
+        return {}
+    sent_us = trades.alerts.alert_ts_us
+    folds = cut_time(
+        statistics.config.split,
+        first_alert_us=int(sent_us.min()),
+        last_alert_us=int(sent_us.max()),
+        longest_life_us=statistics.longest_life_us,
+        embargo_us=round(statistics.config.embargo_h * _HOUR_US),
+    )
+    rows: dict[str, Whole] = {}
+    for fold in folds:
+        suffix = f"_{fold.label}" if fold.label else ""
+        in_test = (fold.test.start_us <= sent_us) & (sent_us < fold.test.end_us)
+        rows[f"test{suffix}"] = np.flatnonzero(in_test)
+        rows[f"train{suffix}"] = _train_rows(trades, fold)
+    return rows
 
 
-def _portfolio_metrics(run: PortfolioRun) -> Mapping[str, tuple[float | None, int]]:
-    equity = daily_equity(run)
-    returns = daily_returns(equity)
+def _train_rows(trades: TradeColumns, fold: Fold) -> Whole:
+    """Rows that train. A call that was traded later than sent (an edited one, lagged) can outlive the distance."""
+    sent_us = trades.alerts.alert_ts_us
+    left_us = np.where(trades.is_closed, trades.positions.exit_ts_ms * 1_000, sent_us)
+    in_train = np.zeros(len(trades), dtype=np.bool_)
+    for block in fold.train:
+        is_over = (left_us <= fold.test.start_us) | (block.start_us >= fold.test.end_us)
+        in_train |= (block.start_us <= sent_us) & (sent_us < block.end_us) & is_over
+    return np.flatnonzero(in_train)
+
+
+def _portfolio_metrics(run: PortfolioColumns, equity: Sequence[float], returns: Sequence[float]) -> Values:
     days = len(equity) - 1
     n_taken = len(run.taken)
     return {
-        "n_taken": (float(n_taken), n_taken + len(run.rejections)),
+        "n_taken": (float(n_taken), n_taken + len(run.rejected)),
         "total_return": (run.final_equity / run.starting_capital - 1.0 if n_taken else None, n_taken),
         "sharpe_daily_365": (sharpe_daily_365(returns), days),
         "sortino": (sortino(returns), days),
         "calmar": (calmar(equity), days),
         "max_drawdown": (max_drawdown(equity) if days else None, days),
-        "exposure_time": (time_in_market(run), n_taken),
+        "exposure_time": (time_in_market(run.curve), n_taken),
     }
 
 
-def _tail_share(pnls: Sequence[float]) -> float | None:
-    total = math.fsum(pnls)
-    if total <= ROUNDING * math.fsum(map(abs, pnls)):
-        return None
-    top = sorted(pnls, reverse=True)[: math.ceil(len(pnls) / 100)]
-    return math.fsum(top) / total
+def _evidence(returns: Sequence[float], days: int, *, is_whole: bool) -> Values:
+    """PSR of every scope. An experiment alone does not know of how many it is the best: no DSR and no PBO."""
+    moments = return_moments(returns) if days >= LEAST_DAYS else None
+    evidence: dict[str, tuple[float | None, int]] = {
+        "psr": (None if moments is None else probabilistic_sharpe(moments), days)
+    }
+    if is_whole:
+        evidence |= {"dsr": (None, days), "pbo": (None, days)}
+    return evidence
 
 
-def _share(positions: Sequence[Position], holds: Callable[[Position], bool]) -> float | None:
-    return _ratio(sum(map(holds, positions)), len(positions))
-
-
-def _mean(values: Sequence[float]) -> float | None:
-    return math.fsum(values) / len(values) if values else None
-
-
-def _ratio(numerator: float, denominator: float) -> float | None:
-    return numerator / denominator if denominator > 0 else None
+def _sharpe_bounds(returns: Sequence[float], config: StatisticsConfig) -> Mapping[str, Interval]:
+    moments = return_moments(returns) if len(returns) >= LEAST_DAYS and config.samples else None
+    if moments is None:
+        return {}
+    bounds = sharpe_interval(moments, config.level)
+    scale = math.sqrt(DAYS_PER_YEAR)
+    return {
+        "sharpe_daily_365": Interval(*(None if bound is None else bound * scale for bound in (bounds.low, bounds.high)))
+    }

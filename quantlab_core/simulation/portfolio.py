@@ -97,6 +97,13 @@ class PortfolioRun:
         return self.curve[-1].equity if self.curve else self.starting_capital
 
 
+def initial_purse(config: PortfolioConfig, strategy_stake: float) -> tuple[float, float]:
+    """The stake (money, or a fraction of equity) and the starting capital, defaults put in."""
+    stake = strategy_stake if config.stake is None else config.stake
+    default = DEFAULT_STAKES * stake if config.sizing == "equal_stake" else DEFAULT_CAPITAL
+    return stake, default if config.starting_capital is None else config.starting_capital
+
+
 def run_portfolio(outcomes: Iterable[AlertOutcome], config: PortfolioConfig, strategy_stake: float) -> PortfolioRun:
     """Take the closed trades of ``outcomes`` in the order of their entries, as far as the purse allows.
 
@@ -135,9 +142,7 @@ class _Purse:
 
     def __init__(self, config: PortfolioConfig, strategy_stake: float) -> None:
         self._config = config
-        self._stake = strategy_stake if config.stake is None else config.stake
-        default = DEFAULT_STAKES * self._stake if config.sizing == "equal_stake" else DEFAULT_CAPITAL
-        self.starting_capital = default if config.starting_capital is None else config.starting_capital
+        self._stake, self.starting_capital = initial_purse(config, strategy_stake)
         self.taken: list[AlertOutcome] = []
         self.rejections: list[Rejection] = []
         self.has_changed = False

@@ -13,6 +13,7 @@ from typing import Any, Literal, cast, get_args
 
 from quantlab_core.errors import StrategyError
 from quantlab_core.simulation.config_fields import ConfigFields
+from quantlab_core.simulation.earlier_strategy import from_earlier_strategy, is_earlier_strategy
 
 EntryMode = Literal["next_open", "limit_dip"]
 IntrabarPolicy = Literal["stop_first", "target_first", "ohlc_path"]
@@ -70,10 +71,12 @@ STRATEGY_KEYS = tuple(field.name for field in dataclass_fields(Strategy))
 
 
 def parse_strategy(mapping: Mapping[str, Any]) -> Strategy:
-    """The strategy that ``mapping`` (a strategy file's content) describes.
+    """The strategy that ``mapping`` (a strategy file's content) describes; the earlier system's form is mapped first.
 
     Raises StrategyError naming the key that is unknown, missing, of another type, out of range or in contradiction.
     """
+    if is_earlier_strategy(mapping):
+        mapping = from_earlier_strategy(mapping)
     _refuse_reentry(mapping)
     fields = ConfigFields("strategy", mapping, STRATEGY_KEYS, StrategyError)
     max_hold_min = fields.whole("max_hold_min", least=1, most=LONGEST_MIN)

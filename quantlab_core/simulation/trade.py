@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -77,23 +78,23 @@ class Position:
     @property
     def exit_fees(self) -> float:
         """Fees of all sales."""
-        return sum(leg.fee for leg in self.exits)
+        return _in_order(leg.fee for leg in self.exits)
 
     @property
     def slippage_cost(self) -> float:
         """Money lost to slippage at the entry and all sales."""
         at_entry = self.quantity * (self.entry_price - self.entry_raw_price)
-        return at_entry + sum(leg.quantity * (leg.raw_price - leg.price) for leg in self.exits)
+        return at_entry + _in_order(leg.quantity * (leg.raw_price - leg.price) for leg in self.exits)
 
     @property
     def avg_exit_raw_price(self) -> float:
         """Raw exit price weighted by fraction."""
-        return sum(leg.fraction * leg.raw_price for leg in self.exits)
+        return _in_order(leg.fraction * leg.raw_price for leg in self.exits)
 
     @property
     def avg_exit_price(self) -> float:
         """Exit price after slippage weighted by fraction."""
-        return sum(leg.fraction * leg.price for leg in self.exits)
+        return _in_order(leg.fraction * leg.price for leg in self.exits)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,3 +105,11 @@ class SimulatedTrade:
     alert_ts_ms: int
     reason: str | None = None
     position: Position | None = None
+
+
+def _in_order(values: Iterable[float]) -> float:
+    """The plain sum from left to right. Python's own has rounded otherwise since 3.12, and results may not differ."""
+    total = 0.0
+    for value in values:
+        total += value
+    return total

@@ -13,7 +13,7 @@ import yaml
 
 from quantlab_core.alerts.alert_source import ReadOptions
 from quantlab_core.alerts.drop_folder import DroppedExport
-from quantlab_core.errors import InvalidInputError, NotFoundError, StorageError
+from quantlab_core.errors import InvalidInputError, NotFoundError, StorageError, first_line
 from quantlab_resources.alerts.export_folder import export_sha256
 from quantlab_resources.alerts.read_options_config import bare_chat_id, options_from_config
 
@@ -57,7 +57,7 @@ class LocalDropFolder:
         try:
             said: Any = yaml.safe_load(note.read_text("utf-8")) if note.is_file() else {}
         except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-            raise InvalidInputError(f"{note} cannot be read as YAML: {str(error).splitlines()[0]}") from None
+            raise InvalidInputError(f"{note} cannot be read as YAML: {first_line(error)}") from None
         said = {} if said is None else said
         if isinstance(said, dict) and isinstance(said.get("chat_id"), int | str):
             said["chat_id"] = bare_chat_id(str(said["chat_id"]))

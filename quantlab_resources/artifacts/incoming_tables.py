@@ -12,7 +12,7 @@ from quantlab_core.artifacts.artifact import PublishRequest
 from quantlab_core.artifacts.artifact_type import ArtifactType
 from quantlab_core.artifacts.registry import artifact_type
 from quantlab_core.artifacts.type_of_table import has_columns_of, type_of_table
-from quantlab_core.errors import InvalidInputError, SchemaError
+from quantlab_core.errors import InvalidInputError, SchemaError, first_line
 from quantlab_resources.artifacts.files.file_names import check_type_name
 from quantlab_resources.artifacts.files.parquet_files import MAX_DECODED_BYTES, decode, sha256_of, without_identity
 from quantlab_resources.artifacts.incoming_files import read_incoming
@@ -72,7 +72,7 @@ def _csv_table(path: Path, data: bytes, types: Mapping[str, pa.DataType]) -> pa.
             ),
         )
     except pa.ArrowException as error:
-        raise InvalidInputError(f"{path} cannot be read as CSV: {str(error).splitlines()[0][:200]}") from error
+        raise InvalidInputError(f"{path} cannot be read as CSV: {first_line(error, at_most=200)}") from error
 
 
 def _check_text(path: Path, data: bytes) -> None:

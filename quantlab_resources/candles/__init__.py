@@ -1,1 +1,1 @@
-"""Candle adapters: files, and the source over what was imported."""
+"""Candle sources: imported files, a folder of files, ClickHouse; and copies of slices for other tools."""

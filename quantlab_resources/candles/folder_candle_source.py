@@ -19,8 +19,8 @@ from quantlab_core.candles.candle_source import CandleRequest, RejectedCandle, S
 from quantlab_core.clock import Clock
 from quantlab_core.errors import CandleSourceError, QuantlabError
 from quantlab_core.token import EVM_UNKNOWN
-from quantlab_resources.candles.candle_declaration import CandleFileDeclaration
-from quantlab_resources.candles.candle_file import read_candle_file
+from quantlab_resources.candles.files.candle_declaration import CandleFileDeclaration
+from quantlab_resources.candles.files.candle_file import read_candle_file
 from quantlab_resources.candles.imported_candle_source import ImportedCandleSource
 from quantlab_resources.folder_listing import files_below
 

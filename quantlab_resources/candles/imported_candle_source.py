@@ -26,6 +26,7 @@ from quantlab_core.candles.candle_source import (
 )
 from quantlab_core.candles.duplicate_candles import merge_candles
 from quantlab_core.candles.epoch_time import epoch_microseconds, instant_of, iso_text
+from quantlab_core.candles.neighbouring_rows import group_ranges
 from quantlab_core.candles.resolution import RESOLUTIONS
 from quantlab_core.candles.slices import named_for
 from quantlab_core.candles.source_spans import SourceSpan, clip_spans, decode_spans, merge_spans
@@ -152,11 +153,11 @@ def _described(artifact: Artifact, table: pa.Table) -> _ImportedFile:
     attributes = attributes_of(table)
     encoded = token_codes(table)
     stamps = microseconds(table["ts"])
-    bounds = np.searchsorted(encoded.codes, np.arange(len(encoded.tokens) + 1)).tolist()
+    ranges = group_ranges(encoded.codes, len(encoded.tokens))
     step = RESOLUTIONS[attributes["resolution"]]
     rows = {
         token: _TokenRows(start, stop, SourceSpan(instant_of(stamps[start]), instant_of(stamps[stop - 1]) + step))
-        for token, start, stop in zip(encoded.tokens, bounds[:-1], bounds[1:], strict=True)
+        for token, (start, stop) in zip(encoded.tokens, ranges, strict=True)
     }
     return _ImportedFile(
         artifact,

@@ -19,7 +19,7 @@ from typing import TypeVar
 import duckdb
 import pyarrow as pa
 
-from quantlab_core.errors import QuantlabError, StorageError
+from quantlab_core.errors import QuantlabError, StorageError, first_line
 from quantlab_resources.advisory_lock import locked
 from quantlab_resources.artifacts.artifact_store import ParquetArtifactStore
 from quantlab_resources.artifacts.files.durable_files import (
@@ -77,7 +77,7 @@ class ExperimentIndex:
             if not (self._path.is_file() and self._when_free(self._sync_in_place)):
                 self.reindex()
         except (duckdb.Error, StorageError) as error:
-            reason = str(error).splitlines()[0]
+            reason = first_line(error)
             _log.warning("the experiment index %s was not updated (the next sync catches up): %s", self._path, reason)
             return False
         return True
@@ -104,7 +104,7 @@ class ExperimentIndex:
         try:
             found = self._when_free(self._look)
         except duckdb.Error as error:
-            reason = str(error).splitlines()[0]
+            reason = first_line(error)
             raise StorageError(f"cannot look into {self._path}: {reason}; it is unchanged; try again") from error
         if found is _Found.FOREIGN:
             aside = _set_aside(self._path)

@@ -85,13 +85,15 @@ class ArtifactExperimentTracker:
 
     def definition_hash(self, definition: ExperimentDefinition) -> str:
         """The identity of the definition, its inputs by content. Raises ArtifactNotFoundError, StrategyError."""
-        contents = [self._store.get_artifact(artifact_id).content_hash for artifact_id in definition.pinned_ids]
+        aliases_id = definition.caller_aliases_id
         return experiment_identity.definition_hash(
-            alert_set_content_hash=contents[0],
-            candle_set_content_hash=contents[1],
+            alert_set_content_hash=self._store.get_artifact(definition.alert_set_id).content_hash,
+            candle_set_content_hash=self._store.get_artifact(definition.candle_set_id).content_hash,
             config=definition.config,
             engine_version=definition.provenance.engine_version,
-            caller_aliases_content_hash=contents[2] if definition.caller_aliases_id is not None else None,
+            caller_aliases_content_hash=None
+            if aliases_id is None
+            else self._store.get_artifact(aliases_id).content_hash,
         )
 
     def get(self, experiment_id: str) -> Experiment:

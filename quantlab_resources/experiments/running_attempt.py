@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from quantlab_core.errors import ConflictError
 from quantlab_core.experiments.experiment import ExperimentStatus
 from quantlab_core.experiments.experiment_tracker import ExperimentTracker
-from quantlab_resources.experiments.experiment_lock import attempt_lock, mark_interrupted
+from quantlab_resources.experiments.experiment_lock import attempt_lock, is_run_outside, mark_interrupted
 
 NO_RESULTS = "the attempt ended before its results were published"
 
@@ -23,6 +24,11 @@ def running_attempt(tracker: ExperimentTracker, experiment_id: str, *, home: Pat
     """
     tracker.get(experiment_id)
     with attempt_lock(home, experiment_id):
+        if is_run_outside(tracker, experiment_id, home=home):
+            raise ConflictError(
+                f"experiment {experiment_id} is being run by another program, which said so; wait for it, or end its "
+                f"attempt with `quantlab experiments cancel {experiment_id}`"
+            )
         mark_interrupted(tracker, experiment_id)
         tracker.update_status(experiment_id, ExperimentStatus.RUNNING)
         try:

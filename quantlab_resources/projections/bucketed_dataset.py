@@ -18,6 +18,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from quantlab_core.candles.neighbouring_rows import run_starts
 from quantlab_core.errors import InvalidInputError, SchemaError
 from quantlab_core.projections.row_fingerprint import RowsHash, hash_of_rows
 from quantlab_core.projections.token_buckets import bucket_of
@@ -144,8 +145,7 @@ def _parts(reader: pa.RecordBatchReader, table: str) -> Iterator[tuple[int, int,
         if not batch.num_rows:
             continue
         buckets, months = batch.column("_bucket").to_numpy(), batch.column("_month").to_numpy()
-        changes = np.flatnonzero((np.diff(buckets) != 0) | (np.diff(months) != 0)) + 1
-        starts = [0, *changes.tolist(), batch.num_rows]
+        starts = [*run_starts(buckets, months).tolist(), batch.num_rows]
         rows = pa.Table.from_batches([batch])
         for start, end in pairwise(starts):
             part = (int(buckets[start]), int(months[start]))

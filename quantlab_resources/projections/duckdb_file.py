@@ -16,7 +16,7 @@ from pathlib import Path
 
 import duckdb
 
-from quantlab_core.errors import StorageError
+from quantlab_core.errors import StorageError, first_line
 from quantlab_resources.artifacts.files.durable_files import storage_errors, sync_directory
 
 MEMORY_LIMIT = "1GB"
@@ -51,7 +51,7 @@ def writing_duckdb_file(
         with storage_errors(target):
             _replace_durably(temporary, target)
     except _REFUSED_BY_THE_DISK as error:
-        raise StorageError(f"cannot write {target}: {_first_line(error)}; what was there is unchanged") from error
+        raise StorageError(f"cannot write {target}: {first_line(error)}; what was there is unchanged") from error
     finally:
         remove_duckdb_file(temporary)
 
@@ -63,7 +63,7 @@ def sorting_connection(spill_folder: Path) -> Iterator[duckdb.DuckDBPyConnection
         try:
             yield _in_utc(connection)
         except _REFUSED_BY_THE_DISK as error:
-            raise StorageError(f"cannot write {spill_folder}: {_first_line(error)}; nothing was changed") from error
+            raise StorageError(f"cannot write {spill_folder}: {first_line(error)}; nothing was changed") from error
 
 
 def remove_duckdb_file(path: Path) -> None:
@@ -95,7 +95,7 @@ def open_read_only(path: Path) -> duckdb.DuckDBPyConnection:
         connection.execute("USE quantlab_file")
     except duckdb.Error as error:
         connection.close()
-        raise StorageError(f"cannot open {path}: {_first_line(error)}") from error
+        raise StorageError(f"cannot open {path}: {first_line(error)}") from error
     return connection
 
 
@@ -163,7 +163,3 @@ def _spill_folder(path: Path) -> Path:
 
 def _text_literal(value: str) -> str:
     return "'" + value.replace("'", "''") + "'"
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).splitlines()[0]

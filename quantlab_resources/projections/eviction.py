@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from quantlab_core.projections.projection_builder import Eviction, ProjectionState
+from quantlab_resources.projections.candle_pack_projection import CandlePackFiles
 from quantlab_resources.projections.recorded_projections import RecordedProjections
 
 
 def evict(
     recorded: RecordedProjections,
+    packs: CandlePackFiles,
     states: Sequence[ProjectionState],
     max_bytes: int,
     *,
@@ -29,11 +31,23 @@ def evict(
     for state in oldest_first:
         if remaining <= max_bytes:
             break
-        with recorded.locked_unless_held(state.projection.projection_id) as is_free:
-            if is_free and (not apply or _removed(recorded, state)):
-                evicted.append(state)
-                remaining -= state.byte_size
+        is_gone = _evicted_pack if state.projection.form == "pack" else _evicted_record
+        if is_gone(recorded, packs, state, apply):
+            evicted.append(state)
+            remaining -= state.byte_size
     return Eviction(tuple(evicted), remaining)
+
+
+def _evicted_pack(_: RecordedProjections, packs: CandlePackFiles, state: ProjectionState, apply: bool) -> bool:
+    projection_id = state.projection.projection_id
+    if apply:
+        return packs.remove(projection_id, last_used=state.last_used)
+    return not packs.is_being_built(projection_id)
+
+
+def _evicted_record(recorded: RecordedProjections, _: CandlePackFiles, state: ProjectionState, apply: bool) -> bool:
+    with recorded.locked_unless_held(state.projection.projection_id) as is_free:
+        return is_free and (not apply or _removed(recorded, state))
 
 
 def _removed(recorded: RecordedProjections, state: ProjectionState) -> bool:

@@ -25,6 +25,7 @@ from quantlab_resources.projections.bucketed_dataset import (
     write_dataset,
 )
 from quantlab_resources.projections.build_tables import build_tables, record_of
+from quantlab_resources.projections.candle_pack_projection import CandlePackFiles
 from quantlab_resources.projections.change_tables import NeedsFullBuild, change_tables, plan_changes
 from quantlab_resources.projections.current_inputs import current_ids, current_members
 from quantlab_resources.projections.duckdb_file import (
@@ -62,6 +63,7 @@ class DuckDBProjectionBuilder:
     def __init__(self, store: ParquetArtifactStore, cache_dir: Path) -> None:
         self._store = store
         self._recorded = RecordedProjections(store.paths.projection_records, cache_dir, store.paths.manifest_db)
+        self.packs = CandlePackFiles(store, cache_dir)
 
     def build(self, request: ProjectionRequest, *, incremental: bool = False) -> ProjectionResult:
         """Build or replace the projection. After an error the previous file is as it was.
@@ -72,6 +74,10 @@ class DuckDBProjectionBuilder:
         """
         check_projection_id(request.projection_id)
         check_table_names([*request.tables, *(index.table for index in request.indexes)])
+        if request.form == "pack":
+            raise InvalidInputError(
+                f"projection {request.projection_id}: a candle pack is built by the experiment that needs it"
+            )
         request = replace(request, cache_dir=self._recorded.cache_dir(request.cache_dir))
         inputs = {name: expand_sets(self._store, ids) for name, ids in request.tables.items()}
         with self._recorded.locked(request.projection_id, request):
@@ -106,6 +112,9 @@ class DuckDBProjectionBuilder:
     def dispose(self, projection_id: str) -> None:
         """Delete the file; readers that have it open keep it. The record stays. Raises ConflictError, StorageError."""
         check_projection_id(projection_id)
+        if self.packs.exists(projection_id):
+            self.packs.remove(projection_id)
+            return
         with self._recorded.locked(projection_id):
             record = self._recorded.find(projection_id)
             if record is None:
@@ -121,7 +130,7 @@ class DuckDBProjectionBuilder:
         except InvalidInputError:
             return False
         record = self._recorded.find(projection_id)
-        return record is not None and self._recorded.is_there(record)
+        return self.packs.exists(projection_id) or (record is not None and self._recorded.is_there(record))
 
     def get(self, projection_id: str) -> ProjectionResult:
         """The projection as it was last built; its file may have been disposed. Raises ProjectionNotFoundError."""
@@ -133,12 +142,14 @@ class DuckDBProjectionBuilder:
         return [self._result(record) for record in self._recorded.all()]
 
     def states(self) -> tuple[ProjectionState, ...]:
-        """Every recorded projection by id with size, last use, and what has changed since it was built."""
-        return tuple(state_of(self._store, self._recorded, record) for record in self._recorded.all())
+        """Every recorded projection by id with size, last use, and what has changed since it was built; then the
+        candle packs in the lake's cache."""
+        recorded = (state_of(self._store, self._recorded, record) for record in self._recorded.all())
+        return (*recorded, *self.packs.states())
 
     def evict(self, max_bytes: int, *, apply: bool, keep: Sequence[str] = ()) -> Eviction:
         """Dispose the least recently used projections until the rest takes ``max_bytes`` at most; see the port."""
-        return evict(self._recorded, self.states(), max_bytes, apply=apply, keep=keep)
+        return evict(self._recorded, self.packs, self.states(), max_bytes, apply=apply, keep=keep)
 
     def open(self, projection_id: str) -> duckdb.DuckDBPyConnection:
         """A read-only connection to the projection's file as it is now; counts as a use of it.

@@ -10,7 +10,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from quantlab_core.errors import InvalidInputError
+from quantlab_core.errors import InvalidInputError, first_line
 from quantlab_core.projections.projection_builder import ProjectionIndex
 from quantlab_core.projections.row_fingerprint import RowsHash, hash_of_rows
 from quantlab_resources.projections.projection_names import quoted
@@ -93,7 +93,7 @@ def serve_indexes(
                 )
             except (duckdb.BinderException, duckdb.NotImplementedException, duckdb.InvalidInputException) as error:
                 raise InvalidInputError(
-                    f"column {wanted!r} of table {shape.name!r} cannot be indexed: {str(error).splitlines()[0]}"
+                    f"column {wanted!r} of table {shape.name!r} cannot be indexed: {first_line(error)}"
                 ) from error
             served.append(f"ART index {name}")
         else:

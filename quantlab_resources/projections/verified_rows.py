@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from quantlab_core.artifacts.any_version import read_newest
 from quantlab_core.artifacts.artifact_store import ArtifactStore
-from quantlab_core.errors import ArtifactDamagedError, QuantlabError, SchemaError
+from quantlab_core.errors import ArtifactDamagedError, QuantlabError, SchemaError, first_line
 from quantlab_resources.projections.projection_names import quoted
 from quantlab_resources.projections.stored_inputs import (
     StoredInput,
@@ -90,7 +90,7 @@ def _reading_errors(shape: TableShape, files: Sequence[VerifiedFile]) -> Iterato
         yield
     except duckdb.ConversionException as error:
         raise SchemaError(
-            f"table {shape.name!r}: column {shape.time_column!r} cannot be read as times: {str(error).splitlines()[0]}"
+            f"table {shape.name!r}: column {shape.time_column!r} cannot be read as times: {first_line(error)}"
         ) from error
     except duckdb.Error:
         check_unchanged(files)

@@ -13,13 +13,11 @@ from quantlab_core.coverage.alert_windows import HORIZONS_H
 from quantlab_core.coverage.heat_map import Cell, HeatMap, heat_map
 from quantlab_resources.reports import number_text
 from quantlab_resources.reports.figure_output import DPI, LIGHT, Palette, png_of, svg_of
+from quantlab_resources.reports.heat_colours import HEAT_COLOURS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-COLOURS = ("#b3261e", "#ef9f5c", "#f6e3b4", "#8fbbe0", "#2166ac")
-"""From no alert covered well to all of them; told apart without seeing red and green."""
 
 _LABELLED = {"wide": 14, "narrow": 6}
 """Up to so many columns there is room for the share in each cell."""
@@ -52,7 +50,7 @@ def _figure(drawn: HeatMap, good: str, palette: Palette, form: str) -> Figure:
     figure = Figure(figsize=size, dpi=DPI, layout="constrained")
     figure.patch.set_alpha(0)
     above, grid = figure.subplots(2, 1, sharex=True, height_ratios=[1, 3])
-    colours = LinearSegmentedColormap.from_list("coverage", COLOURS)
+    colours = LinearSegmentedColormap.from_list("coverage", HEAT_COLOURS)
     number = len(drawn.stretches)
     shares = np.array(
         [[_share(stretch.cells[row]) for stretch in drawn.stretches] for row in range(len(HORIZONS_H))], dtype=float

@@ -1,39 +1,46 @@
-"""The report of one experiment: a single HTML page that needs nothing else, equal bytes for equal inputs."""
+"""The report of one experiment or sweep: a single HTML page that needs nothing else, equal bytes for equal inputs."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import fields
-from functools import cache
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from quantlab_core.coverage.measured_coverage import AlertCoverage
-from quantlab_core.experiments.experiment import Experiment, ExperimentResults
-from quantlab_resources.reports.charts import equity_curve_svg
+from quantlab_core.experiments.experiment import Experiment
+from quantlab_core.simulation.candle_series import CandleSeries
+from quantlab_core.statistics.statistics_config import StatisticsConfig, parse_statistics
+from quantlab_core.token import Token
+from quantlab_resources.reports.charts import curve_text, equity_curve_svg
 from quantlab_resources.reports.coverage_view import coverage_view
-from quantlab_resources.reports.number_text import duration, number, percent, shortened
-from quantlab_resources.reports.result_summary import (
-    best_and_worst,
-    caller_rows,
+from quantlab_resources.reports.headline_figures import headline, story
+from quantlab_resources.reports.left_out import left_out
+from quantlab_resources.reports.metric_values import metrics_by_key
+from quantlab_resources.reports.page_templates import page
+from quantlab_resources.reports.record_facts import environment_facts, lineage_facts, output_facts
+from quantlab_resources.reports.report_warnings import report_warnings
+from quantlab_resources.reports.return_distribution import (
     costs,
     distribution,
+    distribution_text,
     exit_rows,
-    headline,
-    left_out,
-    metrics_of,
-    notices,
-    story,
+    quantile_rows,
 )
+from quantlab_resources.reports.scope_tables import (
+    CALLER_COLUMNS,
+    MOST_CALLERS,
+    SCOPE_COLUMNS,
+    caller_rows,
+    fold_rows,
+    is_no_ranking,
+    month_rows,
+)
+from quantlab_resources.reports.strategy_rules import flat_settings, strategy_rules
+from quantlab_resources.reports.sweep_view import chosen_param_id, sweep_view
+from quantlab_resources.reports.trade_cards import picked_trades, trade_cards
 
-if TYPE_CHECKING:
-    from jinja2 import Template
-
-_TEMPLATE = Path(__file__).with_suffix(".html")
 BASE_PARAM_ID = "base"
 
 
@@ -45,134 +52,91 @@ def render_experiment_report(
     metrics: pa.Table,
     curves: pa.Table,
     diagnostics: pa.Table,
+    parameter_sets: pa.Table | None = None,
+    candles: Mapping[Token, CandleSeries] | None = None,
     coverage: AlertCoverage | None = None,
     lineage_note: str = "",
-    param_id: str = BASE_PARAM_ID,
+    param_id: str | None = None,
 ) -> str:
-    """One HTML page for an experiment's five result tables, each in the schema of its artifact type.
+    """One HTML page for an experiment's result tables, each in the schema of its artifact type.
 
-    ``coverage`` is that of its alerts by its candles; None says that it could not be measured.
-    ``lineage_note`` is a sentence on where the inputs come from; ``param_id`` chooses the parameter set of a sweep.
-    Every text from outside is escaped. The page loads nothing from anywhere.
+    ``parameter_sets`` is there for a sweep (columns as `sweep_view` says). The page shows the set ``param_id``: by
+    default the chosen one of a sweep, else the only one. ``candles`` are the series of the tokens in
+    `picked_trades(trades).tokens`; a trade whose token is not there has no chart. ``coverage`` is that of its alerts by
+    its candles; None says that it could not be measured. ``lineage_note`` is a sentence on where the inputs come from.
+    Every text from outside is escaped. The page loads nothing from anywhere. Raises InvalidInputError for parameter
+    sets without a chosen one.
     """
-    trades, metrics, curves = (_of_param(table, param_id) for table in (trades, metrics, curves))
-    overall = metrics_of(metrics, "all", "all")
-    best, worst = best_and_worst(trades)
+    if param_id is None:
+        param_id = BASE_PARAM_ID if parameter_sets is None else chosen_param_id(parameter_sets)
+    trades, metrics, curves = (of_param(table, param_id) for table in (trades, metrics, curves))
+    fills = fills.filter(pc.is_in(fills["trade_id"], value_set=pc.unique(trades["trade_id"])))
+    overall = metrics_by_key(metrics, "all").get("all", {})
     definition = experiment.definition
-    return _template().render(
+    params = definition.config.params
+    statistics = parse_statistics(params["statistics"]) if "statistics" in params else StatisticsConfig()
+    sweep = None
+    if parameter_sets is not None:
+        sweep = sweep_view(parameter_sets, overall, chosen_by=str(params.get("sweep", {}).get("choose_by", "")))
+    callers = caller_rows(trades, metrics, samples=statistics.samples or 1_000, seed=int(params.get("seed") or 0))
+    picked = picked_trades(trades)
+    bins, quantiles = distribution(trades), quantile_rows(overall)
+    return page(
+        "experiment_report.html",
         experiment=experiment,
         definition=definition,
         provenance=definition.provenance,
         story=story(overall, trades),
+        warnings=report_warnings(
+            definition=definition,
+            overall=overall,
+            trades=trades,
+            metrics=metrics,
+            diagnostics=diagnostics,
+            coverage=coverage,
+            sweep=sweep,
+        ),
         figures=headline(overall),
-        charts={"wide": equity_curve_svg(curves), "narrow": equity_curve_svg(curves, is_narrow=True)},
+        level=f"{100 * statistics.level:g}\u202f%",
+        sweep=sweep,
+        charts={
+            "wide": equity_curve_svg(curves),
+            "narrow": equity_curve_svg(curves, is_narrow=True),
+            "text": curve_text(curves),
+        },
         coverage=None if coverage is None else coverage_view(coverage),
-        bins=distribution(trades),
-        callers=caller_rows(metrics),
-        best=best,
-        worst=worst,
+        bins=bins,
+        bins_text=distribution_text(bins),
+        quantiles=quantiles,
+        has_intervals=any(row.interval for row in quantiles),
         exits=exit_rows(trades),
-        notices=notices(diagnostics),
-        left_out=left_out(diagnostics),
         costs=costs(trades, fills),
+        callers=callers[:MOST_CALLERS],
+        is_no_ranking=is_no_ranking(callers),
+        more_callers=len(callers) - MOST_CALLERS,
+        caller_columns=CALLER_COLUMNS,
+        months=month_rows(metrics),
+        folds=fold_rows(metrics),
+        scope_columns=SCOPE_COLUMNS,
+        best=trade_cards(picked.best, fills, candles or {}, picked.others),
+        worst=trade_cards(picked.worst, fills, candles or {}, picked.others),
+        left_out=left_out(diagnostics),
         rules=strategy_rules(definition.config.strategy),
-        params=_flat(definition.config.params),
+        params=flat_settings(params),
         config_json=json.dumps(
-            {"strategy": definition.config.strategy, "params": definition.config.params},
+            {"strategy": definition.config.strategy, "params": params},
             indent=2,
             sort_keys=True,
             ensure_ascii=False,
             default=dict,
         ),
-        outputs=_outputs(experiment.outputs),
+        lineage=lineage_facts(experiment),
+        outputs=output_facts(experiment.outputs),
+        environment=environment_facts(definition.provenance),
         lineage_note=lineage_note,
-        shortened=shortened,
     )
 
 
-def strategy_rules(strategy: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """A strategy's settings in plain words, in the order in which a trade meets them; unknown keys as they stand."""
-    given = {key: value for key, value in strategy.items() if value not in (None, [], ())}
-    unnamed = {key: value for key, value in given.items() if key not in ("name", "description")}
-    known = [(label, write(unnamed.pop(key))) for key, (label, write) in _RULES.items() if key in unnamed]
-    return known + [(key.replace("_", " "), _plain(value)) for key, value in sorted(unnamed.items())]
-
-
-def _gain_ladder(steps: Any) -> str:
-    return (
-        ", ".join(f"{percent(share, digits=0, signed=False)} at {percent(gain, digits=0)}" for gain, share in steps)
-        or "none"
-    )
-
-
-def _stop_ladder(steps: Any) -> str:
-    return (
-        ", ".join(f"to {percent(level, digits=0)} after {percent(trigger, digits=0)}" for trigger, level in steps)
-        or "none"
-    )
-
-
-def _share(value: Any) -> str:
-    return percent(float(value), signed=False).replace(".0", "")
-
-
-def _minutes(value: Any) -> str:
-    return duration(float(value) * 60)
-
-
-def _seconds(value: Any) -> str:
-    return f"{float(value):g} s"
-
-
-def _plain(value: Any) -> str:
-    if isinstance(value, str):
-        return value.replace("_", " ")
-    return json.dumps(value, ensure_ascii=False, sort_keys=True, default=dict)
-
-
-_RULES: dict[str, tuple[str, Any]] = {
-    "entry_mode": ("Enters", _plain),
-    "entry_delay_s": ("Delay before the entry", _seconds),
-    "max_entry_wait_s": ("Waits for a candle at most", _seconds),
-    "limit_pct": ("Limit below the first open", _share),
-    "limit_ttl_min": ("Limit lives for", _minutes),
-    "stop_loss": ("Stop loss below the price paid", _share),
-    "take_profit": ("Sells", _gain_ladder),
-    "stop_steps": ("Raises the stop", _stop_ladder),
-    "trailing_stop": ("Trailing stop below the highest price", _share),
-    "trailing_activation": ("Trailing starts after a gain of", _share),
-    "max_hold_min": ("Holds at most", _minutes),
-    "intrabar": ("Order of events in a candle", _plain),
-    "fee": ("Fee a side", _share),
-    "slippage": ("Slippage a side", _share),
-    "stake": ("Stake a trade", lambda value: number(float(value))),
-}
-
-
-def _flat(mapping: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
-    rows: list[tuple[str, str]] = []
-    for key, value in sorted(mapping.items()):
-        if isinstance(value, Mapping):
-            rows += _flat(value, f"{prefix}{key}: ")
-        elif value is not None:
-            rows.append((f"{prefix}{key}".replace("_", " "), _plain(value)))
-    return rows
-
-
-def _outputs(results: ExperimentResults | None) -> list[tuple[str, str]]:
-    if results is None:
-        return []
-    ids = [(field.name.removesuffix("_artifact_id"), getattr(results, field.name)) for field in fields(results)]
-    return [(name, artifact_id) for name, artifact_id in ids if artifact_id]
-
-
-def _of_param(table: pa.Table, param_id: str) -> pa.Table:
+def of_param(table: pa.Table, param_id: str) -> pa.Table:
+    """The rows of one parameter set."""
     return table.filter(pc.equal(table["param_id"], pa.scalar(param_id)))
-
-
-@cache
-def _template() -> Template:
-    from jinja2 import Environment, StrictUndefined
-
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    return environment.from_string(_TEMPLATE.read_text(encoding="utf-8"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 MISSING = "–"
@@ -44,6 +45,25 @@ def number(value: float | None, *, digits: int = 2) -> str:
 def count(value: float | None) -> str:
     """A whole number, thousands grouped."""
     return MISSING if value is None else f"{round(value):,}"
+
+
+def price(value: float | None) -> str:
+    """A price to four digits that count, in plain decimals where they are few: ``0.00001234``."""
+    if value is None or not math.isfinite(value):
+        return MISSING
+    if value == 0 or not 1e-9 <= abs(value) < 1e12:
+        return _signed(f"{value:.4g}")
+    places = max(0, 3 - math.floor(math.log10(abs(value))))
+    return _signed(f"{value:,.{places}f}")
+
+
+def between(low: float | None, high: float | None, write: Callable[[float | None], str]) -> str:
+    """The bounds of an interval; an unknown one is left open, and without any there is no text."""
+    if low is None and high is None:
+        return ""
+    if high is None:
+        return f"from {write(low)}"
+    return f"up to {write(high)}" if low is None else f"{write(low)} to {write(high)}"
 
 
 def multiple(value: float | None) -> str:

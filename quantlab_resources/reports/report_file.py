@@ -4,16 +4,22 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from quantlab_core.artifacts.artifact_store import ArtifactStore
+import pyarrow.compute as pc
+
 from quantlab_core.coverage.measured_coverage import AlertCoverage
 from quantlab_core.errors import ConflictError
 from quantlab_core.experiments.experiment import Experiment
+from quantlab_core.experiments.headline_set import headline_param_id
+from quantlab_resources.artifacts.artifact_store import ParquetArtifactStore
 from quantlab_resources.artifacts.files.durable_files import replace_durably
+from quantlab_resources.lake_paths import report_name
 from quantlab_resources.reports.experiment_report import render_experiment_report
+from quantlab_resources.reports.trade_candles import candles_of_tokens
+from quantlab_resources.reports.trade_cards import picked_trades
 
 
 def write_experiment_report(
-    store: ArtifactStore, experiment: Experiment, folder: Path, *, coverage: AlertCoverage | None = None
+    store: ParquetArtifactStore, experiment: Experiment, folder: Path, *, coverage: AlertCoverage | None = None
 ) -> Path:
     """Write ``<folder>/<experiment id>.html`` and return its path.
 
@@ -36,6 +42,9 @@ def write_experiment_report(
             f"`quantlab experiments execute {experiment_id}` computes them"
         )
     trades, fills, metrics, curves, diagnostics = (store.read(artifact_id) for artifact_id in ids if artifact_id)
+    parameter_sets = outputs.parameter_sets_artifact_id if outputs else None
+    shown = headline_param_id(metrics)
+    tokens = picked_trades(trades.filter(pc.field("param_id") == shown)).tokens
     page = render_experiment_report(
         experiment=experiment,
         trades=trades,
@@ -43,8 +52,11 @@ def write_experiment_report(
         metrics=metrics,
         curves=curves,
         diagnostics=diagnostics,
+        candles=candles_of_tokens(store, experiment.definition.candle_set_id, tokens),
         coverage=coverage,
+        parameter_sets=None if parameter_sets is None else store.read(parameter_sets),
+        param_id=shown,
     )
-    path = folder / f"{experiment_id}.html"
+    path = folder / report_name(experiment_id)
     replace_durably(path, page.encode())
     return path

@@ -18,6 +18,7 @@ from quantlab_core.candles.arrow_columns import Floats, Integers, floats, micros
 from quantlab_core.candles.epoch_time import duration_microseconds, epoch_microseconds, instant_of
 from quantlab_core.candles.resolution import RESOLUTIONS
 from quantlab_core.candles.source_spans import SourceSpan, decode_spans, merge_spans
+from quantlab_core.interval_sets import without
 from quantlab_resources.reports.figure_output import DPI, LIGHT, png_of
 
 if TYPE_CHECKING:
@@ -81,8 +82,8 @@ def _reduced(series: pa.Table, resolution: str, spans: Iterable[SourceSpan]) -> 
         high,
         close,
         np.asarray(volume, dtype=np.float64),
-        silent=[gap for gap in _without(asked, held) if gap[1] - gap[0] >= shortest],
-        unasked=_without([(first, last)], sorted([*asked, *held])),
+        silent=[gap for span in asked for gap in without(span, held) if gap[1] - gap[0] >= shortest],
+        unasked=without((first, last), sorted([*asked, *held])),
     )
 
 
@@ -94,24 +95,6 @@ def _runs(stamps: Integers, step: int) -> list[tuple[int, int]]:
     starts = stamps[np.concatenate(([0], breaks + 1))]
     ends = stamps[np.concatenate((breaks, [len(stamps) - 1]))] + step
     return list(zip(starts.tolist(), ends.tolist(), strict=True))
-
-
-def _without(whole: Iterable[tuple[int, int]], taken: list[tuple[int, int]]) -> list[tuple[int, int]]:
-    """The parts of ``whole`` outside ``taken``; both are sorted, parts of ``taken`` may overlap."""
-    left: list[tuple[int, int]] = []
-    for start, end in whole:
-        at = start
-        for taken_start, taken_end in taken:
-            if taken_end <= at:
-                continue
-            if taken_start >= end:
-                break
-            if taken_start > at:
-                left.append((at, taken_start))
-            at = max(at, taken_end)
-        if at < end:
-            left.append((at, end))
-    return left
 
 
 def _figure(drawn: _Drawn, attributes: Mapping[str, str], series: pa.Table) -> Figure:
@@ -157,7 +140,7 @@ def _draw_price(axes: Axes, drawn: _Drawn) -> None:
     if np.nanmax(drawn.high) / np.nanmin(drawn.low) >= _LOG_FROM:
         axes.set_yscale("log")
     axes.vlines(middles[known], drawn.low[known], drawn.high[known], color=_BAND, linewidth=1.1, zorder=2)
-    for start, end in _without([(int(drawn.edges[0]), int(drawn.edges[-1]))], drawn.unasked):
+    for start, end in without((int(drawn.edges[0]), int(drawn.edges[-1])), drawn.unasked):
         here = known & (drawn.edges[1:] > start) & (drawn.edges[:-1] < end)
         axes.plot(middles[here], drawn.close[here], color=LIGHT.line, linewidth=0.7, alpha=0.45, zorder=3)
     axes.plot(middles, drawn.close, color=LIGHT.line, linewidth=1.3, zorder=4, marker=".", markersize=1.6)

@@ -10,12 +10,12 @@ from typing import Any
 
 import dagster as dg
 
-from quantlab_assets.workflows.create_experiment import ExperimentRequest
 from quantlab_assets.workflows.import_candles import import_candle_file
 from quantlab_assets.workflows.ingest_alerts import ingest_telegram_export
 from quantlab_assets.workflows.lake_runs import LakeRuns
 from quantlab_assets.workflows.refresh_research import refresh_research
-from quantlab_resources.candles.candle_declaration import CandleFileDeclaration
+from quantlab_resources.candles.files.candle_declaration import CandleFileDeclaration
+from quantlab_resources.experiments.experiment_freezing import ExperimentRequest
 from quantlab_resources.lab import Lab
 from quantlab_tests.assets.small_inputs import DAY_S, minutes, write_candles, write_export
 from quantlab_tests.core.alerts.invented_chat import NOON, exported, mint

@@ -16,7 +16,7 @@ from quantlab_assets import alerts as alert_assets
 from quantlab_assets.adopted_calls import adopted_calls
 from quantlab_assets.partitions import TOKENS
 from quantlab_assets.workflows.adopt_lake import adopt_lake
-from quantlab_assets.workflows.create_experiment import DaySelection, ExperimentRequest, create_experiment
+from quantlab_assets.workflows.create_experiment import create_experiment
 from quantlab_assets.workflows.execute_experiment import execute_experiment
 from quantlab_assets.workflows.ingest_alerts import IngestReport, ingest_telegram_export
 from quantlab_assets.workflows.lake_runs import LakeRuns
@@ -30,6 +30,7 @@ from quantlab_core.errors import ConflictError, InvalidInputError
 from quantlab_core.experiments.experiment import ExperimentStatus
 from quantlab_core.projections.projection_builder import ProjectionRequest
 from quantlab_resources.artifacts.upkeep.staleness import stale
+from quantlab_resources.experiments.experiment_freezing import DaySelection, ExperimentRequest
 from quantlab_resources.lab import Lab
 from quantlab_tests.assets.badges import out_of_sync, versions
 from quantlab_tests.assets.small_inputs import FIRST, SECOND, THIRD, heads

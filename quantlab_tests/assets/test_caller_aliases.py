@@ -10,13 +10,14 @@ import dagster as dg
 import pytest
 
 from quantlab_assets.workflows.alias_callers import alias_callers
-from quantlab_assets.workflows.create_experiment import WITHOUT_ALIASES, create_experiment
+from quantlab_assets.workflows.create_experiment import create_experiment
 from quantlab_assets.workflows.execute_experiment import execute_experiment
 from quantlab_assets.workflows.ingest_alerts import ingest_telegram_export
 from quantlab_assets.workflows.lake_runs import LakeRuns
 from quantlab_core.artifacts.registry import artifact_type, owning_asset
 from quantlab_core.errors import ArtifactNotFoundError, CallerAliasesError, InvalidInputError, NotFoundError
 from quantlab_core.experiments.experiment import Experiment
+from quantlab_resources.experiments.experiment_freezing import WITHOUT_ALIASES
 from quantlab_resources.lab import Lab
 from quantlab_tests.assets.small_inputs import artifacts, heads, is_untouched, rows, write_export
 from quantlab_tests.assets.small_research import OWL, hold_1h, small_research
@@ -71,7 +72,7 @@ def test_aliases_are_frozen_by_experiments_and_alerts_stay_as_they_are(runs: Lak
     after = create_experiment(runs, hold_1h("persons"))
     assert after.definition.caller_aliases_id == report.artifact_id
     assert after.definition.experiment_id != before.definition.experiment_id
-    assert owners(runs, after.definition_artifact_id) == {"alert_set", "candle_set", "caller_aliases"}
+    assert owners(runs, after.definition_artifact_id) == {"alert_set", "candle_set", "caller_aliases", "strategies"}
     assert runs.lab.experiments.find_by_input_artifacts([report.artifact_id]) == [after]
     assert create_experiment(runs, hold_1h("persons")) == after
     # Without aliases it is the experiment of before, to the id.

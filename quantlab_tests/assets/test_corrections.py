@@ -19,7 +19,7 @@ from quantlab_assets.workflows.refresh_research import refresh_research
 from quantlab_core.errors import ConflictError, InvalidInputError
 from quantlab_core.experiments.experiment import ExperimentStatus
 from quantlab_core.experiments.experiment_identity import encode_definition
-from quantlab_resources.candles.candle_declaration import CandleFileDeclaration
+from quantlab_resources.candles.files.candle_declaration import CandleFileDeclaration
 from quantlab_resources.lab import Lab
 from quantlab_resources.progress import ProgressListener, PublishedUnit
 from quantlab_tests.assets.small_inputs import DAY_S, heads, minutes, rows, write_candles, write_export

@@ -21,7 +21,7 @@ from quantlab_core.artifacts.table_attributes import attributes_of
 from quantlab_core.candles.source_spans import SourceSpan
 from quantlab_core.coverage.worklist import Worklist
 from quantlab_core.errors import InvalidInputError
-from quantlab_resources.candles.candle_declaration import CandleFileDeclaration
+from quantlab_resources.candles.files.candle_declaration import CandleFileDeclaration
 from quantlab_resources.coverage.configured_thresholds import GOOD_VARIABLE
 from quantlab_resources.coverage.current_coverage import current_coverage, current_worklist
 from quantlab_resources.lab import Lab, lab_at

@@ -8,9 +8,12 @@ from typing import Any
 
 import pytest
 
-from quantlab_assets.workflows.create_experiment import DaySelection, create_experiment
+from quantlab_assets.workflows.create_experiment import create_experiment
 from quantlab_assets.workflows.ingest_alerts import ingest_telegram_export
 from quantlab_assets.workflows.lake_runs import LakeRuns
+from quantlab_core.alerts.artifact_types import ALERTS
+from quantlab_core.artifacts.artifact import PublishRequest, Writer
+from quantlab_core.code_provenance import CodePatch, CodeVersion, DeterminismSettings, EnvironmentIdentity
 from quantlab_core.errors import (
     ArtifactNotFoundError,
     ConflictError,
@@ -19,6 +22,7 @@ from quantlab_core.errors import (
     StrategyError,
 )
 from quantlab_core.experiments.experiment import DateRange, ExperimentStatus
+from quantlab_resources.experiments.experiment_freezing import DaySelection
 from quantlab_resources.lab import Lab
 from quantlab_tests.assets.small_inputs import FIRST, SECOND, THIRD, artifacts, heads, is_untouched, write_export
 from quantlab_tests.assets.small_research import ELK, FOX, HOLD_1H, OWL, hold_1h, small_research
@@ -209,3 +213,80 @@ def test_new_alerts_do_not_change_what_an_experiment_pinned(tmp_path_factory: py
 def test_an_empty_lake_says_what_to_bring(lab: Lab, instance: Any) -> None:
     with pytest.raises(InvalidInputError, match="no alerts yet; `quantlab alerts ingest FILE`"):
         create_experiment(LakeRuns(lab, instance), hold_1h())
+
+
+def test_the_strategy_is_an_artifact_that_the_definition_is_made_from(runs: LakeRuns) -> None:
+    experiment = create_experiment(runs, hold_1h("pins its strategy"))
+    definition = experiment.definition
+    assert definition.strategy_id is not None
+    assert definition.inputs.strategies == (definition.strategy_id,)
+    lineage = runs.lab.artifacts.get_lineage(experiment.definition_artifact_id)
+    assert definition.strategy_id in {made_from.artifact_id for made_from in lineage.inputs}
+    assert heads(runs, "strategy_v1")["strategy=hold_1h"].artifact_id == definition.strategy_id
+
+
+def test_a_published_strategy_is_pinned_by_its_id(runs: LakeRuns) -> None:
+    first = create_experiment(runs, hold_1h("by mapping")).definition
+    assert first.strategy_id is not None
+    again = hold_1h("by id", strategy=None, strategies=[first.strategy_id])
+    assert create_experiment(runs, again).definition.config == first.config
+    with pytest.raises(StrategyError, match="differ; give one of them"):
+        create_experiment(runs, hold_1h("both", strategy={**HOLD_1H, "stake": 3}, strategies=[first.strategy_id]))
+    with pytest.raises(StrategyError, match="is a alerts_v1, not a strategy"):
+        create_experiment(runs, hold_1h("no strategy", strategy=None, strategies=[alerts_of_day(runs, FIRST)]))
+    with pytest.raises(InvalidInputError, match="needs a strategy"):
+        create_experiment(runs, hold_1h("none", strategy=None))
+
+
+def test_a_set_without_a_row_is_refused(runs: LakeRuns) -> None:
+    empty = runs.lab.artifacts.publish(
+        PublishRequest(
+            ALERTS.name,
+            ALERTS.version,
+            "day=2031-01-01/chain=base",
+            ALERTS.schema.empty_table(),
+            Writer("t", "1", "c", False),
+        )
+    ).artifact
+    before = artifacts(runs)
+    with pytest.raises(InvalidInputError, match=r"the set of alerts is empty \(1 members without a row\)"):
+        create_experiment(runs, hold_1h("empty", alerts=[empty.artifact_id]))
+    assert is_untouched(runs, before)
+
+
+class DirtyCode:
+    """Code with a patch, in surroundings of its own."""
+
+    def code_version(self) -> CodeVersion:
+        return CodeVersion("c0ffee", True)
+
+    def code_patch(self) -> CodePatch:
+        return CodePatch(b"--- a\n+++ b\n")
+
+    def environment(self) -> EnvironmentIdentity:
+        return EnvironmentIdentity("3.99.0", "moon-riscv", "1" * 64, "2" * 64)
+
+    def determinism(self) -> DeterminismSettings:
+        return DeterminismSettings("binary64, to nearest", "little", "random", 3, {"OMP_NUM_THREADS": "1"})
+
+
+def test_code_and_surroundings_are_recorded_beside_the_definition_and_are_no_part_of_it(runs: LakeRuns) -> None:
+    clean = create_experiment(runs, hold_1h("recorded"))
+    lab = Lab(runs.lab.paths.home, code_provenance=DirtyCode())
+    dirty = LakeRuns(lab, runs.instance)
+    assert create_experiment(dirty, hold_1h("recorded")) == clean, "the same question"
+    made = create_experiment(dirty, hold_1h("recorded otherwise"))
+    provenance = lab.experiments.get(made.definition.experiment_id).definition.provenance
+    assert provenance.patch_hash == DirtyCode().code_patch().sha256
+    assert provenance.patch_artifact_id is None
+    assert (provenance.environment, provenance.determinism) == (DirtyCode().environment(), DirtyCode().determinism())
+    assert not heads(runs, "code_patch_v1"), "kept on request only"
+
+
+def test_the_patch_is_kept_on_request(runs: LakeRuns) -> None:
+    lab = Lab(runs.lab.paths.home, code_provenance=DirtyCode())
+    made = create_experiment(LakeRuns(lab, runs.instance), hold_1h("kept", keeps_patch=True))
+    kept = made.definition.provenance.patch_artifact_id
+    assert kept is not None
+    assert lab.artifacts.read(kept)["patch"].to_pylist() == [DirtyCode().code_patch().text]
+    assert kept not in made.definition.pinned_ids

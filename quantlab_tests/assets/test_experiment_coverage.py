@@ -9,14 +9,21 @@ import pyarrow as pa
 import pytest
 
 from quantlab_assets.coverage import COVERAGE_NAMES
-from quantlab_assets.workflows.create_experiment import ExperimentRequest, create_experiment
+from quantlab_assets.workflows.create_experiment import create_experiment
 from quantlab_assets.workflows.execute_experiment import execute_experiment
-from quantlab_assets.workflows.experiment_coverage import experiment_coverage
+from quantlab_assets.workflows.experiment_coverage import (
+    experiment_coverage,
+    measured_from_candles,
+    recorded_coverage,
+)
 from quantlab_assets.workflows.lake_runs import LakeRuns
 from quantlab_core.artifacts.any_version import read_newest
+from quantlab_core.artifacts.artifact import ArtifactFilter
 from quantlab_core.artifacts.frozen_set import set_members
+from quantlab_core.artifacts.timestamp_text import parse_timestamp
 from quantlab_core.experiments.experiment import DateRange, ExperimentDefinition
 from quantlab_resources.artifacts.artifact_store import ParquetArtifactStore
+from quantlab_resources.experiments.experiment_freezing import ExperimentRequest
 from quantlab_tests.assets.small_research import HEN, hold_1h, small_research
 
 
@@ -36,16 +43,14 @@ def of_the_graph(store: ParquetArtifactStore) -> pa.Table:
     return read_newest(store, head)
 
 
-def test_what_the_graph_measured_on_the_same_sets_is_what_measuring_gives(
-    runs: LakeRuns, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_the_graph_measured_on_the_same_sets_is_what_measuring_gives(runs: LakeRuns) -> None:
     store, definition = runs.lab.artifacts, definition_of(runs, hold_1h())
     recorded = experiment_coverage(store, definition)
     assert recorded.forward.equals(of_the_graph(store))
-    monkeypatch.setattr("quantlab_assets.workflows.experiment_coverage._recorded", lambda _store, _sets: None)
-    measured = experiment_coverage(store, definition)
-    assert measured.as_of == recorded.as_of
-    assert measured.forward.sort_by([("alert_id", "ascending"), ("horizon_h", "ascending")]).equals(
+    sets = [store.get_artifact(set_id) for set_id in (definition.alert_set_id, definition.candle_set_id)]
+    assert recorded_coverage(store, sets) is not None
+    measured = measured_from_candles(store, sets, as_of=parse_timestamp(recorded.as_of))
+    assert measured.sort_by([("alert_id", "ascending"), ("horizon_h", "ascending")]).equals(
         recorded.forward.sort_by([("alert_id", "ascending"), ("horizon_h", "ascending")])
     )
 
@@ -76,8 +81,9 @@ def test_the_page_has_the_map_and_is_the_same_each_time_and_shown_when_candles_a
     assert execute_experiment(runs, experiment_id).report.read_bytes() == first
     store = runs.lab.artifacts
     definition = runs.lab.experiments.get(experiment_id).definition
-    (head,) = store.heads("alert_forward_coverage_v1")
-    Path(head.path_parquet).unlink()
+    measured = store.list_artifacts(ArtifactFilter(artifact_type="alert_forward_coverage_v1", limit=None)).artifacts
+    for artifact in measured:
+        Path(artifact.path_parquet).unlink()
     assert execute_experiment(runs, experiment_id).report.read_bytes() == first
     for artifact in set_members(store, store.get_artifact(definition.candle_set_id)):
         Path(artifact.path_parquet).unlink()

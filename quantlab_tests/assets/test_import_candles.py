@@ -15,7 +15,7 @@ from quantlab_assets.workflows.refresh_research import refresh_research
 from quantlab_core.artifacts.artifact import ArtifactStatus, PublishRequest, Writer
 from quantlab_core.artifacts.table_attributes import with_attributes
 from quantlab_core.errors import CandleFileError, InvalidInputError, NotFoundError
-from quantlab_resources.candles.candle_declaration import CandleFileDeclaration
+from quantlab_resources.candles.files.candle_declaration import CandleFileDeclaration
 from quantlab_resources.lab import Lab
 from quantlab_tests.assets.small_inputs import (
     FIRST,

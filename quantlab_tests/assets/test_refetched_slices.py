@@ -25,7 +25,7 @@ from quantlab_core.candles.slice_revision import RevisionCounts
 from quantlab_core.candles.source_spans import SourceSpan
 from quantlab_core.errors import CandleSourceError
 from quantlab_resources.artifacts.upkeep.staleness import stale
-from quantlab_resources.candles.candle_declaration import CandleFileDeclaration
+from quantlab_resources.candles.files.candle_declaration import CandleFileDeclaration
 from quantlab_resources.dagster_io.upstream_artifacts import UpstreamArtifacts
 from quantlab_resources.lab import Lab
 from quantlab_tests.assets.badges import out_of_sync

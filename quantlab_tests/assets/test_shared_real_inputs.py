@@ -21,7 +21,7 @@ from quantlab_assets.workflows.lake_runs import LakeRuns
 from quantlab_assets.workflows.refresh_research import refresh_research
 from quantlab_core.experiments.experiment import ExperimentStatus
 from quantlab_resources.artifacts.upkeep.verification import verify
-from quantlab_resources.candles.candle_declaration import CandleFileDeclaration
+from quantlab_resources.candles.files.candle_declaration import CandleFileDeclaration
 from quantlab_resources.lab import Lab
 from quantlab_tests.assets.small_inputs import heads, rows, write_export
 from quantlab_tests.assets.small_research import HOLD_1H, hold_1h

@@ -11,7 +11,7 @@ import dagster as dg
 import pytest
 
 from quantlab_assets.partitions import day_of
-from quantlab_assets.workflows.create_experiment import DaySelection, create_experiment
+from quantlab_assets.workflows.create_experiment import create_experiment
 from quantlab_assets.workflows.execute_experiment import execute_experiment
 from quantlab_assets.workflows.lake_runs import LakeRuns
 from quantlab_assets.workflows.sync_dagster import AssetSync, SyncReport, sync_dagster
@@ -23,6 +23,7 @@ from quantlab_core.candles.artifact_types import OHLCV_SLICE
 from quantlab_resources.artifacts.manifest import head_origins
 from quantlab_resources.dagster_io.materialization_metadata import set_hash
 from quantlab_resources.dagster_io.recorded_versions import recorded_versions
+from quantlab_resources.experiments.experiment_freezing import DaySelection
 from quantlab_tests.assets.badges import Shown, out_of_sync, versions
 from quantlab_tests.assets.small_inputs import FIRST, SECOND, THIRD
 from quantlab_tests.assets.small_research import ELK, FOX, OWL, hold_1h, small_research

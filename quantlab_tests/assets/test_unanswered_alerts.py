@@ -18,7 +18,7 @@ from quantlab_assets.workflows.import_candles import import_candle_file
 from quantlab_assets.workflows.ingest_alerts import ingest_telegram_export
 from quantlab_assets.workflows.lake_runs import LakeRuns
 from quantlab_assets.workflows.refresh_research import refresh_research
-from quantlab_resources.candles.candle_declaration import CandleFileDeclaration
+from quantlab_resources.candles.files.candle_declaration import CandleFileDeclaration
 from quantlab_resources.coverage.current_coverage import current_coverage
 from quantlab_resources.lab import lab_at
 from quantlab_tests.assets.small_inputs import minutes, write_candles, write_export

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 ABSENT: Any = object()
 
@@ -50,6 +50,56 @@ class ArtifactLineage(Response):
     depth: int
 
 
+class ExperimentInputs(Response):
+    alerts: list[str]
+    ohlcv: list[str]
+    strategies: list[str] = ABSENT
+
+
+class DateRange(Response):
+    from_: str = Field(alias="from")
+    to: str
+
+
+class ExperimentConfig(Response):
+    strategy: dict[str, Any]
+    dateRange: DateRange  # noqa: N815
+    params: dict[str, Any]
+
+
+class Provenance(Response):
+    gitCommit: str  # noqa: N815
+    gitDirty: bool  # noqa: N815
+    engineVersion: str  # noqa: N815
+    createdAt: str  # noqa: N815
+
+
+class Outputs(Response):
+    trades: str = ABSENT
+    metrics: str = ABSENT
+    curves: str = ABSENT
+    diagnostics: str = ABSENT
+
+
+class Execution(Response):
+    startedAt: str  # noqa: N815
+    completedAt: str = ABSENT  # noqa: N815
+    duration: float = ABSENT
+    error: str = ABSENT
+
+
+class Experiment(Response):
+    experimentId: str  # noqa: N815
+    name: str
+    description: str = ABSENT
+    inputs: ExperimentInputs
+    config: ExperimentConfig
+    provenance: Provenance
+    status: Literal["pending", "running", "completed", "failed", "cancelled"]
+    outputs: Outputs = ABSENT
+    execution: Execution = ABSENT
+
+
 class Success(Response):
     success: bool
 
@@ -63,5 +113,7 @@ ARTIFACTS = TypeAdapter(list[Artifact])
 BATCH = TypeAdapter(list[Artifact | None])
 PUBLISH_RESULT = TypeAdapter(PublishArtifactResult)
 LINEAGE = TypeAdapter(ArtifactLineage)
+EXPERIMENT = TypeAdapter(Experiment)
+EXPERIMENTS = TypeAdapter(list[Experiment])
 SUCCESS = TypeAdapter(Success)
 HEALTH = TypeAdapter(Health)

@@ -47,7 +47,8 @@ def test_a_completed_experiment_in_the_requirements_shape(small_lake: SmallLake)
     assert found["status"] == "completed"
     assert set(found["outputs"]) == {"trades", "fills", "metrics", "curves", "diagnostics", "outcome"}
     assert set(found["execution"]) == {"startedAt", "completedAt", "duration"}
-    assert set(found["provenance"]) == {"gitCommit", "gitDirty", "engineVersion", "createdAt"}
+    required = {"gitCommit", "gitDirty", "engineVersion", "createdAt"}
+    assert set(found["provenance"]) - {"patchHash"} == required | {"environment", "determinism"}
 
 
 def test_executing_a_completed_experiment_says_so_and_adds_nothing(small_lake: SmallLake) -> None:
@@ -160,16 +161,23 @@ def test_the_chain_only_filters_what_the_table_of_alerts_shows(
 
 
 def test_a_projection_is_listed_disposed_and_rebuilt(small_lake: SmallLake) -> None:
-    (research,) = small_lake.json("projections", "list")
+    listed = small_lake.json("projections", "list")
+    (research,) = (projection for projection in listed if projection["projectionId"] == "research")
     assert {table["name"]: table["rowCount"] for table in research["tables"]}["alerts"] == 3
     file = Path(research["duckdbPath"])
     assert file.is_file()
     assert small_lake.call("projections", "dispose", "research").exit_code == 0
     assert not file.exists()
+    again = small_lake.call("projections", "dispose", "research")
+    assert (again.exit_code, again.stdout) == (0, "there was no such file\n")
     (rebuilt,) = small_lake.json("projections", "rebuild", "research")
     assert rebuilt.items() <= research.items()
     assert file.is_file()
-    assert small_lake.call("projections", "rebuild", "no-such").exit_code == 1
+    for command in ("rebuild", "dispose"):
+        unknown = small_lake.call("projections", command, "no-such")
+        assert (unknown.exit_code, unknown.stdout) == (1, "")
+        assert unknown.stderr.startswith("error: projection not found: no-such was never built")
+        assert unknown.stderr.count("\n") == 1
     assert small_lake.call("projections", "build", "own").exit_code == 2
     (alert_set,) = small_lake.json(
         "artifacts", "find", "--type", "artifact_set", "--key", "of=alerts/selection=current"

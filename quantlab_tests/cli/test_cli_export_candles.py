@@ -18,6 +18,7 @@ from quantlab_resources.lab import Lab
 from quantlab_tests.cli.small_lake import CANDLES_FROM, CANDLES_TO, FIRST_TOKEN, SmallLake, call_quantlab
 
 UNCALLED = "0x" + "AB" * 20
+HOURLY = "9xQeWvG816bUx9EPjHmaT23yvVM2ZWbrrpZb9PusVFin"
 NOBODY = "7Ln37eKTXfskwCn2MFR46WVKUKfLfnixYcVEzQdtHFsg"
 SOME_HOURS = ("--from", "2025-05-01T12:00:00Z", "--to", "2025-05-01T15:00:00Z")
 
@@ -34,6 +35,15 @@ def home(small_lake: SmallLake, tmp_path_factory: pytest.TempPathFactory) -> Pat
     told = ("--token", UNCALLED, "--chain", "base", "--resolution", "1m", "--accept-regular-gaps")
     span = ("--from", "2025-05-01T12:00:00Z", "--to", "2025-05-01T14:00:00Z")
     assert call_quantlab("ohlcv", "import", file, *told, *span, home=home).exit_code == 0
+    hours = folder / "hours.csv"
+    lines = ["ts,open,high,low,close,volume", *(f"2025-05-01T{hour:02}:00:00Z,1,1,1,1,5" for hour in range(24))]
+    hours.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    told = ("--token", HOURLY, "--chain", "solana", "--resolution", "1h")
+    imported = call_quantlab("ohlcv", "import", hours, *told, home=home)
+    assert imported.exit_code == 0, imported.output
+    (line,) = [line for line in imported.stdout.splitlines() if line.startswith("nobody has called ")]
+    assert line.startswith(f"nobody has called solana:{HOURLY} so far, ")
+    assert "`quantlab ohlcv export`" in line
     return home
 
 
@@ -98,6 +108,7 @@ def test_a_slice_of_a_day_takes_the_place_of_that_days_and_shows_in_its_partitio
     more.write_text("\n".join(["ts,token_address,chain,open,high,low,close,volume", *rows]) + "\n", encoding="utf-8")
     imported = call_quantlab("ohlcv", "import", more, home=home)
     assert imported.exit_code == 0, imported.output
+    assert "nobody has called" not in imported.stdout
     assert "1 slice changed since they were fetched before: 20 candles added, 0 removed" in imported.stdout
     result = export(home, "--token", FIRST_TOKEN, *window)
     assert fact(result, "artifact").endswith("(was there already)")
@@ -123,6 +134,11 @@ def test_candles_of_a_coarser_resolution_are_made_of_those_that_there_are(home: 
 @pytest.mark.parametrize(
     ("arguments", "status", "said"),
     [
+        (
+            ("--token", HOURLY, *SOME_HOURS),
+            1,
+            r"in 1m candles or finer ones; it has candles of 1h, see --reso",
+        ),
         (("--token", NOBODY, *SOME_HOURS), 1, r"solana:7Ln3\w+ not found in the candle source"),
         (("--token", FIRST_TOKEN, "--from", "2025-05-02", "--to", "2025-05-01"), 1, "is not before"),
         (("--token", FIRST_TOKEN, "--from", "yesterday", "--to", "2025-05-01"), 1, "yesterday"),
@@ -146,6 +162,22 @@ def test_what_cannot_be_exported_is_named_and_leaves_nothing(
     assert result.exit_code == status
     assert re.search(said, result.stderr)
     assert Lab(home).artifacts.last_sequence() == sequence
+
+
+def test_a_source_that_no_longer_has_the_candles_takes_none_away(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arguments = ("--token", FIRST_TOKEN, "--from", "2025-05-01T16:00:00Z", "--to", "2025-05-01T17:00:00Z")
+    key = fact(export(home, *arguments), "slice")
+    (before,) = Lab(home).artifacts.heads("ohlcv_slice_v2", key)
+    home = Path(shutil.copytree(home, tmp_path / "lake"))  # the source of a lake is made once per process
+    (tmp_path / "candles").mkdir()
+    monkeypatch.setenv("QUANTLAB_CANDLES", str(tmp_path / "candles"))
+    refused = export(home, *arguments)
+    assert (refused.exit_code, refused.stdout) == (1, "")
+    assert "folder has no 1m candles of it; what file gave stays; nothing was exported" in refused.stderr
+    (after,) = Lab(home).artifacts.heads("ohlcv_slice_v2", key)
+    assert (after.artifact_id, after.row_count) == (before.artifact_id, 60)
 
 
 def test_a_pool_stands_for_its_token_where_none_is_named(home: Path) -> None:

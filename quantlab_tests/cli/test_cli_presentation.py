@@ -29,8 +29,8 @@ from quantlab_core.experiments.experiment import (
     ExperimentProvenance,
     ExperimentStatus,
 )
-from quantlab_resources.candles.candle_declaration import AUTO, PRICE_UNITS, VOLUME_UNITS
-from quantlab_resources.candles.formats.candle_formats import FORMATS
+from quantlab_resources.candles.files.candle_declaration import AUTO, PRICE_UNITS, VOLUME_UNITS
+from quantlab_resources.candles.files.formats.candle_formats import FORMATS
 
 
 def ended(error: BaseException, *, debug: bool = False) -> tuple[int, str]:

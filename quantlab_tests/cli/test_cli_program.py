@@ -14,7 +14,6 @@ from pathlib import Path
 
 import pytest
 
-from quantlab_cli import dagster_instance as instance_module
 from quantlab_cli.dagster_instance import dagster_instance
 from quantlab_cli.main import cli
 from quantlab_tests.cli.small_lake import SmallLake, call_quantlab
@@ -29,6 +28,20 @@ try:
 except SystemExit as end:
     assert not end.code, end.code
 print("HEAVY", [name for name in {heavy!r} if name in sys.modules], file=sys.stderr)
+"""
+
+SETTINGS_PROBE = """
+import os, sys
+from quantlab_cli.main import cli
+for variable, value, commands in {wrong!r}:
+    os.environ[variable] = value
+    for command in commands:
+        try:
+            cli([*command, "--home", {home!r}])
+        except SystemExit as end:
+            assert end.code == 1, command
+    del os.environ[variable]
+print("HEAVY", [name for name in {heavy!r} if name in sys.modules])
 """
 
 
@@ -47,6 +60,35 @@ def test_help_and_reading_commands_import_nothing_heavy(small_lake: SmallLake) -
         assert result.stderr.endswith("HEAVY []\n"), (arguments, result.stderr)
     planted = run("--help", code="import polars\n" + probe)
     assert planted.stderr.endswith("HEAVY ['polars']\n")
+
+
+def test_a_wrong_setting_is_told_before_anything_heavy_is_loaded_or_stored(small_lake: SmallLake) -> None:
+    """In one process, since starting one takes longer than all of it."""
+    refresh = [
+        ["alerts", "ingest", str(small_lake.export)],
+        ["alerts", "quarantine", "replay"],
+        ["ohlcv", "import", str(small_lake.candles)],
+        ["ohlcv", "export", "--token", "x", "--from", "2025-05-01", "--to", "2025-05-02"],
+        ["ohlcv", "gaps", "--fetch"],
+        ["demo"],
+    ]
+    others = [
+        ["experiments", "create", "--name", "x", "--strategy", "momentum"],
+        ["experiments", "execute", small_lake.experiment_id],
+        ["lake", "sync-dagster"],
+    ]
+    wrong = [
+        ("QUANTLAB_FIRST_DAY", "soon", [*refresh, *others]),
+        ("QUANTLAB_COVERAGE_GOOD", "most", refresh),
+        ("QUANTLAB_CANDLES", "ftp://candles", refresh),
+    ]
+    before = small_lake.artifact_ids()
+    result = run(code=SETTINGS_PROBE.format(wrong=wrong, home=str(small_lake.home), heavy=HEAVY))
+    assert (result.returncode, result.stdout) == (0, "HEAVY []\n"), result.stderr
+    lines = result.stderr.splitlines()
+    assert len(lines) == sum(len(commands) for _, _, commands in wrong)
+    assert all(line.startswith("error: QUANTLAB_") for line in lines), lines
+    assert small_lake.artifact_ids() == before
 
 
 def test_the_module_runs_as_the_program(small_lake: SmallLake) -> None:
@@ -109,8 +151,9 @@ def test_the_instance_records_its_runs_in_the_lake_and_leaves_the_environment_al
 def test_without_a_configuration_file_the_runs_are_recorded_in_the_lake_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(instance_module, "_config_folder", lambda: None)
-    with dagster_instance(tmp_path / "lake") as instance:
+    """Where quantlab is installed without its checkout, and called from some other folder."""
+    monkeypatch.chdir(tmp_path)
+    with dagster_instance(tmp_path / "lake", project=tmp_path / "installed") as instance:
         assert str(tmp_path / "lake" / "dagster") in instance.run_storage._conn_string  # type: ignore[attr-defined]
         assert not instance.telemetry_enabled
     assert not (tmp_path / "lake" / "dagster" / "dagster.yaml").exists()

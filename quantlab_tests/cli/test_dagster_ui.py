@@ -11,11 +11,15 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from quantlab_resources.lab import Lab
 from quantlab_tests.cli.small_lake import SmallLake
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
 
 ROOT = Path(__file__).parents[2]
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -72,72 +76,69 @@ def ui(small_lake: SmallLake) -> Iterator[str]:
                 server.wait()
 
 
+@pytest.fixture
+def page(ui: str) -> Iterator[Page]:
+    """A page of a fresh browser; paths are those of the UI."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=BROWSER_FLAGS)
+        opened = browser.new_page(base_url=ui, viewport={"width": 1600, "height": 1000})
+        opened.set_default_timeout(60_000)
+        yield opened
+        browser.close()
+
+
 def test_the_graph_partitions_and_metadata_are_shown_and_a_partition_can_be_materialized(
-    ui: str, small_lake: SmallLake, tmp_path: Path
+    page: Page, small_lake: SmallLake, tmp_path: Path
 ) -> None:
-    from playwright.sync_api import expect, sync_playwright
+    from playwright.sync_api import expect
 
     artifacts = Lab(small_lake.home).artifacts
     (alerts,) = artifacts.heads("alerts_v1", f"day={DAY}/")
     publications = len(artifacts.publications(alerts.artifact_id))
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=BROWSER_FLAGS)
-        page = browser.new_page(viewport={"width": 1600, "height": 1000})
-        page.set_default_timeout(60_000)
 
-        page.goto(f"{ui}/asset-groups")
-        for group in ("alerts", "ohlcv", "coverage", "projections", "experiments"):
-            expect(page.get_by_text(group, exact=True).first).to_be_visible(timeout=60_000)
+    page.goto("/asset-groups")
+    for group in ("alerts", "ohlcv", "coverage", "projections", "experiments"):
+        expect(page.get_by_text(group, exact=True).first).to_be_visible(timeout=60_000)
 
-        page.goto(f"{ui}/assets/alerts?view=partitions&partition={DAY}")
-        expect(page.get_by_text(alerts.artifact_id).first).to_be_visible(timeout=60_000)
-        expect(page.get_by_text(alerts.content_hash).first).to_be_visible()
+    page.goto(f"/assets/alerts?view=partitions&partition={DAY}")
+    expect(page.get_by_text(alerts.artifact_id).first).to_be_visible(timeout=60_000)
+    expect(page.get_by_text(alerts.content_hash).first).to_be_visible()
 
-        page.locator("button:has-text('Materialize')").first.click()
-        page.get_by_text("Show all partitions").click()
-        chosen = page.locator("input[placeholder^='ex:']").last
-        chosen.fill(DAY)
-        chosen.press("Tab")
-        page.screenshot(path=str(tmp_path / "launch.png"))
-        page.get_by_role("button", name="Launch 1 run").click()
-        browser_deadline = time.monotonic() + RUN_S
-        while len(artifacts.publications(alerts.artifact_id)) == publications:
-            assert time.monotonic() < browser_deadline, "the run that was launched in the UI never published"
-            time.sleep(1)
-        page.goto(f"{ui}/runs")
-        expect(page.get_by_text("Success").first).to_be_visible(timeout=60_000)
-        browser.close()
+    page.locator("button:has-text('Materialize')").first.click()
+    page.get_by_text("Show all partitions").click()
+    chosen = page.locator("input[placeholder^='ex:']").last
+    chosen.fill(DAY)
+    chosen.press("Tab")
+    page.screenshot(path=str(tmp_path / "launch.png"))
+    page.get_by_role("button", name="Launch 1 run").click()
+    browser_deadline = time.monotonic() + RUN_S
+    while len(artifacts.publications(alerts.artifact_id)) == publications:
+        assert time.monotonic() < browser_deadline, "the run that was launched in the UI never published"
+        time.sleep(1)
+    page.goto("/runs")
+    expect(page.get_by_text("Success").first).to_be_visible(timeout=60_000)
     artifacts.close()
 
 
-def test_the_equity_curve_of_an_experiment_is_a_picture_in_the_ui(ui: str, small_lake: SmallLake) -> None:
-    from playwright.sync_api import expect, sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=BROWSER_FLAGS)
-        page = browser.new_page(viewport={"width": 1600, "height": 1000})
-        page.set_default_timeout(60_000)
-        page.goto(f"{ui}/assets/experiment_curves?view=partitions&partition={small_lake.experiment_id}")
-        page.get_by_text("Show Markdown").first.click()
-        picture = page.locator("img[src^='data:image/png;base64,']").first
-        expect(picture).to_be_visible()
-        assert picture.evaluate("image => image.naturalWidth") > 100
-        browser.close()
+def test_the_equity_curve_of_an_experiment_is_a_picture_in_the_ui(page: Page, small_lake: SmallLake) -> None:
+    page.goto(f"/assets/experiment_curves?view=partitions&partition={small_lake.experiment_id}")
+    _expect_a_picture(page)
 
 
-def test_the_heat_map_of_coverage_is_a_picture_in_the_ui(ui: str) -> None:
-    from playwright.sync_api import expect, sync_playwright
+def test_the_heat_map_of_coverage_is_a_picture_in_the_ui(page: Page) -> None:
+    page.goto("/assets/coverage_summary")
+    _expect_a_picture(page)
 
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=BROWSER_FLAGS)
-        page = browser.new_page(viewport={"width": 1600, "height": 1000})
-        page.set_default_timeout(60_000)
-        page.goto(f"{ui}/assets/coverage_summary")
-        page.get_by_text("Show Markdown").first.click()
-        picture = page.locator("img[src^='data:image/png;base64,']").first
-        expect(picture).to_be_visible()
-        assert picture.evaluate("image => image.naturalWidth") > 100
-        browser.close()
+
+def _expect_a_picture(page: Page) -> None:
+    from playwright.sync_api import expect
+
+    page.get_by_text("Show Markdown").first.click()
+    picture = page.locator("img[src^='data:image/png;base64,']").first
+    expect(picture).to_be_visible()
+    assert picture.evaluate("image => image.naturalWidth") > 100
 
 
 def _wait_until_it_listens(port: int, server: subprocess.Popen[bytes], log: Path) -> None:

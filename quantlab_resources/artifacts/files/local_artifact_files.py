@@ -122,6 +122,14 @@ class LocalArtifactFiles:
         except ArtifactMissingError:
             return name
 
+    def change_marks(self, name: str) -> tuple[int, int, int, int] | None:
+        """Inode, size, and the times of the last changes of content and of the inode, in nanoseconds."""
+        try:
+            status = os.stat(self._location_of(name))  # noqa: PTH116 - thousands of them
+        except (OSError, ArtifactMissingError):
+            return None
+        return status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
+
     def local_path(self, name: str) -> Path:
         """The file itself."""
         path = self._path(name)

@@ -19,7 +19,7 @@ from quantlab_core.artifacts.artifact_files import ArtifactFiles
 from quantlab_core.artifacts.artifact_type import ArtifactType
 from quantlab_core.artifacts.logical_type import value_type
 from quantlab_core.artifacts.table_normal_form import row_order
-from quantlab_core.errors import ArtifactDamagedError, ArtifactMissingError, InvalidInputError, SchemaError
+from quantlab_core.errors import ArtifactDamagedError, ArtifactMissingError, InvalidInputError, SchemaError, first_line
 
 MAX_DECODED_BYTES = 4 * 1024**3
 """Largest table that is stored or read: an 8.7 MB file can claim to hold 16 GB."""
@@ -138,7 +138,7 @@ def with_schema_of(table: pa.Table, spec: ArtifactType) -> pa.Table:
     try:
         columns = table if _without_metadata(table.schema) == plain else table.select(plain.names).cast(plain)
     except (KeyError, ValueError, pa.ArrowException) as error:
-        reason = str(error).splitlines()[0]
+        reason = first_line(error)
         raise SchemaError(f"a stored table does not have the schema of {spec.label}: {reason}") from error
     return pa.table(columns.columns, schema=spec.schema.with_metadata(attributes))
 
@@ -154,7 +154,7 @@ def _parquet_errors(origin: str) -> Iterator[None]:
     try:
         yield
     except (pa.ArrowException, OSError, ValueError) as error:
-        raise InvalidInputError(f"{origin} cannot be read as Parquet: {str(error).splitlines()[0][:200]}") from error
+        raise InvalidInputError(f"{origin} cannot be read as Parquet: {first_line(error, at_most=200)}") from error
 
 
 def _check_footer(metadata: pq.FileMetaData, schema: pa.Schema, origin: str, max_bytes: int) -> None:

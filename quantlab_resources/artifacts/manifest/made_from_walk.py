@@ -6,8 +6,9 @@ edges only. What the rules mean is explained in `staleness`.
 Tables of one walk, gone with the transaction of the question:
 
 - ``walk (artifact_id, standing, via, via_standing, depth)``: what was reached, the input through which, and how many
-  edges away it is. ``standing`` is 0, but for superseded sets whose key has a newer set: 1 for the set as such, which
-  matters to everything but experiments, 2 for the set as its members, which matters to the experiments that pinned it
+  edges away it is. ``standing`` is 0, but for superseded sets and strategies whose key has a newer one: 1 for it as
+  such, which matters to everything but experiments, 2 for the set as its members, which matters to the experiments that
+  pinned it
 - ``met (artifact_id, standing, is_definition)``: what was met on the way; without a standing where the way ends
 - ``made (artifact_id, seq, ordinal, level)``: the publication that says what an artifact was made from
 - ``reached (artifact_id, via, via_standing)``: the edges of one level
@@ -20,6 +21,7 @@ import apsw
 from quantlab_core.alerts.artifact_types import ALERT_EVENTS, ALERTS
 from quantlab_core.artifacts.artifact_types import ARTIFACT_SET
 from quantlab_core.experiments.artifact_types import EXPERIMENT_DEFINITION
+from quantlab_core.strategies.artifact_types import STRATEGY
 
 IS_REPLACED = """(
     a.status <> 'active' OR EXISTS (
@@ -30,8 +32,8 @@ IS_REPLACED = """(
 )"""
 """Whether the artifact ``a`` is replaced: no longer what an input should be. See `staleness`."""
 
-_IS_RENEWED_SET = f"""(
-    a.artifact_type = '{ARTIFACT_SET.name}' AND a.status = 'superseded' AND EXISTS (
+_IS_RENEWED = f"""(
+    a.artifact_type IN ('{ARTIFACT_SET.name}', '{STRATEGY.name}') AND a.status = 'superseded' AND EXISTS (
         SELECT 1 FROM artifact_heads h WHERE h.artifact_type = a.artifact_type AND h.logical_key = a.logical_key
     )
 )"""  # noqa: S608 - fixed text
@@ -80,7 +82,7 @@ AND NOT {_TAKES_ADOPTED_CALLS}
 _MEET = f"""
 INSERT INTO temp.met (artifact_id, standing, is_definition)
 SELECT a.artifact_id,
-    CASE WHEN NOT {IS_REPLACED} THEN 0 WHEN {_IS_RENEWED_SET} AND {_IS_PINNED} THEN 2 END,
+    CASE WHEN NOT {IS_REPLACED} THEN 0 WHEN {_IS_RENEWED} AND {_IS_PINNED} THEN 2 END,
     a.artifact_type = '{EXPERIMENT_DEFINITION.name}'
 FROM (SELECT DISTINCT artifact_id FROM temp.reached) r CROSS JOIN artifacts a ON a.artifact_id = r.artifact_id
 WHERE r.artifact_id NOT IN (SELECT artifact_id FROM temp.met)
@@ -171,7 +173,7 @@ def walk_from_replaced(connection: apsw.Connection) -> None:
     ):
         connection.execute(
             "INSERT INTO temp.walk (artifact_id, standing, depth)"  # noqa: S608 - fixed text
-            f" SELECT a.artifact_id, {_IS_RENEWED_SET}, 0 FROM {candidates}"
+            f" SELECT a.artifact_id, {_IS_RENEWED}, 0 FROM {candidates}"
         )
     _walk(connection)
 

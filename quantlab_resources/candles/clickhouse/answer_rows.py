@@ -7,31 +7,33 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from quantlab_core.artifacts.artifact_type import UTC_TIMESTAMP
 from quantlab_core.candles.arrow_columns import (
-    Floats,
     Integers,
     Mask,
     compute,
     floats,
+    instants,
     one_array,
     row_positions,
     rows_at,
 )
 from quantlab_core.candles.candle_source import CandleRequest, RejectedCandle
 from quantlab_core.candles.epoch_time import EPOCH, instant_of
+from quantlab_core.candles.neighbouring_rows import group_ranges, rises, run_starts
 from quantlab_core.candles.resolution import RESOLUTIONS
 from quantlab_core.candles.slices import named_for
-from quantlab_core.candles.validation import PRICES, RULES, validate_candles
+from quantlab_core.candles.source_preference import preference
+from quantlab_core.candles.validation import CANDLE_VALUES, RULES, validate_candles
 from quantlab_core.errors import CandleSourceError
 from quantlab_core.token import Token
 from quantlab_resources.candles.clickhouse.candle_queries import CHAIN, INGESTED, KEY, STAMP, VALUES
-from quantlab_resources.candles.number_columns import parse_numbers
+from quantlab_resources.candles.files.number_columns import parse_numbers
 
 _CONFLICT = "conflicting_duplicate"
 _NANOSECONDS = 1_000
@@ -70,9 +72,10 @@ class AnswerRows:
         codes = _integers(table[KEY]) * width
         codes += np.asarray(compute.fill_null(chains.indices, width - 1).to_numpy(), dtype=np.int64)
         order = np.argsort(codes, kind="stable").astype(np.int64)
-        starts, stops, distinct = _runs(codes[order])
+        starts = run_starts(codes[order])
+        limits = [*starts.tolist(), len(codes)]
         self._ranges: dict[int, dict[str, list[tuple[int, int]]]] = {}
-        for code, start, stop in zip(distinct.tolist(), starts.tolist(), stops.tolist(), strict=True):
+        for code, (start, stop) in zip(codes[order][starts].tolist(), pairwise(limits), strict=True):
             number, chain = divmod(code, width)
             name = names[chain] if chain < width - 1 else ""
             self._ranges.setdefault(number, {}).setdefault(name, []).append((start, stop))
@@ -107,8 +110,8 @@ class AnswerRows:
                 "row_number": pa.array(np.arange(len(positions), dtype=np.int64)),
                 "token_address": names.take(pa.array(groups, pa.int64())),
                 "chain": pa.repeat("asked", len(positions)),
-                "ts": pa.array(self._stamps[positions] // _NANOSECONDS).cast(UTC_TIMESTAMP),
-                **{name: _at(self._numbers[name], positions) for name in (*PRICES, "volume")},
+                "ts": instants(self._stamps[positions] // _NANOSECONDS),
+                **{name: _at(self._numbers[name], positions) for name in CANDLE_VALUES},
                 **({} if self._grades is None else {"preference": pa.array(self._grades[positions])}),
             }
         )
@@ -144,7 +147,7 @@ class AnswerRows:
             np.int64
         )
         stamps = self._stamps[positions]
-        if bool(((np.diff(groups) > 0) | (np.diff(groups) == 0) & (np.diff(stamps) > 0)).all()):
+        if rises(groups, stamps):
             return positions, groups
         values = [] if self._grades is None else [floats(_at(self._numbers[name], positions)) for name in VALUES]
         order = np.lexsort((*values, stamps, groups))
@@ -176,20 +179,11 @@ class AnswerRows:
 
     def _graded(self) -> Integers | None:
         """One number per row that orders rows by quality, then time of ingestion; None where the table has neither."""
-        known: list[Floats | Integers] = []  # the last decides first
+        quality = floats(self._numbers["quality"]) if "quality" in self._raw.column_names else None
+        ingested = None
         if INGESTED in self._raw.column_names:
-            known.append(_integers(compute.fill_null(self._raw[INGESTED], np.iinfo(np.int64).min)))
-        if "quality" in self._raw.column_names:
-            known.append(np.nan_to_num(floats(self._numbers["quality"]), nan=-np.inf, neginf=-np.inf, posinf=np.inf))
-        if not known:
-            return None
-        order = np.lexsort(known)
-        steps = np.zeros(len(order), dtype=np.int64)
-        if len(order):
-            steps[1:] = np.logical_or.reduce([one[order][1:] != one[order][:-1] for one in known])
-        grades = np.empty(len(order), dtype=np.int64)
-        grades[order] = np.cumsum(steps)
-        return grades
+            ingested = _integers(compute.fill_null(self._raw[INGESTED], np.iinfo(np.int64).min))
+        return preference(self._raw.num_rows, quality, ingested)
 
 
 def exact_numbers(table: pa.Table, column: str | None, subject: str) -> tuple[pa.Array[Any], Mask]:
@@ -221,8 +215,7 @@ def _in_one_order(rejections: Iterable[RejectedCandle]) -> tuple[RejectedCandle,
 def _apart(candles: pa.Table, asked: Sequence[AskedRows]) -> Iterator[pa.Table]:
     """The candles of each request, under the names of its token."""
     named = np.asarray(compute.cast(candles["token_address"], pa.int64()).to_numpy(), dtype=np.int64)
-    bounds = np.searchsorted(named, np.arange(len(asked) + 1)).tolist()
-    for one, start, stop in zip(asked, bounds[:-1], bounds[1:], strict=True):
+    for one, (start, stop) in zip(asked, group_ranges(named, len(asked)), strict=True):
         token = Token(one.request.chain, one.request.token_address)
         yield named_for(token, candles.slice(start, stop - start))
 
@@ -231,14 +224,6 @@ def _chain_codes(column: pa.ChunkedArray[Any]) -> pa.DictionaryArray[Any, Any]:
     """The chains of the rows as one dictionary, however they were sent."""
     whole: Any = column.unify_dictionaries().combine_chunks()
     return whole if isinstance(whole, pa.DictionaryArray) else whole.dictionary_encode()
-
-
-def _runs(codes: Integers) -> tuple[Integers, Integers, Integers]:
-    """Starts, ends and values of the runs of equal codes."""
-    edges = row_positions(np.diff(codes) != 0) + 1
-    starts = np.concatenate(([0], edges)).astype(np.int64) if len(codes) else _NO_ROWS
-    stops = np.append(edges, len(codes)).astype(np.int64) if len(codes) else _NO_ROWS
-    return starts, stops, codes[starts]
 
 
 def _at(values: pa.Array[Any], positions: Integers) -> pa.Array[Any]:

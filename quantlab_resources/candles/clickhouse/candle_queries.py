@@ -10,6 +10,7 @@ from typing import Any
 from quantlab_core.candles.epoch_time import EPOCH, duration_microseconds
 from quantlab_core.candles.resolution import RESOLUTIONS
 from quantlab_core.candles.source_spans import SourceSpan
+from quantlab_core.token import looks_evm
 from quantlab_resources.candles.clickhouse.candle_table import CandleTable, Column
 
 VALUES = ("open", "high", "low", "close", "volume", "quality")
@@ -42,11 +43,6 @@ class _Asked:
     of_tokens: str
     in_window: str
     parameters: dict[str, Any]
-
-
-def candle_key(address: str) -> str:
-    """An address as it is compared: EVM (0x…) without case, Solana exactly as it is written."""
-    return address.lower() if address[:2].lower() == "0x" else address
 
 
 def resolution_of(interval: str) -> str | None:
@@ -145,9 +141,9 @@ def _key_number(key: Column, keys: Sequence[str]) -> str:
 
 
 def _compared(key: Column, keys: Sequence[str]) -> str:
-    """The column as `candle_key` spells it. Nothing is folded where only Solana is asked, so that the index is used."""
+    """The column as `plain_address` spells it; as it is where only Solana is asked, so that the index is used."""
     text = f"assumeNotNull({key.sql})"
-    if not any(_is_evm(one) for one in keys):
+    if not any(looks_evm(one) for one in keys):
         return text
     return f"if(startsWith(lower({text}), '0x'), lower({text}), {text})"
 
@@ -156,8 +152,8 @@ def _asked_for(
     table: CandleTable, key: Column, keys: Sequence[str], intervals: Sequence[str], span: SourceSpan
 ) -> _Asked:
     interval, stamp = table.columns["interval"], table.columns["timestamp"].sql
-    evm = [one for one in keys if _is_evm(one)]
-    exact = [one for one in keys if not _is_evm(one)]
+    evm = [one for one in keys if looks_evm(one)]
+    exact = [one for one in keys if not looks_evm(one)]
     tokens = [
         *([f"{key.sql} IN {{exact:Array(String)}}"] if exact else []),
         *([f"lower({key.sql}) IN {{evm:Array(String)}}"] if evm else []),
@@ -179,10 +175,6 @@ def _asked_for(
     }
     window = f"{stamp} >= toDateTime({{start:Int64}}, 'UTC') AND {stamp} < toDateTime({{end:Int64}}, 'UTC')"
     return _Asked(f"{by_interval} AND ({' OR '.join(tokens)})", f"({window})", parameters)
-
-
-def _is_evm(key: str) -> bool:
-    return key.startswith("0x")
 
 
 def _nanoseconds(column: Column) -> str:

@@ -21,7 +21,7 @@ from quantlab_core.candles.token_series import UNKNOWN_UNIT
 from quantlab_core.candles.validation import RULES
 from quantlab_core.clock import Clock
 from quantlab_core.errors import CandleSourceError
-from quantlab_core.token import EVM_CHAINS, EVM_UNKNOWN, SOLANA
+from quantlab_core.token import EVM_CHAINS, EVM_UNKNOWN, SOLANA, plain_address
 from quantlab_resources.candles.clickhouse.answer_rows import AnswerRows, AskedRows, TokenCandles
 from quantlab_resources.candles.clickhouse.candle_queries import (
     CHAIN,
@@ -30,7 +30,6 @@ from quantlab_resources.candles.clickhouse.candle_queries import (
     SPELLING,
     WITHIN,
     Query,
-    candle_key,
     candles_query,
     count_query,
     holds_any_query,
@@ -292,7 +291,7 @@ class ClickHouseCandleSource:
 
 
 def _key(window: _Window, request: CandleRequest) -> str:
-    return candle_key((request.pool_address or "") if window.role == "pool" else request.token_address)
+    return plain_address((request.pool_address or "") if window.role == "pool" else request.token_address)
 
 
 def _parts(positions: Sequence[int], keys: Sequence[str]) -> Iterator[list[int]]:

@@ -9,7 +9,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, StringConstraints, ValidationError
 
 from quantlab_core.errors import InvalidInputError, NotFoundError
-from quantlab_resources.candles.candle_declaration import PriceUnit, VolumeUnit
+from quantlab_resources.candles.files.candle_declaration import PriceUnit, VolumeUnit
 
 CONFIG_VARIABLE = "QUANTLAB_CLICKHOUSE_CONFIG"
 _MAX_CONFIG_BYTES = 64 * 1024

@@ -16,6 +16,7 @@ from quantlab_core.artifacts.logical_key import format_key, parse_key
 from quantlab_core.artifacts.table_attributes import attributes_of
 from quantlab_core.candles.artifact_types import CANDLE_SCHEMA, OHLCV_SLICE
 from quantlab_core.candles.candle_source import SourcedCandles
+from quantlab_core.candles.duplicate_candles import merge_candles
 from quantlab_core.candles.slices import cohort_window, slice_day, slice_key_parts, slice_table
 from quantlab_core.candles.source_spans import (
     SourceSpan,
@@ -25,7 +26,7 @@ from quantlab_core.candles.source_spans import (
     merge_spans,
     span_end_at,
 )
-from quantlab_core.candles.token_series import conflicting_candles, merge_slices
+from quantlab_core.candles.token_series import merge_slices
 from quantlab_core.errors import InvalidInputError, LogicalKeyError
 from quantlab_core.token import Token
 from quantlab_tests.core.candles.candle_tables import TOKEN, candle, minute, series
@@ -97,8 +98,8 @@ def test_overlapping_slices_merge_into_one_series() -> None:
 def test_a_minute_with_other_values_in_two_slices_keeps_the_larger_volume() -> None:
     slices = [series([candle(1, volume=5.0)]), series([candle(1, volume=7.0, close=2.0), candle(2)])]
     assert merge_slices(slices).to_pylist() == [candle(1, volume=7.0, close=2.0), candle(2)]
-    assert conflicting_candles(slices) == 1
-    assert conflicting_candles([slices[0], slices[0]]) == 0
+    assert merge_candles(slices)[1] == 1
+    assert merge_candles([slices[0], slices[0]])[1] == 0
 
 
 def test_units_must_agree_between_slices_that_hold_something() -> None:

@@ -262,16 +262,6 @@ def test_alert_times_keep_their_microseconds() -> None:
     assert run(alerts_table({"at_s": 0.000001}), {MINT_A: RISING}).trades.to_pylist()[0]["entry_raw_price"] == 105
 
 
-def test_progress_counts_every_alert_of_the_range() -> None:
-    seen: list[tuple[int, int]] = []
-    alerts = alerts_table({"mint": "B"}, {}, {"at_s": 10**6})
-    run_experiment(
-        experiment_id="exp", config=config_of(to="2025-05-02"), alerts=alerts, candles={MINT_A: RISING},
-        progress=lambda done, total: seen.append((done, total)),
-    )  # fmt: skip
-    assert seen == [(1, 2), (2, 2)]
-
-
 def test_inputs_that_cannot_be_used_are_refused() -> None:
     twice = alerts_table({"alert_id": "same"}, {"alert_id": "same"})
     with pytest.raises(InvalidInputError, match="alert same occurs twice"):

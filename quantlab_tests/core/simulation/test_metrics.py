@@ -10,17 +10,32 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from quantlab_core.leaderboards.artifact_types import CALLER_LEADERBOARD
 from quantlab_core.simulation.alert_outcome import AlertOutcome
-from quantlab_core.simulation.equity_statistics import calmar, max_drawdown, sharpe_daily_365, sortino
-from quantlab_core.simulation.metrics import experiment_metrics, quantile
-from quantlab_core.simulation.portfolio import PortfolioConfig
+from quantlab_core.simulation.equity_statistics import calmar, daily_equity, max_drawdown, sharpe_daily_365, sortino
+from quantlab_core.simulation.metrics import Metric, experiment_metrics
+from quantlab_core.simulation.portfolio import PortfolioConfig, run_portfolio
+from quantlab_core.simulation.portfolio_columns import PortfolioColumns
+from quantlab_core.simulation.trade_columns import TradeColumns, Whole
+from quantlab_core.simulation.trade_statistics import quantile
+from quantlab_core.statistics.statistics_config import MetricStatistics, StatisticsConfig
 from quantlab_tests.core.simulation.drawn_outcomes import DAY_S, closed, untraded
 
 DOCS = Path(__file__).resolve().parents[3] / "docs" / "metrics.md"
 
 
+def metrics_of(outcomes: list[AlertOutcome], statistics: MetricStatistics | None = None) -> tuple[Metric, ...]:
+    """The metrics of ``outcomes`` with a purse of 1,000 and stakes of 100."""
+
+    def portfolio_of(rows: Whole) -> PortfolioColumns:
+        members = [outcomes[row] for row in rows.tolist()]
+        return PortfolioColumns.from_run(run_portfolio(members, PortfolioConfig(1_000), 100), members)
+
+    return experiment_metrics(TradeColumns.from_outcomes(outcomes), portfolio_of, statistics)
+
+
 def values_of(outcomes: list[AlertOutcome], scope: str = "all", key: str = "all") -> dict[str, float | None]:
-    metrics = experiment_metrics(outcomes, PortfolioConfig(1_000), 100)
+    metrics = metrics_of(outcomes)
     return {metric.name: metric.value for metric in metrics if (metric.scope, metric.scope_key) == (scope, key)}
 
 
@@ -113,7 +128,7 @@ def test_the_tail_share_shows_how_much_hangs_on_a_few_trades() -> None:
 def test_callers_and_months_have_scopes_of_their_own_with_the_same_definitions() -> None:
     may = closed("may", 0, (60, 1.0, 1.5), caller="ann")
     june = closed("june", 31 * DAY_S + 60, (31 * DAY_S + 120, 1.0, 0.5), caller=None)
-    metrics = experiment_metrics([may, june], PortfolioConfig(1_000), 100)
+    metrics = metrics_of([may, june])
     scopes = {(metric.scope, metric.scope_key) for metric in metrics}
     assert scopes == {
         ("all", "all"), ("caller", "ann"), ("caller", "(unknown)"), ("month", "2025-04"), ("month", "2025-06"),
@@ -126,12 +141,21 @@ def test_callers_and_months_have_scopes_of_their_own_with_the_same_definitions()
 
 def test_the_daily_curve_keeps_its_value_over_days_without_events() -> None:
     # in on day 0, out on day 3 at +50 %: days end at 1,000, 1,000, 1,000, 1,050
-    metrics = experiment_metrics([closed("a", 0, (3 * DAY_S, 1.0, 1.5))], PortfolioConfig(1_000), 100)
+    metrics = metrics_of([closed("a", 0, (3 * DAY_S, 1.0, 1.5))])
     sharpe = next(metric for metric in metrics if metric.name == "sharpe_daily_365" and metric.scope == "all")
     mean = 0.05 / 4
     deviation = math.sqrt((3 * mean**2 + (0.05 - mean) ** 2) / 3)
     assert sharpe.n == 4
     assert sharpe.value == pytest.approx(mean / deviation * math.sqrt(365))
+
+
+def test_the_daily_curve_by_hand() -> None:
+    # a fee of 1 of 101 paid on day 0; sold on day 2 for 150 less a fee of 1.5: 1,000 + 47.5; nothing but that
+    outcomes = [closed("a", 0, (2 * DAY_S + 60, 1.0, 1.5), stake=101, fee=0.01)]
+    run = PortfolioColumns.from_run(run_portfolio(outcomes, PortfolioConfig(1_000), 101), outcomes)
+    assert daily_equity(run) == pytest.approx([1_000, 999, 999, 1_047.5])
+    nothing = PortfolioColumns.from_run(run_portfolio([], PortfolioConfig(1_000), 101), [])
+    assert daily_equity(nothing) == [1_000]
 
 
 def test_daily_statistics_by_hand() -> None:
@@ -155,12 +179,19 @@ def test_quantiles_interpolate_between_neighbours() -> None:
 @given(st.lists(st.tuples(st.integers(0, 400_000), st.integers(60, 90_000), st.floats(0, 50)), max_size=30))
 def test_metrics_are_finite_and_do_not_depend_on_the_order_of_alerts(drawn: list[tuple[int, int, float]]) -> None:
     trades = [closed(f"{n:02d}", at, (at + held, 1.0, multiple)) for n, (at, held, multiple) in enumerate(drawn)]
-    metrics = experiment_metrics(trades, PortfolioConfig(1_000), 100)
+    metrics = metrics_of(trades)
     assert all(metric.value is None or math.isfinite(metric.value) for metric in metrics)
-    assert metrics == experiment_metrics(list(reversed(trades)), PortfolioConfig(1_000), 100)
+    assert metrics == metrics_of(list(reversed(trades)))
 
 
 def test_every_metric_has_its_formula_in_the_docs() -> None:
-    formulas = DOCS.read_text(encoding="utf-8").partition("## Metrics of trades")[2]
-    documented = set(re.findall(r"^\| `(\w+)` \|", formulas, re.MULTILINE))
-    assert documented == {metric.name for metric in experiment_metrics(four_trades(), PortfolioConfig(), 100)}
+    _, _, formulas = DOCS.read_text(encoding="utf-8").partition("## Metrics of trades")
+    documented = set(re.findall(r"^\| `(\w+)` \|", formulas.partition("## Leaderboards")[0], re.MULTILINE))
+    asked = MetricStatistics(StatisticsConfig(), seed=0, longest_life_us=0)
+    assert documented == {metric.name for metric in metrics_of(four_trades(), asked)}
+
+
+def test_every_column_of_the_leaderboard_has_its_formula_in_the_docs() -> None:
+    _, _, formulas = DOCS.read_text(encoding="utf-8").partition("## Leaderboards")
+    documented = set(re.findall(r"`(\w+)`", "".join(re.findall(r"^\| (`.*?) \|", formulas, re.MULTILINE))))
+    assert documented == set(CALLER_LEADERBOARD.schema.names)

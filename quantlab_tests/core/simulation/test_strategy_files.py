@@ -161,7 +161,8 @@ def test_an_unknown_preset_names_the_nearest() -> None:
 
 def test_the_presets_in_the_docs_are_the_presets() -> None:
     text = (Path(__file__).resolve().parents[3] / "docs" / "strategies.md").read_text(encoding="utf-8")
-    written = [yaml.safe_load(block) for block in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)]
+    (presets,) = re.findall(r"^## Presets\n(.*?)^## ", text, re.DOTALL | re.MULTILINE)
+    written = [yaml.safe_load(block) for block in re.findall(r"```yaml\n(.*?)```", presets, re.DOTALL)]
     undescribed = [{key: value for key, value in each.items() if key != "description"} for each in PRESETS.values()]
     assert written == undescribed
 

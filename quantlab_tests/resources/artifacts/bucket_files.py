@@ -79,6 +79,9 @@ class BucketFiles:
     def location(self, name: str) -> str:
         return f"s3://bucket/lake/{name}"
 
+    def change_marks(self, name: str) -> None:
+        return None
+
     def local_path(self, name: str) -> Path:
         data = self._object(name)
         copy = self._copies / name

@@ -1,0 +1,110 @@
+"""The frozen inputs of an experiment: found, checked against what was frozen, and read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from quantlab_core.alerts.artifact_types import ALERTS, CALLER_ALIASES
+from quantlab_core.alerts.caller_aliases import NO_ALIASES, CallerAliases, aliases_of
+from quantlab_core.artifacts.any_version import key_parts_of, read_newest
+from quantlab_core.artifacts.artifact import Artifact, ArtifactStatus
+from quantlab_core.artifacts.artifact_store import ArtifactStore
+from quantlab_core.artifacts.frozen_set import set_members
+from quantlab_core.candles.artifact_types import OHLCV_SLICE, TOKEN_CANDLES
+from quantlab_core.errors import IntegrityError, InvalidInputError
+from quantlab_core.experiments.experiment import ExperimentDefinition
+
+ReadTable = Callable[[Artifact], pa.Table]
+"""Gives a member's table in the newest version of its type."""
+
+ALERT_MEMBERS = frozenset({ALERTS.name})
+CANDLE_MEMBERS = frozenset({OHLCV_SLICE.name, TOKEN_CANDLES.name})
+"""Artifact types that a set of alerts or of candles may hold."""
+
+
+@dataclass(frozen=True, slots=True)
+class FrozenInputs:
+    """The two sets of an experiment and their members, in the order of the sets; the list of aliases if it has one."""
+
+    alert_set: Artifact
+    candle_set: Artifact
+    alert_members: tuple[Artifact, ...]
+    candle_members: tuple[Artifact, ...]
+    caller_aliases: Artifact | None
+
+
+def frozen_inputs(store: ArtifactStore, definition: ExperimentDefinition) -> FrozenInputs:
+    """The inputs of ``definition``, which are still what was frozen; superseded ones are.
+
+    Their bytes are checked when they are read. Raises ArtifactNotFoundError, InvalidInputError (a withdrawn input, or
+    one of a type that has no place in the set), IntegrityError (a member with other content than was frozen).
+    """
+    alert_set, alert_members = _checked_set(store, definition.alert_set_id, ALERT_MEMBERS)
+    candle_set, candle_members = _checked_set(store, definition.candle_set_id, CANDLE_MEMBERS)
+    aliases_id = definition.caller_aliases_id
+    aliases = None if aliases_id is None else store.get_artifact(aliases_id)
+    if aliases is not None:
+        _require_in_use(aliases, "the experiment's list of aliases")
+    return FrozenInputs(alert_set, candle_set, alert_members, candle_members, aliases)
+
+
+def alerts_of(read: ReadTable, members: Sequence[Artifact]) -> pa.Table:
+    """The rows of all alerts artifacts among ``members``, in the newest schema of alerts_v1.
+
+    Raises InvalidInputError for a member that holds no alerts.
+    """
+    require_members(members, ALERT_MEMBERS)
+    schema = ALERTS.schema.remove_metadata()
+    return pa.concat_tables(
+        [schema.empty_table(), *(read(member).select(schema.names).cast(schema) for member in members)]
+    )
+
+
+def aliases_in(store: ArtifactStore, artifact: Artifact | None) -> CallerAliases:
+    """The aliases in the artifact, verified; none without one. Raises IntegrityError, InvalidInputError."""
+    if artifact is None:
+        return NO_ALIASES
+    require_members([artifact], frozenset({CALLER_ALIASES.name}))
+    return aliases_of(read_newest(store, artifact))
+
+
+def require_members(members: Sequence[Artifact], types: frozenset[str]) -> None:
+    """Raise InvalidInputError when a member is of a type or version that the set cannot hold, or has no key of it."""
+    for member in members:
+        if member.artifact_type not in types:
+            raise InvalidInputError(
+                f"{member.artifact_id} is a {member.artifact_type}; "
+                f"expected {' or '.join(sorted(types))}, or a frozen set of them"
+            )
+        if key_parts_of(member) is None:
+            raise InvalidInputError(
+                f"{member.artifact_id}: {member.logical_key!r} is no key of {member.artifact_type} version "
+                f"{member.schema_version}, so nobody knows what it is of; leave it out"
+            )
+
+
+def _checked_set(store: ArtifactStore, set_id: str, types: frozenset[str]) -> tuple[Artifact, tuple[Artifact, ...]]:
+    artifact_set = store.get_artifact(set_id)
+    _require_in_use(artifact_set, "the frozen set")
+    members = set_members(store, artifact_set)
+    frozen_hashes = store.read(set_id).column("content_hash").to_pylist()
+    for member, frozen_hash in zip(members, frozen_hashes, strict=True):
+        _require_in_use(member, "an input of the experiment")
+        if member.content_hash != frozen_hash:
+            raise IntegrityError(
+                f"{member.artifact_id} ({member.logical_key}) has the content {member.content_hash}, but "
+                f"{frozen_hash} was frozen in {set_id}; see `quantlab lake verify`"
+            )
+    require_members(members, types)
+    return artifact_set, tuple(members)
+
+
+def _require_in_use(artifact: Artifact, what: str) -> None:
+    if artifact.status is ArtifactStatus.TOMBSTONED:
+        raise InvalidInputError(
+            f"{artifact.artifact_id} ({artifact.logical_key}), {what}, was withdrawn; nothing was simulated, "
+            "create the experiment again without it"
+        )

@@ -1,0 +1,1 @@
+"""Published strategies: the artifact type, and a strategy as its one-row table."""
