@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.child_process import PYTHON, programs
@@ -68,4 +69,4 @@ def _per_message(times: Mapping[str, Measured], count: int) -> dict[str, Measure
 
 
 def _as_peaks(peaks: Mapping[str, Measured]) -> dict[str, Measured]:
-    return {f"peak memory: {name}": one for name, one in peaks.items()}
+    return {name: replace(one, name=f"peak memory: {name}") for name, one in peaks.items()}
