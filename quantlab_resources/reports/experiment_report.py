@@ -61,14 +61,12 @@ def render_experiment_report(
     """One HTML page for an experiment's result tables, each in the schema of its artifact type.
 
     ``parameter_sets`` is there for a sweep (columns as `sweep_view` says). The page shows the set ``param_id``: by
-    default the chosen one of a sweep, else the only one. ``candles`` are the series of the tokens in
-    `picked_trades(trades).tokens`; a trade whose token is not there has no chart. ``coverage`` is that of its alerts by
-    its candles; None says that it could not be measured. ``lineage_note`` is a sentence on where the inputs come from.
-    Every text from outside is escaped. The page loads nothing from anywhere. Raises InvalidInputError for parameter
-    sets without a chosen one.
+    default the chosen one of a sweep, else the only one. ``candles`` are the series of `shown_tokens`; a trade whose
+    token is not among them has no chart. ``coverage`` is that of its alerts by its candles; None says that it could not
+    be measured. ``lineage_note`` is a sentence on where the inputs come from. Every text from outside is escaped. The
+    page loads nothing from anywhere. Raises InvalidInputError for parameter sets without a chosen one.
     """
-    if param_id is None:
-        param_id = BASE_PARAM_ID if parameter_sets is None else chosen_param_id(parameter_sets)
+    param_id = param_id or _shown_set(parameter_sets)
     trades, metrics, curves = (of_param(table, param_id) for table in (trades, metrics, curves))
     fills = fills.filter(pc.is_in(fills["trade_id"], value_set=pc.unique(trades["trade_id"])))
     overall = metrics_by_key(metrics, "all").get("all", {})
@@ -135,6 +133,15 @@ def render_experiment_report(
         environment=environment_facts(definition.provenance),
         lineage_note=lineage_note,
     )
+
+
+def shown_tokens(trades: pa.Table, parameter_sets: pa.Table | None = None) -> set[Token]:
+    """The tokens whose candles the page of these tables draws."""
+    return picked_trades(of_param(trades, _shown_set(parameter_sets))).tokens
+
+
+def _shown_set(parameter_sets: pa.Table | None) -> str:
+    return BASE_PARAM_ID if parameter_sets is None else chosen_param_id(parameter_sets)
 
 
 def of_param(table: pa.Table, param_id: str) -> pa.Table:
