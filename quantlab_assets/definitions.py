@@ -10,7 +10,9 @@ import dagster as dg
 from quantlab_assets.alerts import ALERT_ASSETS
 from quantlab_assets.coverage import COVERAGE_ASSETS
 from quantlab_assets.coverage_jobs import COVERAGE_JOBS
+from quantlab_assets.experiment_verification import VERIFICATION_ASSETS, VERIFICATION_CHECKS
 from quantlab_assets.experiments import EXPERIMENT_ASSETS
+from quantlab_assets.leaderboards import LEADERBOARD_ASSETS
 from quantlab_assets.ohlcv import OHLCV_ASSETS
 from quantlab_assets.projections import PROJECTION_ASSETS, PROJECTION_CHECKS, RESEARCH
 from quantlab_assets.strategies import STRATEGY_ASSETS
@@ -26,6 +28,8 @@ ASSETS = (
     *PROJECTION_ASSETS,
     *STRATEGY_ASSETS,
     *EXPERIMENT_ASSETS,
+    *VERIFICATION_ASSETS,
+    *LEADERBOARD_ASSETS,
 )
 
 
@@ -36,7 +40,7 @@ def build_defs(*, home: str | None = None, resource_overrides: Mapping[str, Any]
     """
     return dg.Definitions(
         assets=list(ASSETS),
-        asset_checks=list(PROJECTION_CHECKS),
+        asset_checks=[*PROJECTION_CHECKS, *VERIFICATION_CHECKS],
         jobs=[ingest, *COVERAGE_JOBS],
         sensors=[telegram_drop_sensor],
         resources={

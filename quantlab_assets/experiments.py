@@ -8,7 +8,7 @@ import dagster as dg
 import pyarrow as pa
 
 from quantlab_assets.artifact_asset import Drafts, Step, Upstream, artifact_asset
-from quantlab_assets.experiment_previews import curves_preview, metrics_preview
+from quantlab_assets.experiment_previews import curves_preview, metrics_preview, parameter_sets_preview
 from quantlab_assets.partitions import EXPERIMENTS
 from quantlab_core.artifacts.artifact_type import ArtifactType
 from quantlab_core.artifacts.logical_key import format_key
@@ -18,6 +18,7 @@ from quantlab_core.experiments.artifact_types import (
     EXPERIMENT_DEFINITION,
     EXPERIMENT_METRICS,
     EXPERIMENT_OUTCOME,
+    EXPERIMENT_PARAMETER_SETS,
 )
 from quantlab_core.experiments.definition_table import definition_of, definition_table
 from quantlab_core.experiments.execute_experiment import (
@@ -122,7 +123,11 @@ def experiment_results(step: Step) -> Drafts | list[ArtifactDraft]:
     return Drafts(drafts, completion(experiment_id, outputs))
 
 
-_PREVIEWS = {EXPERIMENT_METRICS.name: metrics_preview, EXPERIMENT_CURVES.name: curves_preview}
+_PREVIEWS = {
+    EXPERIMENT_METRICS.name: metrics_preview,
+    EXPERIMENT_CURVES.name: curves_preview,
+    EXPERIMENT_PARAMETER_SETS.name: parameter_sets_preview,
+}
 
 
 def _result_draft(

@@ -139,7 +139,7 @@ def create(
                 keeps_patch=keep_patch,
             ),
         )
-    _show_one(lab, experiment, output_format)
+    show_experiment(lab, experiment, output_format)
     if output_format == "table" and experiment.status == "pending":
         click.echo(f"run it: quantlab experiments execute {experiment.definition.experiment_id}")
 
@@ -188,7 +188,7 @@ def get(invocation: Invocation, experiment_id: str, output_format: Format) -> No
     experiment = lab.experiments.get(experiment_id)
     if _heal(lab, [experiment]):
         experiment = lab.experiments.get(experiment_id)
-    _show_one(lab, experiment, output_format)
+    show_experiment(lab, experiment, output_format)
 
 
 @experiments.command("list")
@@ -273,7 +273,8 @@ def _show_many(found: Iterable[Experiment], output_format: Format, *, nothing: s
         show_rows([_list_row(experiment) for experiment in found], LIST_COLUMNS, output_format, nothing=nothing)
 
 
-def _show_one(lab: Lab, experiment: Experiment, output_format: Format) -> None:
+def show_experiment(lab: Lab, experiment: Experiment, output_format: Format) -> None:
+    """Print one experiment: what it is, where it stands, and its headlines where it has results."""
     from quantlab_cli.headlines import HEADLINE_COLUMNS, headline_row
     from quantlab_cli.json_shapes import experiment_json
 

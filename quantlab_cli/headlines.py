@@ -61,12 +61,16 @@ def headline_row(lab: Lab, experiment: Experiment) -> dict[str, str]:
 
 
 def overall_metrics(lab: Lab, experiment: Experiment) -> Mapping[str, Any]:
-    """Value by metric over all alerts; empty before the experiment is completed."""
+    """Value by metric over all alerts, of the chosen set of a sweep; empty before the experiment is completed."""
+    from quantlab_core.experiments.headline_set import headline_param_id
+
     outputs = experiment.outputs
     if outputs is None or outputs.metrics_artifact_id is None:
         return {}
-    rows = lab.artifacts.read(outputs.metrics_artifact_id).select(["scope", "metric", "value"]).to_pylist()
-    return {row["metric"]: row["value"] for row in rows if row["scope"] == "all"}
+    metrics = lab.artifacts.read(outputs.metrics_artifact_id)
+    chosen = headline_param_id(metrics)
+    rows = metrics.select(["param_id", "scope", "metric", "value"]).to_pylist()
+    return {row["metric"]: row["value"] for row in rows if row["scope"] == "all" and row["param_id"] == chosen}
 
 
 def coverage_line(lab: Lab) -> str | None:

@@ -149,6 +149,7 @@ def _outputs_json(outputs: ExperimentResults | None) -> Json | None:
             fills=outputs.fills_artifact_id,
             metrics=outputs.metrics_artifact_id,
             curves=outputs.curves_artifact_id,
+            parameterSets=outputs.parameter_sets_artifact_id,
             diagnostics=outputs.diagnostics_artifact_id,
             outcome=outputs.outcome_artifact_id,
         )

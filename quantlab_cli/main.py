@@ -6,7 +6,11 @@ import click
 
 import quantlab_cli.alert_quarantine_commands
 import quantlab_cli.artifact_writing_commands
+import quantlab_cli.caller_leaderboard_commands
+import quantlab_cli.experiment_leaderboard_commands
+import quantlab_cli.experiment_sweep_commands
 import quantlab_cli.experiment_upkeep_commands
+import quantlab_cli.experiment_verification_commands
 import quantlab_cli.lake_adopt_commands
 import quantlab_cli.lake_dagster_commands
 import quantlab_cli.lake_gc_commands

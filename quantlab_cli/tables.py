@@ -68,6 +68,11 @@ def show_rows(rows: Sequence[Row], columns: Sequence[Column], output_format: For
         click.echo(nothing)
 
 
+def json_keys(row: Row) -> dict[str, Any]:
+    """A row with its names as JSON has them: ``mean_return`` is ``meanReturn``."""
+    return {_camel_case(name): value for name, value in row.items()}
+
+
 def show_json(document: object) -> None:
     """Print one JSON document; text stays as it is, only what is not printable is escaped: it reads back the same."""
     lines = json.dumps(document, ensure_ascii=False, indent=2, allow_nan=False).split("\n")
@@ -178,6 +183,11 @@ def console() -> Console:
 
     width = None if sys.stdout.isatty() else UNLIMITED_WIDTH
     return Console(markup=False, highlight=False, emoji=False, width=width)
+
+
+def _camel_case(name: str) -> str:
+    first, *rest = name.split("_")
+    return first + "".join(word.capitalize() for word in rest)
 
 
 def _csv_field(value: object) -> object:

@@ -16,6 +16,8 @@ from quantlab_core.coverage.artifact_types import COVERAGE_TYPES
 from quantlab_core.errors import SchemaError
 from quantlab_core.experiments.artifact_types import EXPERIMENT_TYPES
 from quantlab_core.experiments.earlier_types import EARLIER_EXPERIMENT_TYPES
+from quantlab_core.experiments.verification.artifact_types import VERIFICATION_TYPES
+from quantlab_core.leaderboards.artifact_types import LEADERBOARD_TYPES
 from quantlab_core.projections.artifact_types import PROJECTION_TYPES
 from quantlab_core.strategies.artifact_types import STRATEGY_TYPES
 
@@ -30,6 +32,8 @@ ARTIFACT_TYPES: tuple[ArtifactType, ...] = (
     *STRATEGY_TYPES,
     *EARLIER_EXPERIMENT_TYPES,
     *EXPERIMENT_TYPES,
+    *LEADERBOARD_TYPES,
+    *VERIFICATION_TYPES,
 )
 
 _BY_NAME_AND_VERSION = {(spec.name, spec.version): spec for spec in ARTIFACT_TYPES}

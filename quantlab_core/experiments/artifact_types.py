@@ -1,4 +1,4 @@
-"""Artifact types of experiments: definition, trades, fills, metrics, curves, diagnostics, outcome.
+"""Artifact types of experiments: definition, trades, fills, metrics, curves, parameter sets, diagnostics, outcome.
 
 Words are the field's (freqtrade, vectorbt and backtesting.py use the same). Money is in the stake currency (USD by
 convention), returns are fractions (0.1 is 10 %), durations are seconds.
@@ -35,12 +35,24 @@ EXPERIMENT_DEFINITION = ArtifactType(
 
 PATH_METRIC_COLUMNS = [
     column("ath_multiple", pa.float64(), "highest high of the holding window / entry_raw_price", nullable=True),
-    column("time_to_2x_s", pa.float64(), "seconds from entry to the first candle whose high reaches 2 x entry_raw_price", nullable=True),
+    column(
+        "time_to_2x_s",
+        pa.float64(),
+        "seconds from entry to the first candle whose high reaches 2 x entry_raw_price",
+        nullable=True,
+    ),
     column("time_to_3x_s", pa.float64(), "likewise for 3 x", nullable=True),
     column("time_to_5x_s", pa.float64(), "likewise for 5 x", nullable=True),
     column("time_to_10x_s", pa.float64(), "likewise for 10 x", nullable=True),
-    column("dd_before_2x", pa.float64(), "lowest low up to and including the candle that touches 2 x, / entry_raw_price - 1", nullable=True),
-    column("path_max_drawdown", pa.float64(), "lowest of low / highest high before it - 1 within the window", nullable=True),
+    column(
+        "dd_before_2x",
+        pa.float64(),
+        "lowest low up to and including the candle that touches 2 x, / entry_raw_price - 1",
+        nullable=True,
+    ),
+    column(
+        "path_max_drawdown", pa.float64(), "lowest of low / highest high before it - 1 within the window", nullable=True
+    ),
     column("ret_end", pa.float64(), "last close of the window / entry_raw_price - 1", nullable=True),
 ]
 
@@ -75,11 +87,31 @@ EXPERIMENT_TRADES = ArtifactType(
             column("gross_return", pa.float64(), "return on raw prices", nullable=True),
             column("net_return", pa.float64(), "return on the stake after fees and slippage", nullable=True),
             column("pnl", pa.float64(), "stake x net_return", nullable=True),
-            column("exit_reason", pa.string(), "reason of the last exit: stop_loss, trailing_stop, breakeven_stop, step_stop, take_profit, time_exit or end_of_data", nullable=True),
+            column(
+                "exit_reason",
+                pa.string(),
+                "reason of the last exit: stop_loss, trailing_stop, breakeven_stop, step_stop, take_profit, time_exit or end_of_data",
+                nullable=True,
+            ),
             column("n_exits", pa.int32(), "number of exit legs", nullable=True),
-            column("mfe", pa.float64(), "maximum favourable excursion: highest high / entry_raw_price - 1 while held", nullable=True),
-            column("mae", pa.float64(), "maximum adverse excursion: lowest low / entry_raw_price - 1 while held", nullable=True),
-            column("is_ambiguous", pa.bool_(), "stop and an unfilled target were both reachable inside one candle", nullable=True),
+            column(
+                "mfe",
+                pa.float64(),
+                "maximum favourable excursion: highest high / entry_raw_price - 1 while held",
+                nullable=True,
+            ),
+            column(
+                "mae",
+                pa.float64(),
+                "maximum adverse excursion: lowest low / entry_raw_price - 1 while held",
+                nullable=True,
+            ),
+            column(
+                "is_ambiguous",
+                pa.bool_(),
+                "stop and an unfilled target were both reachable inside one candle",
+                nullable=True,
+            ),
             column("return_pessimistic", pa.float64(), "net return under stop_first", nullable=True),
             column("return_optimistic", pa.float64(), "net return under target_first", nullable=True),
             column("is_censored", pa.bool_(), "the data ended before the deadline", nullable=True),
@@ -159,7 +191,11 @@ EXPERIMENT_METRICS = ArtifactType(
         [
             column("param_id", pa.string(), "parameter set; 'base' outside sweeps"),
             column("scope", pa.string(), "all, caller, fold or month"),
-            column("scope_key", pa.string(), "'all', the caller, the fold's block (test, train_01, …), or the month as YYYY-MM"),
+            column(
+                "scope_key",
+                pa.string(),
+                "'all', the caller, the fold's block (test, train_01, …), or the month as YYYY-MM",
+            ),
             column("metric", pa.string(), "name of the metric"),
             column("value", pa.float64(), "its value; null where it is not defined", nullable=True),
             column("ci_low", pa.float64(), "lower bound of the confidence interval", nullable=True),
@@ -172,6 +208,63 @@ EXPERIMENT_METRICS = ArtifactType(
     key_parts=("experiment",),
     key_suffix="metrics",
     asset="experiment_metrics",
+    partition="experiment",
+)
+
+EXPERIMENT_PARAMETER_SETS = ArtifactType(
+    name="experiment_parameter_sets",
+    version=1,
+    doc="One row per parameter set of a sweep: what it changes, its headline metrics, its rank, and which was chosen.",
+    schema=pa.schema(
+        [
+            column("param_id", pa.string(), "id of the set: a digest of its strategy, the same in every sweep"),
+            column(
+                "rank",
+                pa.int32(),
+                "1 is the best by the sweep's choose_by; null for a set that was left out",
+                nullable=True,
+            ),
+            column(
+                "is_chosen", pa.bool_(), "whether trades, fills, curves and all scopes of the metrics are of this set"
+            ),
+            column(
+                "excluded_reason", pa.string(), "why the set is no strategy; null for one that was tried", nullable=True
+            ),
+            column("parameters", pa.string(), "what the sweep changed in the strategy, as JSON"),
+            column("strategy", pa.string(), "the set's whole strategy as JSON, a valid strategy file", nullable=True),
+            column("choose_by", pa.string(), "the measure by which the sets of the sweep are ranked: highest first"),
+            column("measure", pa.float64(), "its value of that measure", nullable=True),
+            column("n_trades", pa.int64(), "closed trades", nullable=True),
+            column("mean_return", pa.float64(), "metric of that name, scope all", nullable=True),
+            column("mean_return_low", pa.float64(), "ci_low of mean_return", nullable=True),
+            column("median_return", pa.float64(), "metric of that name, scope all", nullable=True),
+            column("win_rate", pa.float64(), "metric of that name, scope all", nullable=True),
+            column("profit_factor", pa.float64(), "metric of that name, scope all", nullable=True),
+            column("total_pnl", pa.float64(), "metric of that name, scope all", nullable=True),
+            column("tail_share_top1pct", pa.float64(), "metric of that name, scope all", nullable=True),
+            column(
+                "sharpe",
+                pa.float64(),
+                "Sharpe ratio per day of the daily profits at equal stakes, that dsr and pbo judge",
+                nullable=True,
+            ),
+            column(
+                "total_return",
+                pa.float64(),
+                "of the portfolio; null where only the chosen set's was run",
+                nullable=True,
+            ),
+            column("sharpe_daily_365", pa.float64(), "likewise", nullable=True),
+            column("sortino", pa.float64(), "likewise", nullable=True),
+            column("calmar", pa.float64(), "likewise", nullable=True),
+            column("max_drawdown", pa.float64(), "likewise", nullable=True),
+        ]
+    ),
+    sort_key=("param_id",),
+    unique_key=("param_id",),
+    key_parts=("experiment",),
+    key_suffix="parameter_sets",
+    asset="experiment_parameter_sets",
     partition="experiment",
 )
 
@@ -243,6 +336,7 @@ EXPERIMENT_TYPES = (
     EXPERIMENT_FILLS,
     EXPERIMENT_CURVES,
     EXPERIMENT_METRICS,
+    EXPERIMENT_PARAMETER_SETS,
     EXPERIMENT_DIAGNOSTICS,
     EXPERIMENT_OUTCOME,
     CODE_PATCH,

@@ -8,6 +8,7 @@ from typing import Any
 from quantlab_core.experiments.alert_range import AlertRange, parse_alert_range
 from quantlab_core.experiments.experiment import ExperimentConfig
 from quantlab_core.experiments.experiment_params import ExperimentParams, params_mapping, parse_params
+from quantlab_core.experiments.parameter_sets import parameter_sets
 from quantlab_core.simulation.strategy import Strategy, parse_strategy, strategy_mapping
 from quantlab_core.simulation.trade_life import longest_life_us
 from quantlab_core.statistics.statistics_config import MetricStatistics
@@ -30,6 +31,12 @@ class CheckedConfig:
         strategy.pop("name", None)
         strategy.pop("description", None)
         return {"strategy": strategy, "dateRange": self.alert_range.mapping(), "params": params_mapping(self.params)}
+
+    def strategies(self) -> tuple[Strategy, ...]:
+        """All strategies that are tried: the only one, or those of the sweep. Raises InvalidInputError without any."""
+        if self.params.sweep is None:
+            return (self.strategy,)
+        return tuple(one.strategy for one in parameter_sets(self.strategy, self.params.sweep).sets)
 
     def metric_statistics(self) -> MetricStatistics | None:
         """What the metrics are to hold beyond values; None where the experiment has no ``statistics`` block."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -42,7 +42,9 @@ _LEFT_OUT = {
 
 
 @dataclass(frozen=True, slots=True)
-class _Entry:
+class Entry:
+    """One thing that a reader must know."""
+
     level: str
     code: str
     message: str
@@ -57,10 +59,12 @@ def diagnostics_table(
     *,
     n_outside_range: int,
     n_edits_unknown: int = 0,
+    first: Sequence[Entry] = (),
 ) -> pa.Table:
-    """The diagnostics of one run: first what holds for all of it, then every alert left out, then rejected trades."""
+    """The diagnostics of one run: ``first``, what holds for all of it, every alert left out, then rejected trades."""
     left_out = np.flatnonzero(trades.reason != NO_REASON)
     entries = [
+        *first,
         *_summary(trades, portfolio, dead_token, n_outside_range),
         *_edits_unknown(n_edits_unknown, len(trades)),
         *_left_out(trades, left_out, [REASONS[code] for code in trades.reason[left_out].tolist()], "alert"),
@@ -81,28 +85,28 @@ def diagnostics_table(
     return pa.table([pa.array(rows[field.name], field.type) for field in schema], schema=schema)
 
 
-def _left_out(trades: TradeColumns, rows: Whole, reasons: list[str], what: str) -> Iterator[_Entry]:
+def _left_out(trades: TradeColumns, rows: Whole, reasons: list[str], what: str) -> Iterator[Entry]:
     alerts, chosen = trades.alerts, pa.array(rows, pa.int64())
     named = (column.take(chosen).to_pylist() for column in (alerts.alert_id, alerts.address, alerts.chain))
     for reason, alert_id, address, chain in zip(reasons, *named, strict=True):
         level, sentence = _LEFT_OUT[reason]
-        yield _Entry(level, reason, f"{what} left out: {sentence}", alert_id, {"token": address, "chain": chain})
+        yield Entry(level, reason, f"{what} left out: {sentence}", alert_id, {"token": address, "chain": chain})
 
 
 def _summary(
     trades: TradeColumns, portfolio: PortfolioColumns, dead_token: str, n_outside_range: int
-) -> Iterator[_Entry]:
+) -> Iterator[Entry]:
     positions, is_closed = trades.positions, trades.is_closed
     n = int(is_closed.sum())
     if n_outside_range:
-        yield _Entry(
+        yield Entry(
             "info",
             "outside_range",
             f"{n_outside_range} alerts lie outside the experiment's date range and are in no table",
             context={"alerts": n_outside_range},
         )
     if not n:
-        yield _Entry("warning", "no_trades", f"none of {len(trades)} alerts became a trade")
+        yield Entry("warning", "no_trades", f"none of {len(trades)} alerts became a trade")
     yield from _counted(
         "ambiguous_trades",
         int((positions.is_ambiguous & is_closed).sum()),
@@ -124,9 +128,9 @@ def _summary(
         level="warning",
     )
     if dead_token == "zero":  # noqa: S105 - a token is a coin here
-        yield _Entry("warning", "stress_dead_token", "stress test: positions that end with the data are worth nothing")
+        yield Entry("warning", "stress_dead_token", "stress test: positions that end with the data are worth nothing")
     if len(portfolio.rejected):
-        yield _Entry(
+        yield Entry(
             "info",
             "portfolio_rejections",
             f"{len(portfolio.rejected)} of {n} trades are not in the curve: the portfolio could not take them",
@@ -134,9 +138,9 @@ def _summary(
         )
 
 
-def _edits_unknown(n_edits_unknown: int, n_alerts: int) -> Iterator[_Entry]:
+def _edits_unknown(n_edits_unknown: int, n_alerts: int) -> Iterator[Entry]:
     if n_edits_unknown:
-        yield _Entry(
+        yield Entry(
             "warning",
             "edits_unknown",
             f"{n_edits_unknown} of {n_alerts} alerts come from where edits are not told (the earlier store, HTML"
@@ -145,6 +149,6 @@ def _edits_unknown(n_edits_unknown: int, n_alerts: int) -> Iterator[_Entry]:
         )
 
 
-def _counted(code: str, count: int, text: str, n: int, *, level: str = "info") -> Iterator[_Entry]:
+def _counted(code: str, count: int, text: str, n: int, *, level: str = "info") -> Iterator[Entry]:
     if count:
-        yield _Entry(level, code, f"{count} {text.format(n=n)}", context={"count": count, "trades": n})
+        yield Entry(level, code, f"{count} {text.format(n=n)}", context={"count": count, "trades": n})

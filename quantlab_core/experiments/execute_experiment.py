@@ -25,6 +25,7 @@ from quantlab_core.experiments.artifact_types import (
     EXPERIMENT_FILLS,
     EXPERIMENT_METRICS,
     EXPERIMENT_OUTCOME,
+    EXPERIMENT_PARAMETER_SETS,
     EXPERIMENT_TRADES,
 )
 from quantlab_core.experiments.experiment import (
@@ -36,6 +37,7 @@ from quantlab_core.experiments.experiment import (
 from quantlab_core.experiments.experiment_inputs import alerts_of, aliases_in, frozen_inputs
 from quantlab_core.experiments.experiment_tables import ExperimentTables, run_experiment
 from quantlab_core.experiments.experiment_tracker import ExperimentTracker
+from quantlab_core.experiments.run_sweep import run_sweep
 from quantlab_core.projections.candle_packs import CandlePacks
 from quantlab_core.simulation.engine_version import ENGINE_VERSION
 
@@ -44,9 +46,10 @@ OUTPUTS: Mapping[str, ArtifactType] = {
     "fills": EXPERIMENT_FILLS,
     "metrics": EXPERIMENT_METRICS,
     "curves": EXPERIMENT_CURVES,
+    "parameter_sets": EXPERIMENT_PARAMETER_SETS,
     "diagnostics": EXPERIMENT_DIAGNOSTICS,
 }
-"""The result tables by name; the outcome, which lists them, is published with them."""
+"""The result tables by name; the outcome, which lists them, is published with them. Only a sweep has parameter sets."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +107,8 @@ def simulated_tables(
     """The result tables of ``definition``, after its inputs were checked. Raises as `execute_experiment`."""
     require_engine(definition)
     inputs = frozen_inputs(artifacts, definition)
-    return run_experiment(
+    run = run_sweep if "sweep" in definition.config.params else run_experiment
+    return run(
         experiment_id=definition.experiment_id,
         config=definition.config,
         alerts=alerts_of(lambda member: read_newest(artifacts, member), inputs.alert_members),
@@ -126,8 +130,9 @@ def require_engine(definition: ExperimentDefinition) -> None:
 def experiment_outputs(experiment_id: str, tables: ExperimentTables) -> dict[str, ExperimentOutput]:
     """All that an attempt publishes, by name: the tables, and the outcome that lists them by content."""
     outputs = {
-        name: ExperimentOutput(spec, format_key(spec, {"experiment": experiment_id}), getattr(tables, name))
+        name: ExperimentOutput(spec, format_key(spec, {"experiment": experiment_id}), table)
         for name, spec in OUTPUTS.items()
+        if (table := getattr(tables, name)) is not None
     }
     outcome_key = format_key(EXPERIMENT_OUTCOME, {"experiment": experiment_id})
     outcome = ExperimentOutput(EXPERIMENT_OUTCOME, outcome_key, _outcome_table(experiment_id, outputs))

@@ -63,7 +63,8 @@ class DateRange:
 class ExperimentConfig:
     """How to simulate: the strategy's mapping (see docs/strategies.md), the range of alerts and further parameters.
 
-    ``params`` holds the blocks beside the strategy: ``portfolio``, ``selection``, ``stress`` and ``seed``.
+    ``params`` holds the blocks beside the strategy: ``portfolio``, ``selection``, ``stress``, ``statistics``, ``sweep``
+    and ``seed``.
     """
 
     strategy: Mapping[str, Any]
@@ -118,12 +119,13 @@ class ExperimentDefinition:
 
 @dataclass(frozen=True, slots=True)
 class ExperimentResults:
-    """Artifact ids of the outputs."""
+    """Artifact ids of the outputs. Only a sweep has ``parameter_sets_artifact_id``."""
 
     trades_artifact_id: str | None = None
     fills_artifact_id: str | None = None
     metrics_artifact_id: str | None = None
     curves_artifact_id: str | None = None
+    parameter_sets_artifact_id: str | None = None
     diagnostics_artifact_id: str | None = None
     outcome_artifact_id: str | None = None
 

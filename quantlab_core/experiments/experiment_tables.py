@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from quantlab_core.alerts.caller_aliases import NO_ALIASES, CallerAliases
+from quantlab_core.errors import InvalidInputError
 from quantlab_core.experiments.checked_config import CheckedConfig, check_config
 from quantlab_core.experiments.diagnostics import diagnostics_table
 from quantlab_core.experiments.experiment import ExperimentConfig
@@ -26,13 +27,17 @@ from quantlab_core.token import Token
 
 @dataclass(frozen=True, slots=True)
 class ExperimentTables:
-    """The results of one run, each in the schema of its artifact type and in sort-key order."""
+    """The results of one run, each in the schema of its artifact type and in sort-key order.
+
+    Only a sweep has ``parameter_sets``.
+    """
 
     trades: pa.Table
     fills: pa.Table
     curves: pa.Table
     metrics: pa.Table
     diagnostics: pa.Table
+    parameter_sets: pa.Table | None = None
 
 
 def run_experiment(
@@ -48,11 +53,14 @@ def run_experiment(
     ``alerts`` has the alerts schema; their order does not matter. ``candles`` is a pack, or a table of the token
     candles schema for each token that has any; its schema metadata hold ``resolution`` and ``source_spans``.
     ``aliases`` say which callers are one person. Raises StrategyError or InvalidInputError for a configuration that is
-    refused, InvalidInputError for an alert that occurs twice or candles without resolution.
+    refused, InvalidInputError for an alert that occurs twice or candles without resolution, and for a sweep, which
+    `run_sweep` runs.
     """
     checked = check_config(config)
+    if checked.params.sweep is not None:
+        raise InvalidInputError(f"experiment {experiment_id} is a sweep of many parameter sets; run_sweep runs it")
     listed = experiment_alerts(alerts, checked, aliases)
-    pack = candles if isinstance(candles, CandlePack) else _pack_of(candles, listed)
+    pack = pack_of(candles, listed)
     trades = simulated_trades(listed, pack, checked)
     portfolio_of = portfolio_of_columns(trades, checked.params.portfolio, checked.strategy.stake)
     portfolio = portfolio_of(np.arange(len(trades)))
@@ -76,12 +84,8 @@ def simulated_trades(alerts: ExperimentAlerts, pack: CandlePack, checked: Checke
 
     Raises InvalidInputError where the candles of a token that is traded are at fault.
     """
-    pack.require(alerts.wanted_tokens)
+    calls = calls_of(alerts, pack)
     is_excluded = alerts.exclusion != NO_REASON
-    index_of = pack.index_of()
-    series_of_token = np.array([index_of.get(token, NO_SERIES) for token in alerts.tokens], dtype=np.int64)
-    series = series_of_token[alerts.token_index]
-    calls = Calls(np.where(is_excluded, NO_SERIES, series), alerts.tradable_from_ms)
     simulated = simulate_calls(pack, calls, checked.strategy, dead_price=checked.params.dead_token)
     is_beyond = is_beyond_candles(pack, calls, simulated.reason, checked.strategy, is_lagged=alerts.is_lagged)
     reason = np.where(is_beyond, np.int8(EDIT_BEYOND_CANDLES), simulated.reason)
@@ -94,6 +98,20 @@ def simulated_trades(alerts: ExperimentAlerts, pack: CandlePack, checked: Checke
     )
 
 
-def _pack_of(candles: Mapping[Token, pa.Table], alerts: ExperimentAlerts) -> CandlePack:
-    """The series of the tokens that are traded; no other is read."""
+def calls_of(alerts: ExperimentAlerts, pack: CandlePack) -> Calls:
+    """The alerts as calls on the series of ``pack``; those that are left out have none.
+
+    Raises InvalidInputError where the candles of a token that is traded are at fault.
+    """
+    pack.require(alerts.wanted_tokens)
+    index_of = pack.index_of()
+    series_of_token = np.array([index_of.get(token, NO_SERIES) for token in alerts.tokens], dtype=np.int64)
+    is_excluded = alerts.exclusion != NO_REASON
+    return Calls(np.where(is_excluded, NO_SERIES, series_of_token[alerts.token_index]), alerts.tradable_from_ms)
+
+
+def pack_of(candles: CandlePack | Mapping[Token, pa.Table], alerts: ExperimentAlerts) -> CandlePack:
+    """``candles`` as a pack; of tables only the series of the tokens that are traded, no other is read."""
+    if isinstance(candles, CandlePack):
+        return candles
     return CandlePack.from_tables({token: candles[token] for token in alerts.wanted_tokens if token in candles})

@@ -1,4 +1,4 @@
-"""Artifact type of the leaderboard of callers. Formulas in ``docs/metrics.md``."""
+"""Artifact types of the leaderboards of callers and of experiments. Formulas in ``docs/metrics.md``."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ from quantlab_core.artifacts.artifact_type import ArtifactType, column
 CALLER_LEADERBOARD = ArtifactType(
     name="caller_leaderboard",
     version=1,
-    doc="One row per caller of an experiment: what its calls did after the entry, and what to expect of the next one.",
+    doc="One row per caller of one experiment: what its calls did after the entry, and what to expect of the next one.",
     schema=pa.schema(
         [
             column("rank", pa.int32(), "1 is the highest score; without a score by mean_return_low, then by name"),
+            column("experiment_id", pa.string(), "the experiment whose trades are looked at"),
+            column("param_id", pa.string(), "its parameter set; 'base' outside sweeps, the chosen one of a sweep"),
             column("caller", pa.string(), "normalised caller name, '(unknown)' without one"),
             column("n_calls", pa.int64(), "alerts of the caller in the experiment"),
             column("n_trades", pa.int64(), "those that became a trade: what the columns from hit_rate_2x on are of"),
@@ -36,8 +38,43 @@ CALLER_LEADERBOARD = ArtifactType(
     ),
     sort_key=("rank",),
     unique_key=("caller",),
-    key_parts=("experiment",),
-    key_suffix="caller_leaderboard",
-    asset="caller_leaderboards",
-    partition="experiment",
+    key_parts=("selection",),
+    asset="caller_leaderboard",
 )  # fmt: skip
+
+LEADERBOARD_METRICS = (
+    "mean_return",
+    "median_return",
+    "win_rate",
+    "profit_factor",
+    "total_return",
+    "sharpe_daily_365",
+    "max_drawdown",
+    "tail_share_top1pct",
+    "psr",
+    "dsr",
+    "pbo",
+)
+
+EXPERIMENT_LEADERBOARD = ArtifactType(
+    name="experiment_leaderboard",
+    version=1,
+    doc="One row per completed experiment: ranked by what is likely to hold, not by what looked best.",
+    schema=pa.schema(
+        [
+            column("rank", pa.int32(), "1 has the highest mean_return_low; those without one come last, by mean_return"),
+            column("experiment_id", pa.string(), "the experiment"),
+            column("param_id", pa.string(), "parameter set; 'base' outside sweeps, the chosen one of a sweep"),
+            column("n_sets", pa.int64(), "parameter sets that were tried: the more, the less the best of them proves"),
+            column("n_trades", pa.int64(), "closed trades"),
+            column("mean_return_low", pa.float64(), "ci_low of mean_return", nullable=True),
+            *(column(name, pa.float64(), "this metric, scope all", nullable=True) for name in LEADERBOARD_METRICS),
+        ]
+    ),
+    sort_key=("rank",),
+    unique_key=("experiment_id",),
+    key_parts=("selection",),
+    asset="experiment_leaderboard",
+)  # fmt: skip
+
+LEADERBOARD_TYPES = (CALLER_LEADERBOARD, EXPERIMENT_LEADERBOARD)

@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from quantlab_core.experiments.headline_set import headline_param_id
 from quantlab_core.leaderboards.artifact_types import CALLER_LEADERBOARD
 from quantlab_core.simulation.metrics import UNKNOWN_CALLER
 from quantlab_core.simulation.trade_intervals import LEAST_TOKENS
@@ -46,8 +47,15 @@ def caller_statistics(trades: pa.Table, *, samples: int = 1_000, seed: int = 0) 
         ({**row, "score": scores.get(caller)} for caller, row in of_caller.items()),
         key=lambda row: (_descending(row["score"]), _descending(row.get("mean_return_low")), row["caller"]),
     )
-    rows = [{"rank": rank, **row} for rank, row in enumerate(ranked, start=1)]
+    of = trades.slice(0, 1).select(["experiment_id", "param_id"]).to_pylist()
+    rows = [{"rank": rank, **of[0], **row} for rank, row in enumerate(ranked, start=1)]
     return pa.Table.from_pylist(rows, schema=CALLER_LEADERBOARD.schema)
+
+
+def caller_board(trades: pa.Table, metrics: pa.Table) -> pa.Table:
+    """`caller_statistics` of an experiment's trades: of a sweep, those of the set that ``metrics`` say was chosen."""
+    chosen = headline_param_id(metrics)
+    return caller_statistics(trades.filter(pc.field("param_id") == chosen))
 
 
 def _calls_by_caller(trades: pa.Table) -> dict[str, int]:

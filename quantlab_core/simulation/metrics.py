@@ -7,7 +7,7 @@ every closed trade at the strategy's stake; metrics of the portfolio use the dai
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -66,10 +66,26 @@ def experiment_metrics(
     given that scope's trades alone. Without ``statistics`` there are values alone: no
     bounds, no folds, no ``psr``, ``dsr`` and ``pbo``. Raises InvalidInputError when the days are too few for the split.
     """
+    return _metrics_of(trades, portfolio_of, statistics, _scopes(trades, statistics))
+
+
+def overall_metrics(
+    trades: TradeColumns, portfolio_of: Callable[[Whole], PortfolioColumns], statistics: MetricStatistics | None = None
+) -> tuple[Metric, ...]:
+    """Those of `experiment_metrics` that are of all alerts."""
+    return _metrics_of(trades, portfolio_of, statistics, [_whole_scope(trades)])
+
+
+def _metrics_of(
+    trades: TradeColumns,
+    portfolio_of: Callable[[Whole], PortfolioColumns],
+    statistics: MetricStatistics | None,
+    scopes: Iterable[tuple[str, str, Whole]],
+) -> tuple[Metric, ...]:
     metrics: list[Metric] = []
     is_closed = trades.is_closed
     tokens = token_numbers(trades.alerts) if statistics else np.empty(0, dtype=np.int64)
-    for scope, scope_key, rows in _scopes(trades, statistics):
+    for scope, scope_key, rows in scopes:
         closed = rows[is_closed[rows]]
         portfolio = portfolio_of(rows)
         equity = daily_equity(portfolio)
@@ -95,9 +111,13 @@ def experiment_metrics(
     return tuple(metrics)
 
 
+def _whole_scope(trades: TradeColumns) -> tuple[str, str, Whole]:
+    return "all", "all", np.arange(len(trades))
+
+
 def _scopes(trades: TradeColumns, statistics: MetricStatistics | None) -> Iterator[tuple[str, str, Whole]]:
     """Scope, key and rows of every group, in the order of the table."""
-    yield "all", "all", np.arange(len(trades))
+    yield _whole_scope(trades)
     callers = [caller or UNKNOWN_CALLER for caller in trades.alerts.caller.to_pylist()]
     yield from (("caller", key, rows) for key, rows in _grouped(callers))
     if statistics is not None and len(trades):

@@ -15,6 +15,7 @@ from quantlab_core.simulation.equity_statistics import ROUNDING
 from quantlab_core.simulation.trade_columns import TradeColumns
 from quantlab_core.statistics.tail_share import tail_share
 
+Floats = npt.NDArray[np.float64]
 Whole = npt.NDArray[np.int64]
 Values = Mapping[str, tuple[float | None, int]]
 
@@ -24,14 +25,29 @@ QUANTILES = {"p05": 0.05, "p25": 0.25, "median_return": 0.5, "p75": 0.75, "p95":
 def trade_metrics(trades: TradeColumns, closed: Whole, n_alerts: int) -> Values:
     """Value and number of observations of every metric of the trades at the rows ``closed``."""
     positions = trades.positions
-    n = len(closed)
-    net_return, pnl = positions.net_return[closed], positions.pnl[closed]
+    fees = positions.entry_fees[closed] + positions.exit_fees[closed]
+    return {
+        **return_metrics(
+            positions.net_return[closed],
+            positions.pnl[closed],
+            n_ambiguous=int(positions.is_ambiguous[closed].sum()),
+            n_censored=int(positions.is_censored[closed].sum()),
+            n_alerts=n_alerts,
+        ),
+        "fees_total": (math.fsum(fees.tolist()), len(closed)),
+    }
+
+
+def return_metrics(
+    net_return: Floats, pnl: Floats, *, n_ambiguous: int, n_censored: int, n_alerts: int
+) -> dict[str, tuple[float | None, int]]:
+    """The metrics that need no more than what each closed trade returned: all but the fees."""
+    n = len(net_return)
     returns: list[float] = np.sort(net_return).tolist()
     pnls: list[float] = pnl.tolist()
     wins: list[float] = pnl[net_return > ROUNDING].tolist()
     losses: list[float] = pnl[net_return < -ROUNDING].tolist()
     won, lost, total = math.fsum(wins), math.fsum(losses), math.fsum(pnls)
-    fees = positions.entry_fees[closed] + positions.exit_fees[closed]
     return {
         "n_alerts": (float(n_alerts), n_alerts),
         "n_trades": (float(n), n_alerts),
@@ -45,9 +61,8 @@ def trade_metrics(trades: TradeColumns, closed: Whole, n_alerts: int) -> Values:
         "expectancy": (total / n if n else None, n),
         "total_pnl": (total, n),
         "tail_share_top1pct": (tail_share(pnls), n),
-        "fees_total": (math.fsum(fees.tolist()), n),
-        "ambiguous_share": (_ratio(int(positions.is_ambiguous[closed].sum()), n), n),
-        "censored_share": (_ratio(int(positions.is_censored[closed].sum()), n), n),
+        "ambiguous_share": (_ratio(n_ambiguous, n), n),
+        "censored_share": (_ratio(n_censored, n), n),
     }
 
 

@@ -98,9 +98,9 @@ def freeze_experiment(lab: Lab, request: ExperimentRequest) -> FrozenExperiment:
     StrategyError, InvalidInputError, ArtifactNotFoundError, ConflictError (another definition under this id).
     """
     strategy, strategy_id = _strategy(lab, request)
-    _require_hold_within_slices(strategy)
     config = ExperimentConfig(strategy_mapping(strategy), request.date_range, request.params)
-    check_config(config)
+    for one in check_config(config).strategies():
+        _require_hold_within_slices(one)
     if request.experiment_id is not None:
         _checked_id(request.experiment_id)
     aliases = _aliases(lab, request.caller_aliases)

@@ -30,7 +30,9 @@ LEAST_DSR = 0.95
 
 _GRAVITY = ("error", "warning", "info")
 _DAY_H = 24.0
-_SAID_HERE = ("ambiguous_trades", "censored_trades", "no_trades", "edits_unknown")
+_SAID_HERE = (
+    "ambiguous_trades", "censored_trades", "no_trades", "edits_unknown", "chosen_from_sets", "dsr", "pbo", "tail_share",
+)  # fmt: skip
 _TITLES = {
     "stale_exits": "Old prices.",
     "stress_dead_token": "Stress test.",

@@ -8,6 +8,7 @@ import pytest
 from quantlab_assets.definitions import build_defs
 from quantlab_core.artifacts.artifact import Artifact, ArtifactFilter
 from quantlab_core.artifacts.registry import ARTIFACT_TYPES, artifact_type, owning_asset
+from quantlab_core.experiments.execute_experiment import OUTPUTS
 from quantlab_resources.dagster_io.artifact_partition import partition_of
 from quantlab_resources.dagster_io.materialization_metadata import set_hash
 from quantlab_tests.assets.demo_lake import DemoLake
@@ -24,14 +25,33 @@ IDENTITY_EDGES = {
     ("candle_files", "candles_quarantine"),
     ("experiment_definitions", "experiment_trades"),
     ("experiment_definitions", "experiment_metrics"),
+    ("experiment_definitions", "experiment_parameter_sets"),
+    ("experiment_definitions", "reproductions"),
+    ("experiment_trades", "reproductions"),
+    ("experiment_trades", "lookahead_audits"),
 }
 """Edges whose two ends lie in the same partition; all others fan in."""
 
 OF_ALIASES = {("caller_aliases", "token_calls"), ("caller_aliases", "experiment_definitions")}
 """Edges that exist where somebody handed in caller aliases (`test_caller_aliases` does)."""
 
-NOT_IN_THE_DEMO = {("ohlcv_slices", "slice_revisions"), *OF_ALIASES}
-"""Edges of assets that publish nothing there: its slices are fetched once (`test_refetched_slices` fetches again)."""
+OF_VERIFICATION = {
+    *((f"experiment_{of}", "reproductions") for of in ("definitions", *OUTPUTS)),
+    *((f"experiment_{of}", "lookahead_audits") for of in ("definitions", "trades")),
+}
+"""Edges that exist where an experiment on record was checked (`test_experiment_verification` does)."""
+
+NOT_IN_THE_DEMO = {
+    ("ohlcv_slices", "slice_revisions"),
+    ("experiment_definitions", "experiment_parameter_sets"),
+    ("experiment_trades", "caller_leaderboard"),
+    ("experiment_metrics", "caller_leaderboard"),
+    ("experiment_metrics", "experiment_leaderboard"),
+    *OF_ALIASES,
+    *OF_VERIFICATION,
+}
+"""Edges of assets that publish nothing there: its slices are fetched once (`test_refetched_slices` fetches again), it
+has no sweep, and leaderboards are made when somebody asks for them (`test_sweeps`, `test_leaderboard_assets`)."""
 
 
 def test_every_type_declares_the_partitions_of_its_assets() -> None:

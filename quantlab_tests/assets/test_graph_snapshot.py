@@ -26,6 +26,7 @@ alert_set               alerts       -             parquet           1      < al
 alerts                  alerts       days          parquet           1      < alert_events
 alerts_quarantine       alerts       exports       parquet+telegram  3      < telegram_exports
 caller_aliases          alerts       -             yaml              -      <
+caller_leaderboard      leaderboards  -           parquet           1      < experiment_metrics, experiment_trades
 candle_files            ohlcv        candle_files  csv+json+parquet  -      <
 candle_set              ohlcv        -             parquet           1      < token_candles
 candles_quarantine      ohlcv        candle_files  parquet           2      < candle_files
@@ -36,12 +37,17 @@ experiment_curves       experiments  experiments   parquet           1.1.0  < ex
 experiment_definitions  experiments  experiments   parquet    1     < alert_set, caller_aliases, candle_set, strategies
 experiment_diagnostics  experiments  experiments   parquet           1.1.0  < experiment_definitions
 experiment_fills        experiments  experiments   parquet           1.1.0  < experiment_definitions
+experiment_leaderboard  leaderboards  -           parquet           1      < experiment_metrics
 experiment_metrics      experiments  experiments   parquet           1.1.0  < experiment_definitions
 experiment_outcome      experiments  experiments   parquet           1.1.0  < experiment_definitions
+experiment_parameter_sets  experiments  experiments  parquet         1.1.0  < experiment_definitions
 experiment_trades       experiments  experiments   parquet           1.1.0  < experiment_definitions
 imported_candles        ohlcv        candle_files  parquet           2      < candle_files
+lookahead_audits        experiments  experiments   parquet           1      < experiment_definitions, experiment_trades
 message_dispositions    alerts       exports       parquet+telegram  3      < telegram_exports
 ohlcv_slices            ohlcv        days          parquet           3      < alerts, imported_candles
+reproductions           experiments  experiments   parquet           1      < experiment_curves, \
+    experiment_definitions, experiment_diagnostics, experiment_fills, experiment_metrics, experiment_trades
 research_projection     projections  -             duckdb+parquet    1      < alert_set, candle_set
 slice_quarantine        ohlcv        days          parquet           3      < alerts, imported_candles
 slice_revisions         ohlcv        days          parquet           1      < ohlcv_slices
@@ -60,6 +66,9 @@ MAPPINGS = {
     ("imported_candles", "slice_quarantine"): "AllPartitionMapping",
     ("ohlcv_slices", "token_candles"): "AllPartitionMapping",
     ("token_candles", "candle_set"): "AllPartitionMapping",
+    ("experiment_metrics", "caller_leaderboard"): "AllPartitionMapping",
+    ("experiment_trades", "caller_leaderboard"): "AllPartitionMapping",
+    ("experiment_metrics", "experiment_leaderboard"): "AllPartitionMapping",
 }
 """Edges with a declared partition mapping; all others are Dagster's own, equal key to equal key."""
 
@@ -135,6 +144,7 @@ def test_the_checks_of_the_graph_and_which_are_judged_before_anything_is_publish
         ("telegram_messages", "every_message_is_accounted_for"): True,
         ("telegram_messages", "few_are_quarantined"): True,
         ("telegram_messages", "none_is_of_the_future"): True,
+        ("experiment_trades", "does_not_look_ahead"): False,
         ("research_projection", "file_holds_the_receipt"): False,
     }
 

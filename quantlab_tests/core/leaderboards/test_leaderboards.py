@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pyarrow as pa
 import pytest
 
+from quantlab_core.errors import NotFoundError
 from quantlab_core.experiments.artifact_types import EXPERIMENT_METRICS, EXPERIMENT_TRADES
-from quantlab_core.leaderboards.artifact_types import CALLER_LEADERBOARD
+from quantlab_core.experiments.experiment import (
+    DateRange,
+    Experiment,
+    ExperimentConfig,
+    ExperimentDefinition,
+    ExperimentInputs,
+    ExperimentProvenance,
+    ExperimentStatus,
+)
+from quantlab_core.leaderboards.artifact_types import CALLER_LEADERBOARD, EXPERIMENT_LEADERBOARD
+from quantlab_core.leaderboards.board_experiment import board_experiment
 from quantlab_core.leaderboards.caller_statistics import caller_statistics
-from quantlab_core.leaderboards.experiment_leaderboard import EXPERIMENT_LEADERBOARD, experiment_leaderboard
+from quantlab_core.leaderboards.experiment_leaderboard import experiment_leaderboard
 from quantlab_core.statistics.rate_bounds import wilson_lower_bound
 
 REQUIRED = {"experiment_id": "e", "param_id": "base", "chain": "solana", "alert_ts": 0, "reason": None}
@@ -52,7 +64,8 @@ def test_a_caller_by_hand() -> None:
         ]
     )["ann"]
     expected = {
-        "rank": 1, "caller": "ann", "n_calls": 5, "n_trades": 4, "n_tokens": 3,
+        "rank": 1, "experiment_id": "e", "param_id": "base",
+        "caller": "ann", "n_calls": 5, "n_trades": 4, "n_tokens": 3,
         "hit_rate_2x": 0.5, "hit_rate_3x": 0.25, "hit_rate_5x": 0.25, "hit_rate_10x": 0.0,
         "hit_rate_2x_low": wilson_lower_bound(0.5, 3, 0.95),
         # ascending 1.1, 1.5, 2.5, 6.0; position = share x 3
@@ -119,10 +132,47 @@ def test_experiments_are_ranked_by_their_lower_bounds() -> None:
     found = experiment_leaderboard(
         {name: pa.Table.from_pylist(rows, schema=EXPERIMENT_METRICS.schema) for name, rows in tables.items()}
     )
-    assert found.schema.equals(EXPERIMENT_LEADERBOARD, check_metadata=True)
+    assert found.schema.equals(EXPERIMENT_LEADERBOARD.schema, check_metadata=True)
     shown = found.select(["rank", "experiment_id", "n_trades", "mean_return_low", "mean_return", "dsr"]).to_pylist()
     assert [tuple(row.values()) for row in shown] == [
         (1, "sound", 9, 0.1, 0.2, None),
         (2, "wild", 30, -0.2, 0.9, None),
         (3, "unbounded", 0, None, 3.0, None),
     ]
+
+
+def test_a_sweep_stands_there_with_its_chosen_set_and_the_number_of_its_sets() -> None:
+    rows = [
+        {**metric("mean_return", 0.9), "param_id": "other"},
+        {**metric("mean_return", 0.2, 0.1), "param_id": "chosen"},
+        {**metric("dsr", None), "param_id": "chosen"},
+    ]
+    found = experiment_leaderboard({"sweep": pa.Table.from_pylist(rows, schema=EXPERIMENT_METRICS.schema)})
+    (row,) = found.select(["param_id", "n_sets", "mean_return"]).to_pylist()
+    assert row == {"param_id": "chosen", "n_sets": 2, "mean_return": 0.2}
+
+
+def completed(experiment_id: str, created: str, *, status: str = "completed", **config: Any) -> Experiment:
+    strategy = {"max_hold_min": 60, **config.pop("strategy", {})}
+    definition = ExperimentDefinition(
+        experiment_id=experiment_id,
+        name=experiment_id,
+        inputs=ExperimentInputs((), ()),
+        config=ExperimentConfig(strategy, DateRange(None, None), config),
+        provenance=ExperimentProvenance("c", git_dirty=False, engine_version="1", created_at=created),
+        alert_set_id="a",
+        candle_set_id="c",
+    )
+    return Experiment(definition, "d", ExperimentStatus(status))
+
+
+def test_the_callers_are_those_of_the_newest_experiment_that_only_holds() -> None:
+    held = completed("held", "2025-05-01")
+    newer = completed("newer", "2025-05-02", strategy={"take_profit": []})
+    stopped = completed("stopped", "2025-05-03", strategy={"stop_loss": 0.2})
+    swept = completed("swept", "2025-05-04", sweep={"grid": {"stop_loss": [0.1]}})
+    failed = completed("failed", "2025-05-05", status="failed")
+    assert board_experiment([held, newer, stopped, swept, failed]) is newer
+    assert board_experiment([stopped, swept, failed]) is swept, "none only holds: the newest"
+    with pytest.raises(NotFoundError, match="none is completed"):
+        board_experiment([failed])

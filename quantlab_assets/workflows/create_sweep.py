@@ -1,0 +1,71 @@
+"""A sweep is created as the experiment that it is: one definition, one partition, one set of results."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from quantlab_assets.workflows.create_experiment import DaySelection, ExperimentRequest, create_experiment
+from quantlab_assets.workflows.lake_runs import LakeRuns
+from quantlab_core.errors import InvalidInputError, StrategyError
+from quantlab_core.experiments.experiment import Experiment
+from quantlab_core.experiments.sweep_file import SweepFile, parse_sweep_file
+from quantlab_core.simulation.presets import preset
+from quantlab_core.simulation.strategy import strategy_mapping
+from quantlab_resources.mapping_file import read_mapping
+
+MOST_BYTES = 4 * 1024 * 1024
+"""A list of the most sets that a sweep may have fits in."""
+_FILE_SUFFIXES = (".yaml", ".yml", ".json")
+
+
+def read_sweep_file(path: Path) -> SweepFile:
+    """The sweep in a YAML or JSON file. A strategy file that it names is looked for beside it.
+
+    Raises InvalidInputError or StrategyError with the path and the key, NotFoundError, StorageError.
+    """
+    document = read_mapping(
+        path, what="sweep", page="docs/experiments.md", most_bytes=MOST_BYTES, error=InvalidInputError
+    )
+    try:
+        sweep = parse_sweep_file(document)
+    except InvalidInputError as error:
+        raise InvalidInputError(f"{path}: {error}") from None
+    if isinstance(sweep.strategy, str) and sweep.strategy.lower().endswith(_FILE_SUFFIXES):
+        strategy = read_mapping(
+            path.parent / sweep.strategy,
+            what="strategy",
+            page="docs/strategies.md",
+            most_bytes=MOST_BYTES,
+            error=StrategyError,
+        )
+        return SweepFile(sweep.name, strategy, sweep.date_range, sweep.params, sweep.description)
+    return sweep
+
+
+def create_sweep(
+    runs: LakeRuns,
+    sweep: SweepFile,
+    *,
+    alerts: Sequence[str] = (),
+    ohlcv: Sequence[str] = (),
+    selection: DaySelection | None = None,
+    experiment_id: str | None = None,
+) -> Experiment:
+    """Freeze the inputs and record the sweep as pending; an equal one that exists is returned as it is.
+
+    Raises as `create_experiment`, and InvalidInputError when no parameter set is a strategy.
+    """
+    base = sweep.strategy
+    request = ExperimentRequest(
+        name=sweep.name,
+        description=sweep.description,
+        strategy=strategy_mapping(preset(base)) if isinstance(base, str) else base,
+        alerts=alerts,
+        ohlcv=ohlcv,
+        selection=selection,
+        date_range=sweep.date_range,
+        params=sweep.params,
+        experiment_id=experiment_id,
+    )
+    return create_experiment(runs, request)
