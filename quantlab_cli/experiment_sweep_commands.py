@@ -23,10 +23,10 @@ from quantlab_cli.tables import (
 )
 
 if TYPE_CHECKING:
-    from quantlab_assets.workflows.create_experiment import DaySelection
     from quantlab_assets.workflows.execute_experiment import Execution
     from quantlab_core.experiments.experiment import Experiment
     from quantlab_core.experiments.sweep_map import SweepMap
+    from quantlab_resources.experiments.experiment_freezing import DaySelection
     from quantlab_resources.lab import Lab
 
 MOST_SHOWN = 10

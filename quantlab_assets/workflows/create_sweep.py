@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from quantlab_assets.workflows.create_experiment import DaySelection, ExperimentRequest, create_experiment
+from quantlab_assets.workflows.create_experiment import create_experiment
 from quantlab_assets.workflows.lake_runs import LakeRuns
 from quantlab_core.errors import InvalidInputError, StrategyError
 from quantlab_core.experiments.experiment import Experiment
 from quantlab_core.experiments.sweep_file import SweepFile, parse_sweep_file
-from quantlab_core.simulation.presets import preset
 from quantlab_core.simulation.strategy import strategy_mapping
+from quantlab_resources.experiments.experiment_freezing import DaySelection, ExperimentRequest
 from quantlab_resources.mapping_file import read_mapping
+from quantlab_resources.strategies.known_strategies import find_strategy
 
 MOST_BYTES = 4 * 1024 * 1024
 """A list of the most sets that a sweep may have fits in."""
@@ -57,10 +58,12 @@ def create_sweep(
     Raises as `create_experiment`, and InvalidInputError when no parameter set is a strategy.
     """
     base = sweep.strategy
+    if isinstance(base, str):
+        base = strategy_mapping(find_strategy(runs.lab.artifacts, base).strategy)
     request = ExperimentRequest(
         name=sweep.name,
         description=sweep.description,
-        strategy=strategy_mapping(preset(base)) if isinstance(base, str) else base,
+        strategy=base,
         alerts=alerts,
         ohlcv=ohlcv,
         selection=selection,

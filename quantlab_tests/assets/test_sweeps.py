@@ -11,14 +11,18 @@ import apsw
 import pytest
 
 from quantlab_assets.experiment_previews import MOST_SETS_SHOWN, parameter_sets_preview
-from quantlab_assets.workflows.create_experiment import ExperimentRequest, create_experiment
+from quantlab_assets.workflows.create_experiment import create_experiment
 from quantlab_assets.workflows.create_sweep import create_sweep, read_sweep_file
 from quantlab_assets.workflows.execute_experiment import execute_experiment
 from quantlab_assets.workflows.lake_runs import LakeRuns
 from quantlab_core.errors import InvalidInputError, QuantlabError, StrategyError
 from quantlab_core.experiments.experiment import Experiment, ExperimentStatus
 from quantlab_core.experiments.sweep_file import parse_sweep_file
+from quantlab_core.experiments.verification.experiment_audit import AuditExtent
 from quantlab_resources.experiments.completed_results import result_table
+from quantlab_resources.experiments.experiment_freezing import ExperimentRequest
+from quantlab_resources.experiments.experiment_rerun import reproduced
+from quantlab_resources.experiments.recorded_audit import audited_experiment
 from quantlab_resources.reports.sweep_heatmap import sweep_heatmap_svg
 from quantlab_tests.assets.small_inputs import artifacts, is_untouched
 from quantlab_tests.assets.small_research import HOLD_1H, OWL, small_research
@@ -115,3 +119,13 @@ def test_a_strategy_file_is_looked_for_beside_the_sweep_file(tmp_path: Path) -> 
     (tmp_path / "base.json").unlink()
     with pytest.raises(QuantlabError, match=r"strategy file not found: .*base\.json"):
         read_sweep_file(file)
+
+
+def test_a_sweep_is_reproduced_to_the_byte_and_its_chosen_set_audited(runs: LakeRuns) -> None:
+    experiment = execute_experiment(runs, created(runs).definition.experiment_id).experiment
+    again = reproduced(runs.lab, experiment)
+    assert {output.name: str(output.verdict) for output in again.outputs} == dict.fromkeys(
+        ("trades", "fills", "curves", "metrics", "diagnostics", "parameter_sets"), "identical_bytes"
+    )
+    audit = audited_experiment(runs.lab, experiment, AuditExtent())
+    assert (audit.n_failed, audit.n_calls > 0) == (0, True)

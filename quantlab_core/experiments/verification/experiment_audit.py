@@ -95,22 +95,23 @@ def audit_experiment(
     candles: CandlePack,
     trades: pa.Table,
     aliases: CallerAliases = NO_ALIASES,
+    param_id: str = BASE_PARAM_ID,
     extent: AuditExtent | None = None,
     engines: Sequence[AuditedEngine] | None = None,
 ) -> ExperimentAudit:
-    """Audit an experiment of one parameter set whose trades are on record.
+    """Audit the trades on record of one parameter set, whose strategy is the one of ``config``.
 
     ``alerts``, ``candles`` and ``aliases`` are its frozen inputs, ``trades`` its recorded table. ``engines`` stand in
-    for quantlab's own. Raises InvalidInputError for a sweep, and as `run_experiment`.
+    for quantlab's own. Raises InvalidInputError where the record is not of these alerts, and as `run_experiment`.
     """
     extent = extent or AuditExtent()
-    trades = trades.filter(pc.equal(trades["param_id"], pa.scalar(BASE_PARAM_ID)))
+    trades = trades.filter(pc.equal(trades["param_id"], pa.scalar(param_id)))
     checked = check_config(config)
     listed = experiment_alerts(alerts, checked, aliases)
     if trades.num_rows != len(listed):
         raise InvalidInputError(
-            f"the record has {trades.num_rows} trades of the parameter set {BASE_PARAM_ID!r} for {len(listed)} alerts; "
-            "the audit is for complete experiments of one parameter set"
+            f"the record has {trades.num_rows} trades of the parameter set {param_id!r} for {len(listed)} alerts; "
+            "the audit is for the complete trades of one set"
         )
     candles.require(listed.wanted_tokens)
     recorded = _recorded(trades)
