@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 
 from quantlab_core.coverage.measured_coverage import AlertCoverage
 from quantlab_core.experiments.experiment import Experiment
+from quantlab_core.experiments.experiment_params import parse_params
 from quantlab_core.simulation.candle_series import CandleSeries
 from quantlab_core.statistics.statistics_config import StatisticsConfig, parse_statistics
 from quantlab_core.token import Token
@@ -75,7 +76,8 @@ def render_experiment_report(
     statistics = parse_statistics(params["statistics"]) if "statistics" in params else StatisticsConfig()
     sweep = None
     if parameter_sets is not None:
-        sweep = sweep_view(parameter_sets, overall, chosen_by=str(params.get("sweep", {}).get("choose_by", "")))
+        asked = parse_params(params).sweep
+        sweep = sweep_view(parameter_sets, overall, chosen_by=asked.choose_by if asked else "")
     callers = caller_rows(trades, metrics, samples=statistics.samples or 1_000, seed=int(params.get("seed") or 0))
     picked = picked_trades(trades)
     bins, quantiles = distribution(trades), quantile_rows(overall)

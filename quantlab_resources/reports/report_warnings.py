@@ -103,7 +103,9 @@ def _chosen(sweep: SweepView | None) -> Iterator[ReportWarning]:
         yield ReportWarning("error", "Chosen after looking.", f"{text} The days are too few to say what luck did.")
         return
     facts = []
-    if sweep.dsr is not None:
+    if sweep.dsr is None:
+        facts.append("The days are too few for a deflated Sharpe ratio")
+    else:
         facts.append(f"The probability that it is better than luck among so many is {percent(sweep.dsr, signed=False)}")
     if sweep.pbo is not None:
         facts.append(
