@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 
 from quantlab_core.coverage.measured_coverage import AlertCoverage
 from quantlab_core.experiments.experiment import Experiment
+from quantlab_core.experiments.experiment_params import parse_params
 from quantlab_core.simulation.candle_series import CandleSeries
 from quantlab_core.statistics.statistics_config import StatisticsConfig, parse_statistics
 from quantlab_core.token import Token
@@ -61,14 +62,12 @@ def render_experiment_report(
     """One HTML page for an experiment's result tables, each in the schema of its artifact type.
 
     ``parameter_sets`` is there for a sweep (columns as `sweep_view` says). The page shows the set ``param_id``: by
-    default the chosen one of a sweep, else the only one. ``candles`` are the series of the tokens in
-    `picked_trades(trades).tokens`; a trade whose token is not there has no chart. ``coverage`` is that of its alerts by
-    its candles; None says that it could not be measured. ``lineage_note`` is a sentence on where the inputs come from.
-    Every text from outside is escaped. The page loads nothing from anywhere. Raises InvalidInputError for parameter
-    sets without a chosen one.
+    default the chosen one of a sweep, else the only one. ``candles`` are the series of `shown_tokens`; a trade whose
+    token is not among them has no chart. ``coverage`` is that of its alerts by its candles; None says that it could not
+    be measured. ``lineage_note`` is a sentence on where the inputs come from. Every text from outside is escaped. The
+    page loads nothing from anywhere. Raises InvalidInputError for parameter sets without a chosen one.
     """
-    if param_id is None:
-        param_id = BASE_PARAM_ID if parameter_sets is None else chosen_param_id(parameter_sets)
+    param_id = param_id or _shown_set(parameter_sets)
     trades, metrics, curves = (of_param(table, param_id) for table in (trades, metrics, curves))
     fills = fills.filter(pc.is_in(fills["trade_id"], value_set=pc.unique(trades["trade_id"])))
     overall = metrics_by_key(metrics, "all").get("all", {})
@@ -77,7 +76,8 @@ def render_experiment_report(
     statistics = parse_statistics(params["statistics"]) if "statistics" in params else StatisticsConfig()
     sweep = None
     if parameter_sets is not None:
-        sweep = sweep_view(parameter_sets, overall, chosen_by=str(params.get("sweep", {}).get("choose_by", "")))
+        asked = parse_params(params).sweep
+        sweep = sweep_view(parameter_sets, overall, chosen_by=asked.choose_by if asked else "")
     callers = caller_rows(trades, metrics, samples=statistics.samples or 1_000, seed=int(params.get("seed") or 0))
     picked = picked_trades(trades)
     bins, quantiles = distribution(trades), quantile_rows(overall)
@@ -135,6 +135,15 @@ def render_experiment_report(
         environment=environment_facts(definition.provenance),
         lineage_note=lineage_note,
     )
+
+
+def shown_tokens(trades: pa.Table, parameter_sets: pa.Table | None = None) -> set[Token]:
+    """The tokens whose candles the page of these tables draws."""
+    return picked_trades(of_param(trades, _shown_set(parameter_sets))).tokens
+
+
+def _shown_set(parameter_sets: pa.Table | None) -> str:
+    return BASE_PARAM_ID if parameter_sets is None else chosen_param_id(parameter_sets)
 
 
 def of_param(table: pa.Table, param_id: str) -> pa.Table:

@@ -30,7 +30,9 @@ LEAST_DSR = 0.95
 
 _GRAVITY = ("error", "warning", "info")
 _DAY_H = 24.0
-_SAID_HERE = ("ambiguous_trades", "censored_trades", "no_trades", "edits_unknown")
+_SAID_HERE = (
+    "ambiguous_trades", "censored_trades", "no_trades", "edits_unknown", "chosen_from_sets", "dsr", "pbo", "tail_share",
+)  # fmt: skip
 _TITLES = {
     "stale_exits": "Old prices.",
     "stress_dead_token": "Stress test.",
@@ -101,7 +103,9 @@ def _chosen(sweep: SweepView | None) -> Iterator[ReportWarning]:
         yield ReportWarning("error", "Chosen after looking.", f"{text} The days are too few to say what luck did.")
         return
     facts = []
-    if sweep.dsr is not None:
+    if sweep.dsr is None:
+        facts.append("The days are too few for a deflated Sharpe ratio")
+    else:
         facts.append(f"The probability that it is better than luck among so many is {percent(sweep.dsr, signed=False)}")
     if sweep.pbo is not None:
         facts.append(

@@ -111,11 +111,12 @@ def sweep_view(sets: pa.Table, overall: MetricsOfKey, *, chosen_by: str = "") ->
     chosen.
     """
     chosen = chosen_param_id(sets)
+    chosen_by = chosen_by or ("measure" if "measure" in sets.column_names else "mean_return")
     tried = sorted(
         (row for row in sets.to_pylist() if row["rank"] is not None), key=lambda row: (row["rank"], row["param_id"])
     )
     shown = [row for row in tried if row["rank"] <= SHOWN_SETS or row["is_chosen"]]
-    is_shown = {"measure": chosen_by not in ("", *_COLUMNS)}
+    is_shown = {"measure": chosen_by == "measure" or chosen_by not in _COLUMNS}
     named = [name for name in _COLUMNS if name in sets.column_names and is_shown.get(name, True)]
     parameters = {row["param_id"]: json.loads(row["parameters"]) for row in tried}
     return SweepView(

@@ -145,7 +145,7 @@ def test_the_page_is_written_by_the_run_and_linked_from_every_result_in_dagster(
     runs.materialize_partition("by the button", RESULT_ASSETS, experiment_id)
     page = runs.lab.paths.report(experiment_id)
     assert experiment_id in page.read_text()
-    for asset in RESULT_ASSETS:
+    for asset in set(RESULT_ASSETS) - {"experiment_parameter_sets"}:  # which only a sweep has
         event = runs.instance.get_latest_materialization_event(dg.AssetKey(asset))
         assert event is not None
         assert event.asset_materialization.metadata["report"] == dg.MetadataValue.path(str(page))

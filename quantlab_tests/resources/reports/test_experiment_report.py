@@ -39,7 +39,7 @@ from quantlab_core.experiments.experiment import (
 from quantlab_core.simulation.candle_series import CandleSeries
 from quantlab_core.token import Token
 from quantlab_resources.reports.charts import equity_curve_png, equity_curve_svg
-from quantlab_resources.reports.experiment_report import render_experiment_report
+from quantlab_resources.reports.experiment_report import render_experiment_report, shown_tokens
 from quantlab_resources.reports.strategy_rules import strategy_rules
 
 START = datetime(2025, 5, 1, 12, tzinfo=UTC)
@@ -426,3 +426,19 @@ def test_importing_the_report_does_not_import_matplotlib_or_jinja() -> None:
 )
 def test_a_strategy_is_told_in_plain_words(strategy: dict[str, Any], rule: tuple[str, str]) -> None:
     assert [(label, value.replace("\u202f", " ")) for label, value in strategy_rules(strategy)] == [rule]
+
+
+def test_the_page_of_a_sweep_is_of_the_chosen_set() -> None:
+    trades = table(EXPERIMENT_TRADES, [trade(0, 0.5), trade(1, -0.5, "p7"), trade(2, 0.25, "p7")])
+    metrics = table(
+        EXPERIMENT_METRICS, [metric("n_trades", 2.0, param_id="p7"), metric("win_rate", 0.5, param_id="p7")]
+    )
+    sets = pa.Table.from_pylist(
+        [{"param_id": "p7", "parameters": '{"stop_loss": 0.2}', "rank": 1, "is_chosen": True, "mean_return": 0.1},
+         {"param_id": "base", "parameters": '{"stop_loss": 0.3}', "rank": 2, "is_chosen": False, "mean_return": 0.0}]
+    )  # fmt: skip
+    page = report(trades=trades, metrics=metrics, parameter_sets=sets)
+    assert "2 of 2 calls became trades" in page
+    assert "All that follows is of the chosen parameter set: stop loss 0.2." in page
+    assert {token.address[:6] for token in shown_tokens(trades, sets)} == {"Token1", "Token2"}
+    assert {token.address[:6] for token in shown_tokens(trades)} == {"Token0"}
