@@ -16,6 +16,8 @@ from quantlab_core.candles.epoch_time import epoch_microseconds
 from quantlab_core.errors import InvalidInputError
 from quantlab_core.experiments.experiment_tables import ExperimentTables, run_experiment
 from quantlab_core.experiments.run_sweep import run_sweep
+from quantlab_core.experiments.verification.experiment_audit import audit_experiment
+from quantlab_core.simulation.candle_pack import CandlePack
 from quantlab_core.token import Token
 from quantlab_tests.core.experiments.drawn_experiments import T0, Candle, alerts_table, candles_table, config_of
 
@@ -146,6 +148,21 @@ def test_all_sets_of_a_sweep_trade_the_alerts_that_the_longest_life_has_covered(
     assert set(swept("accept").trades["reason"].to_pylist()) == {None}
     with pytest.raises(InvalidInputError, match="1 of 2 alerts are poorly covered, the first is alert-0"):
         swept("refuse")
+
+
+def test_an_audit_says_that_poorly_covered_alerts_are_left_out_in_hindsight() -> None:
+    alerts, candles = golden_world()
+
+    def sample(coverage: str) -> str:
+        config = config_of(HOLD_98, selection={"coverage": coverage})
+        tables = run_experiment(experiment_id="x", config=config, alerts=alerts, candles=candles)
+        pack = CandlePack.from_tables(candles)
+        audit = audit_experiment(config=config, alerts=alerts, candles=pack, trades=tables.trades)
+        assert audit.n_failed == 0
+        return audit.sample
+
+    assert "; 3 poorly covered alerts are left out in hindsight" in sample("exclude")
+    assert "poorly covered" not in sample("accept")
 
 
 SPANS = st.lists(st.tuples(st.integers(-20, 90), st.integers(-20, 90)).map(sorted).map(tuple), max_size=3)
