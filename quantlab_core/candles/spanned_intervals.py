@@ -14,7 +14,8 @@ import numpy as np
 
 from quantlab_core.candles.arrow_columns import Integers, Mask
 from quantlab_core.candles.epoch_time import duration_microseconds, epoch_microseconds
-from quantlab_core.candles.source_spans import SourceSpan, merge_spans
+from quantlab_core.candles.source_spans import SourceSpan
+from quantlab_core.interval_sets import union_of
 
 
 @dataclass(frozen=True)
@@ -27,9 +28,15 @@ class SpannedIntervals:
     @classmethod
     def of(cls, spans: Iterable[SourceSpan], length: timedelta) -> SpannedIntervals:
         """Those that lie wholly inside a span; spans that touch are one."""
-        merged, step = merge_spans(spans), duration_microseconds(length)
-        starts = np.array([-(-epoch_microseconds(span.start) // step) for span in merged], dtype=np.int64)
-        ends = np.array([epoch_microseconds(span.end) // step for span in merged], dtype=np.int64)
+        stamps = ((epoch_microseconds(span.start), epoch_microseconds(span.end)) for span in spans)
+        return cls.of_stamps(stamps, duration_microseconds(length))
+
+    @classmethod
+    def of_stamps(cls, spans_us: Iterable[tuple[int, int]], step: int) -> SpannedIntervals:
+        """Those of ``step`` microseconds that lie wholly inside a span [start, end) in epoch microseconds."""
+        merged = union_of(spans_us)
+        starts = np.array([-(-start // step) for start, _ in merged], dtype=np.int64)
+        ends = np.array([end // step for _, end in merged], dtype=np.int64)
         holds_one = starts < ends
         return cls(starts[holds_one], ends[holds_one])
 

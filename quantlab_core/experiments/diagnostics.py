@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from quantlab_core.experiments.artifact_types import EXPERIMENT_DIAGNOSTICS
-from quantlab_core.simulation.outcome_codes import NO_REASON, REASONS
+from quantlab_core.simulation.outcome_codes import NO_REASON, POORLY_COVERED, REASONS
 from quantlab_core.simulation.portfolio_columns import REJECTIONS, PortfolioColumns
 from quantlab_core.simulation.trade_columns import TradeColumns, Whole
 
@@ -28,6 +29,7 @@ _LEFT_OUT = {
     "not_first_by_caller": ("info", "the caller had called the token before"),
     "caller_not_selected": ("info", "the caller is not selected"),
     "chain_not_selected": ("info", "the chain is not selected"),
+    "poorly_covered": ("warning", "the source was asked for too little of the time that a trade can take"),
     "ts_not_ascending": ("error", "candle times of the token do not ascend"),
     "ts_off_grid": ("error", "a candle time of the token is no multiple of the resolution"),
     "price_not_finite": ("error", "a candle that the simulation needs has a price that is no finite number"),
@@ -67,6 +69,7 @@ def diagnostics_table(
         *first,
         *_summary(trades, portfolio, dead_token, n_outside_range),
         *_edits_unknown(n_edits_unknown, len(trades)),
+        *_coverage_excluded(trades),
         *_left_out(trades, left_out, [REASONS[code] for code in trades.reason[left_out].tolist()], "alert"),
         *_left_out(trades, portfolio.rejected, [REJECTIONS[code] for code in portfolio.rejection.tolist()], "trade"),
     ]
@@ -147,6 +150,24 @@ def _edits_unknown(n_edits_unknown: int, n_alerts: int) -> Iterator[Entry]:
             " exports): their tokens may have been written in after the call",
             context={"count": n_edits_unknown, "alerts": n_alerts},
         )
+
+
+def _coverage_excluded(trades: TradeColumns) -> Iterator[Entry]:
+    """What the choice of well covered alerts could hide: a token that died may be why the source has nothing of it."""
+    count, n = int((trades.reason == POORLY_COVERED).sum()), int(trades.is_closed.sum())
+    if not count:
+        return
+    returns = trades.positions.net_return[trades.is_closed].tolist()
+    mean = math.fsum(returns) / n if n else None
+    worst = math.fsum([*returns, *[-1.0] * count]) / (n + count)
+    found = f"the mean return of {n} trades is {100 * mean:+.2f} %" if mean is not None else "there is no trade"
+    yield Entry(
+        "warning",
+        "coverage_excluded",
+        f"{count} of {len(trades)} alerts were left out as poorly covered, which nobody could know at the call: "
+        f"{found}, with each of these alerts at -100 % the mean is {100 * worst:+.2f} %",
+        context={"count": count, "trades": n, "mean_return": mean, "mean_return_with_excluded_lost": worst},
+    )
 
 
 def _counted(code: str, count: int, text: str, n: int, *, level: str = "info") -> Iterator[Entry]:

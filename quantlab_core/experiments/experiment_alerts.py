@@ -13,6 +13,7 @@ from quantlab_core.experiments.checked_config import CheckedConfig
 from quantlab_core.experiments.listed_calls import Call, listed_calls
 from quantlab_core.experiments.rementions import rementions
 from quantlab_core.experiments.selection import exclusion_reason, tradable_from_us, with_aliases
+from quantlab_core.simulation.candle_pack import NO_SERIES, Calls, CandlePack
 from quantlab_core.simulation.outcome_codes import NO_REASON, REASONS
 from quantlab_core.simulation.trade_columns import AlertColumns, Codes, Flags, Whole
 from quantlab_core.token import Token
@@ -72,6 +73,18 @@ def experiment_alerts(alerts: pa.Table, checked: CheckedConfig, aliases: CallerA
         n_outside_range=len(listed) - len(calls),
         n_edits_unknown=sum(call.is_edit_unknown for call in calls),
     )
+
+
+def calls_of(alerts: ExperimentAlerts, pack: CandlePack) -> Calls:
+    """The alerts as calls on the series of ``pack``; those that are left out have none.
+
+    Raises InvalidInputError where the candles of a token that is traded are at fault.
+    """
+    pack.require(alerts.wanted_tokens)
+    index_of = pack.index_of()
+    series_of_token = np.array([index_of.get(token, NO_SERIES) for token in alerts.tokens], dtype=np.int64)
+    is_excluded = alerts.exclusion != NO_REASON
+    return Calls(np.where(is_excluded, NO_SERIES, series_of_token[alerts.token_index]), alerts.tradable_from_ms)
 
 
 def _columns(calls: Sequence[Call]) -> AlertColumns:

@@ -11,12 +11,13 @@ import pyarrow as pa
 from quantlab_core.alerts.caller_aliases import NO_ALIASES, CallerAliases
 from quantlab_core.errors import InvalidInputError
 from quantlab_core.experiments.checked_config import CheckedConfig, check_config
+from quantlab_core.experiments.coverage_policy import with_coverage_policy
 from quantlab_core.experiments.diagnostics import diagnostics_table
 from quantlab_core.experiments.experiment import ExperimentConfig
-from quantlab_core.experiments.experiment_alerts import ExperimentAlerts, experiment_alerts
+from quantlab_core.experiments.experiment_alerts import ExperimentAlerts, calls_of, experiment_alerts
 from quantlab_core.experiments.late_edits import is_beyond_candles
 from quantlab_core.experiments.result_rows import curves_table, fills_table, metrics_table, trades_table
-from quantlab_core.simulation.candle_pack import NO_SERIES, Calls, CandlePack
+from quantlab_core.simulation.candle_pack import CandlePack
 from quantlab_core.simulation.compiled.simulate_calls import simulate_calls
 from quantlab_core.simulation.metrics import experiment_metrics
 from quantlab_core.simulation.outcome_codes import EDIT_BEYOND_CANDLES, EXCLUDED, NO_REASON
@@ -53,14 +54,15 @@ def run_experiment(
     ``alerts`` has the alerts schema; their order does not matter. ``candles`` is a pack, or a table of the token
     candles schema for each token that has any; its schema metadata hold ``resolution`` and ``source_spans``.
     ``aliases`` say which callers are one person. Raises StrategyError or InvalidInputError for a configuration that is
-    refused, InvalidInputError for an alert that occurs twice or candles without resolution, and for a sweep, which
-    `run_sweep` runs.
+    refused, InvalidInputError for an alert that occurs twice or candles without resolution, for alerts whose coverage
+    the selection refuses, and for a sweep, which `run_sweep` runs.
     """
     checked = check_config(config)
     if checked.params.sweep is not None:
         raise InvalidInputError(f"experiment {experiment_id} is a sweep of many parameter sets; run_sweep runs it")
     listed = experiment_alerts(alerts, checked, aliases)
     pack = pack_of(candles, listed)
+    listed = with_coverage_policy(listed, pack, checked.params.selection.coverage, [checked.strategy])
     trades = simulated_trades(listed, pack, checked)
     portfolio_of = portfolio_of_columns(trades, checked.params.portfolio, checked.strategy.stake)
     portfolio = portfolio_of(np.arange(len(trades)))
@@ -96,18 +98,6 @@ def simulated_trades(alerts: ExperimentAlerts, pack: CandlePack, checked: Checke
         positions=simulated.positions,
         legs=simulated.legs,
     )
-
-
-def calls_of(alerts: ExperimentAlerts, pack: CandlePack) -> Calls:
-    """The alerts as calls on the series of ``pack``; those that are left out have none.
-
-    Raises InvalidInputError where the candles of a token that is traded are at fault.
-    """
-    pack.require(alerts.wanted_tokens)
-    index_of = pack.index_of()
-    series_of_token = np.array([index_of.get(token, NO_SERIES) for token in alerts.tokens], dtype=np.int64)
-    is_excluded = alerts.exclusion != NO_REASON
-    return Calls(np.where(is_excluded, NO_SERIES, series_of_token[alerts.token_index]), alerts.tradable_from_ms)
 
 
 def pack_of(candles: CandlePack | Mapping[Token, pa.Table], alerts: ExperimentAlerts) -> CandlePack:

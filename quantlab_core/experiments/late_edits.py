@@ -34,12 +34,5 @@ def is_beyond_candles(
 
 
 def _is_known(pack: CandlePack, series_index: int, first_ms: int, last_ms: int) -> bool:
-    """Whether the source was asked for all of [first_ms, last_ms], in which the entry's candle may open.
-
-    Without spans it was asked from the first candle to the last.
-    """
-    spans = list(pack.spans_us(series_index))
-    series = pack.series(series_index)
-    if not spans and len(series):
-        spans = [(int(series.ts_ms[0]) * 1_000, (series.end_ms or 0) * 1_000)]
-    return any(start <= first_ms * 1_000 and last_ms * 1_000 < end for start, end in spans)
+    """Whether the source was asked for all of [first_ms, last_ms], in which the entry's candle may open."""
+    return any(start <= first_ms * 1_000 and last_ms * 1_000 < end for start, end in pack.known_us(series_index))

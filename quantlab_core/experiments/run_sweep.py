@@ -11,10 +11,11 @@ import pyarrow as pa
 from quantlab_core.alerts.caller_aliases import NO_ALIASES, CallerAliases
 from quantlab_core.errors import InvalidInputError
 from quantlab_core.experiments.checked_config import CheckedConfig, check_config
+from quantlab_core.experiments.coverage_policy import with_coverage_policy
 from quantlab_core.experiments.diagnostics import diagnostics_table
 from quantlab_core.experiments.experiment import ExperimentConfig
-from quantlab_core.experiments.experiment_alerts import experiment_alerts
-from quantlab_core.experiments.experiment_tables import ExperimentTables, calls_of, pack_of, simulated_trades
+from quantlab_core.experiments.experiment_alerts import calls_of, experiment_alerts
+from quantlab_core.experiments.experiment_tables import ExperimentTables, pack_of, simulated_trades
 from quantlab_core.experiments.parameter_sets import ParameterSet, parameter_sets
 from quantlab_core.experiments.parameter_sets_table import parameter_sets_table
 from quantlab_core.experiments.result_rows import curves_table, fills_table, metrics_table, trades_table
@@ -44,7 +45,8 @@ def run_sweep(
 
     Trades, fills and curves are those of the chosen set (or of all, with ``keep_trades: all``); metrics are those of
     every set over all alerts, and of the chosen one in every scope, where its ``dsr`` and ``pbo`` have values. The rows
-    of a set are those of a single experiment with its strategy. Inputs and errors are those of `run_experiment`; raises
+    of a set are those of a single experiment with its strategy, but that coverage is judged by the longest life of all
+    sets: all trade the same alerts. Inputs and errors are those of `run_experiment`; raises
     InvalidInputError, too, when no set is a strategy or more trades would be kept than `MOST_TRADES`.
     """
     checked = check_config(config)
@@ -54,6 +56,8 @@ def run_sweep(
     found = parameter_sets(checked.strategy, sweep)
     listed = experiment_alerts(alerts, checked, aliases)
     pack = pack_of(candles, listed)
+    strategies = [one.strategy for one in found.sets]
+    listed = with_coverage_policy(listed, pack, checked.params.selection.coverage, strategies)
     _refuse_too_many_trades(len(found), len(listed), sweep.keep_trades == "all")
 
     def trades_of(one: ParameterSet) -> TradeColumns:

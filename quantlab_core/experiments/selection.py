@@ -3,6 +3,7 @@
 An edited call shows a token that may have been written in later, when its price was known. So by default (``proven``)
 an edited call is left out unless its token is proven for the time of the call; ``lag`` trades it from the time of the
 edit instead. Of some calls nobody knows whether they were edited (adopted ones, HTML): they are traded and counted.
+Only ``coverage`` looks at what came later, and leaves nothing out unless it is told to (see `coverage_policy`).
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from quantlab_core.experiments.listed_calls import Call
 from quantlab_core.simulation.config_fields import ConfigFields, nearest
 from quantlab_core.token import EVM_CHAINS, SOLANA
 
+CoveragePolicy = Literal["accept", "exclude", "refuse"]
 EditedCalls = Literal["proven", "accept", "lag"]
 Remention = Literal["all", "first_in_chat", "first_by_caller"]
 SELECTION_KEYS = ("coverage", "remention", "edited", "callers", "chains")
@@ -33,16 +35,12 @@ class Selection:
     remention: Remention = "all"
     callers: tuple[str, ...] | None = None
     chains: tuple[str, ...] | None = None
+    coverage: CoveragePolicy = "accept"
 
 
 def parse_selection(values: object) -> Selection:
     """The selection that a ``selection`` block describes. Raises InvalidInputError naming the key."""
     fields = ConfigFields("selection", values, SELECTION_KEYS)
-    coverage = fields.choice("coverage", "accept", ("accept", "exclude", "refuse"))
-    if coverage != "accept":
-        raise fields.refuse(
-            "coverage", f"{coverage} is not supported: poorly covered alerts are traded and flagged; use accept"
-        )
     chains = fields.texts("chains")
     for chain in chains or ():
         if chain not in _CHAINS:
@@ -54,13 +52,14 @@ def parse_selection(values: object) -> Selection:
         remention=cast(Remention, fields.choice("remention", "all", get_args(Remention))),
         callers=None if callers is None else tuple(sorted({normalise_name(caller) or "" for caller in callers})),
         chains=None if chains is None else tuple(sorted(set(chains))),
+        coverage=cast(CoveragePolicy, fields.choice("coverage", "accept", get_args(CoveragePolicy))),
     )
 
 
 def selection_mapping(selection: Selection) -> dict[str, Any]:
     """The canonical mapping of ``selection``; the inverse of `parse_selection`."""
     mapping: dict[str, Any] = {
-        "coverage": "accept",
+        "coverage": selection.coverage,
         "remention": selection.remention,
         "edited": _PROVEN_BEFORE if selection.edited == "proven" else selection.edited,
     }

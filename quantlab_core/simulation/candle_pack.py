@@ -75,6 +75,16 @@ class CandlePack:
         part = slice(int(self.span_offsets[index]), int(self.span_offsets[index + 1]))
         return zip(self.span_start_us[part].tolist(), self.span_end_us[part].tolist(), strict=True)
 
+    def known_us(self, index: int) -> list[tuple[int, int]]:
+        """For when the source of series ``index`` is known to have answered, [start, end) in epoch microseconds.
+
+        Its spans; without any, from its first candle to its last.
+        """
+        spans, series = list(self.spans_us(index)), self.series(index)
+        if not spans and len(series):
+            return [(int(series.ts_ms[0]) * 1_000, (series.end_ms or 0) * 1_000)]
+        return spans
+
     def require(self, tokens: Iterable[Token]) -> None:
         """Raise InvalidInputError for the first of ``tokens`` whose candles are at fault."""
         for token in tokens if self.faults else ():

@@ -26,6 +26,7 @@ REASONS = (
     "not_first_in_chat",
     "not_first_by_caller",
     "edit_beyond_candles",
+    "poorly_covered",
 )
 """Why there is no trade; code 0 (no word) is a closed one."""
 (
@@ -45,6 +46,7 @@ REASONS = (
     NOT_FIRST_IN_CHAT,
     NOT_FIRST_BY_CALLER,
     EDIT_BEYOND_CANDLES,
+    POORLY_COVERED,
 ) = range(len(REASONS))
 
 EXIT_REASONS = (

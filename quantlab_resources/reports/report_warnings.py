@@ -37,6 +37,7 @@ _TITLES = {
     "stale_exits": "Old prices.",
     "stress_dead_token": "Stress test.",
     "portfolio_rejections": "Not all trades are in the curve.",
+    "coverage_excluded": "Poorly covered calls are left out.",
     "outside_range": "Outside the range.",
 }
 

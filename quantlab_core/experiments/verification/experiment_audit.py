@@ -133,6 +133,11 @@ def audit_experiment(
     for engine in engines if engines is not None else [one for one in own if one.name in extent.engines]:
         _audit_engine(engine, windows, ids, recorded, checked, extent, counts, failures)
     sample = f"{len(sampled)} of {len(judged)} calls with candles, of {len(listed)} alerts; seed {extent.seed}"
+    n_uncovered = sum(facts[:2] == ("excluded", "poorly_covered") for facts in recorded.values())
+    if n_uncovered:
+        sample += (
+            f"; {n_uncovered} poorly covered alerts are left out in hindsight, as selection.coverage: exclude asks"
+        )
     if extent.has_selection:
         found = audited_selection(
             alerts,

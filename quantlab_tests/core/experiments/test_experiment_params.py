@@ -35,6 +35,13 @@ def test_proven_and_its_earlier_word_are_one_choice_and_name_experiments_as_befo
     assert params_mapping(said)["selection"] == {"coverage": "accept", "remention": "all", "edited": "exclude"}
 
 
+def test_what_is_done_with_poorly_covered_alerts_is_kept_and_accept_names_experiments_as_before() -> None:
+    for policy in ("accept", "exclude", "refuse"):
+        said = parse_params({"selection": {"coverage": policy}})
+        assert params_mapping(said)["selection"]["coverage"] == policy
+        assert (said == parse_params({})) == (policy == "accept")
+
+
 @pytest.mark.parametrize(
     ("params", "message"),
     [
@@ -44,7 +51,7 @@ def test_proven_and_its_earlier_word_are_one_choice_and_name_experiments_as_befo
         ({"selection": {"edit": "lag"}}, "selection: unknown key 'edit'; did you mean 'edited'?"),
         ({"selection": {"edited": "maybe"}}, "selection: edited must be one of proven, accept, lag"),
         ({"selection": {"remention": "first"}}, "selection: remention must be one of"),
-        ({"selection": {"coverage": "exclude"}}, "selection: coverage exclude is not supported"),
+        ({"selection": {"coverage": "drop"}}, "selection: coverage must be one of accept, exclude, refuse"),
         (
             {"selection": {"chains": ["solna"]}},
             "selection: chains has the unknown chain 'solna'; did you mean 'solana'?",

@@ -129,6 +129,11 @@ def test_a_sound_experiment_is_told_what_is_missing_and_nothing_else() -> None:
         ({"diagnostics": diagnostics(("info", "edited_call", "a1"))}, "Edited calls.", "info"),
         ({"diagnostics": diagnostics(*FOUR_WITHOUT)}, "Tokens without candles.", "warning"),
         ({"diagnostics": diagnostics(("warning", "stale_exits", None))}, "Old prices.", "warning"),
+        (
+            {"diagnostics": diagnostics(("warning", "coverage_excluded", None))},
+            "Poorly covered calls are left out.",
+            "warning",
+        ),
         ({"diagnostics": diagnostics(("error", "quite_new", None))}, "Quite new.", "error"),
         ({"trades": trades(entry_fees=0.0, exit_fees=0.0, slippage_cost=0.0)}, "Trading is free here.", "warning"),
         ({"definition": DIRTY}, "Uncommitted code.", "warning"),
