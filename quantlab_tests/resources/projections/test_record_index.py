@@ -16,7 +16,7 @@ from quantlab_core.artifacts.artifact import Artifact
 from quantlab_core.simulation.candle_pack import NO_SERIES, Calls, CandlePack
 from quantlab_core.simulation.strategy import parse_strategy
 from quantlab_core.simulation.sweep import record_index
-from quantlab_core.simulation.sweep.candle_faults import candle_faults
+from quantlab_core.simulation.sweep.candle_faults import CandleFaults, candle_faults
 from quantlab_core.simulation.sweep.entry_rule import EntryRule
 from quantlab_core.simulation.sweep.record_index import RecordIndex, build_record_index
 from quantlab_core.simulation.sweep.sweep import simulate_sweep
@@ -73,9 +73,7 @@ def swept(lake: SmallLake, monkeypatch: pytest.MonkeyPatch) -> Swept:
     )
     built: list[int] = []
 
-    def counted(
-        pack: CandlePack, calls: Calls, faults: record_index.CandleFaults, rule: EntryRule, hold_ms: int
-    ) -> RecordIndex:
+    def counted(pack: CandlePack, calls: Calls, faults: CandleFaults, rule: EntryRule, hold_ms: int) -> RecordIndex:
         built.append(hold_ms)
         return build_record_index(pack, calls, faults, rule, hold_ms)
 
