@@ -122,7 +122,6 @@ def _state(path: Path) -> ProjectionState | None:
     facts = facts_of_pack(path)
     try:
         status = path.stat()
-        blocks = status.st_blocks + sum(index.stat().st_blocks for index in index_paths(path))
     except OSError:
         return None
     if facts is None:
@@ -141,9 +140,17 @@ def _state(path: Path) -> ProjectionState | None:
             form="pack",
         ),
         is_there=True,
-        byte_size=blocks * 512,
+        byte_size=(status.st_blocks + _blocks_of_indexes(path)) * 512,
         last_used=datetime.fromtimestamp(max(status.st_atime, status.st_mtime), UTC),
         superseded=0,
         withdrawn=0,
         added=0,
     )
+
+
+def _blocks_of_indexes(path: Path) -> int:
+    blocks = 0
+    for index in index_paths(path):
+        with suppress(OSError):  # another may have removed it meanwhile
+            blocks += index.stat().st_blocks
+    return blocks
