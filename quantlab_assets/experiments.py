@@ -117,7 +117,7 @@ def experiment_results(step: Step) -> Drafts | list[ArtifactDraft]:
     require_engine(definition)
     step.resources.enter_context(running_attempt(experiments, experiment_id, home=step.lab.paths.home))
     require_whole_inputs(step.lab.artifacts, definition)
-    tables = simulated_tables(definition, step.lab.artifacts, step.lab.candle_packs)
+    tables = simulated_tables(definition, step.lab.artifacts, step.lab.candle_packs, step.lab.record_indexes)
     outputs = experiment_outputs(experiment_id, tables)
     drafts = [_result_draft(step.lab, experiment_id, output.spec, output.table, inputs) for output in outputs.values()]
     return Drafts(drafts, completion(experiment_id, outputs))

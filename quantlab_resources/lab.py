@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from quantlab_resources.given_instants import Instant
     from quantlab_resources.projections.candle_pack_projection import CandlePackFiles
     from quantlab_resources.projections.projection_builder import DuckDBProjectionBuilder
+    from quantlab_resources.projections.record_index_projection import RecordIndexFiles
 
 
 class Lab:
@@ -122,6 +123,13 @@ class Lab:
         from quantlab_resources.projections.candle_pack_projection import CandlePackFiles
 
         return CandlePackFiles(self.artifacts, self.paths.projection_cache)
+
+    @cached_property
+    def record_indexes(self) -> RecordIndexFiles:
+        """The record indexes that sweeps read, beside the packs."""
+        from quantlab_resources.projections.record_index_projection import RecordIndexFiles
+
+        return RecordIndexFiles(self.paths.projection_cache, self.clock)
 
     @cached_property
     def experiments(self) -> ArtifactExperimentTracker:

@@ -15,9 +15,11 @@ import numpy.typing as npt
 
 from quantlab_core.experiments.checked_config import CheckedConfig
 from quantlab_core.experiments.parameter_sets import ParameterSet
+from quantlab_core.projections.record_indexes import IndexOf
 from quantlab_core.simulation.candle_pack import Calls, CandlePack
 from quantlab_core.simulation.metrics import Metric, overall_metrics
 from quantlab_core.simulation.portfolio_of_columns import portfolio_of_columns
+from quantlab_core.simulation.sweep.entry_rule import EntryRule
 from quantlab_core.simulation.sweep.sweep import simulate_sweep
 from quantlab_core.simulation.sweep.sweep_outcomes import SweepOutcomes
 from quantlab_core.simulation.trade_columns import AlertColumns, TradeColumns
@@ -37,6 +39,9 @@ TradesOf = Callable[[ParameterSet], TradeColumns]
 
 CELLS_AT_ONCE = 4_000_000
 """Sets are taken in blocks of so many (set, alert) cells: some 250 MB, however many sets there are."""
+
+MOST_INDEXES = 8
+"""Entry rules for which record indexes are used. With more of them, few sets share one, and each takes memory."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -60,21 +65,26 @@ class SetScores:
 
 def set_scores(
     pack: CandlePack, calls: Calls, alerts: AlertColumns, sets: Sequence[ParameterSet], checked: CheckedConfig,
-    trades_of: TradesOf,
+    trades_of: TradesOf, index_of: IndexOf | None = None,
 ) -> SetScores:  # fmt: skip
-    """The scores of ``sets``; what one of them gets depends on no other, but for the days of ``daily``."""
+    """The scores of ``sets``; what one of them gets depends on no other, but for the days of ``daily``.
+
+    Record indexes of ``index_of`` are used where the sets have few entry rules; scores do not depend on it.
+    """
     from quantlab_core.simulation.sweep.candle_faults import candle_faults
 
     statistics = checked.metric_statistics()
     tokens = token_numbers(alerts)
     first_ms = int(alerts.alert_ts_us.min()) // 1_000 if len(alerts) else 0
     faults = candle_faults(pack)
+    indexes = [] if index_of is None else [index_of(pack, calls, faults, *wanted) for wanted in _wanted_indexes(sets)]
     needs_purses = checked.params.sweep is not None and checked.params.sweep.needs_purses
     metrics: list[dict[str, Metric]] = []
     daily: list[Floats] = []
     for block in _blocks(sets, len(alerts)):
         strategies = [one.strategy for one in block]
-        outcomes = simulate_sweep(pack, calls, strategies, dead_price=checked.params.dead_token, faults=faults)
+        dead_price = checked.params.dead_token
+        outcomes = simulate_sweep(pack, calls, strategies, dead_price=dead_price, faults=faults, indexes=indexes)
         is_closed = outcomes.is_closed
         bounds = _mean_bounds(outcomes.net_return, is_closed, tokens, statistics)
         for row, one in enumerate(block):
@@ -94,6 +104,15 @@ def _blocks(sets: Sequence[ParameterSet], n_alerts: int) -> Iterator[Sequence[Pa
     at_once = max(1, CELLS_AT_ONCE // max(1, n_alerts))
     for start in range(0, len(sets), at_once):
         yield sets[start : start + at_once]
+
+
+def _wanted_indexes(sets: Sequence[ParameterSet]) -> list[tuple[EntryRule, int]]:
+    """Each entry rule and the longest holding time with it in milliseconds; none where there are too many rules."""
+    longest: dict[EntryRule, int] = {}
+    for one in sets:
+        rule = EntryRule.of(one.strategy)
+        longest[rule] = max(longest.get(rule, 0), one.strategy.max_hold_min * 60_000)
+    return list(longest.items()) if len(longest) <= MOST_INDEXES else []
 
 
 def _trade_metrics(outcomes: SweepOutcomes, row: int, closed: Flags, one: ParameterSet) -> dict[str, Metric]:

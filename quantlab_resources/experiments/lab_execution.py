@@ -21,6 +21,6 @@ def execute_in_lab(lab: Lab, experiment_id: str) -> Experiment:
         return experiment
     code = lab.code_provenance.code_version()
     writer = Writer("quantlab.experiment_results", QUANTLAB_VERSION, code.git_commit, code.git_dirty)
-    ports = ExperimentPorts(lab.artifacts, lab.candle_packs, lab.experiments, writer)
+    ports = ExperimentPorts(lab.artifacts, lab.candle_packs, lab.experiments, writer, lab.record_indexes)
     with running_attempt(lab.experiments, experiment_id, home=lab.paths.home):
         return execute_experiment(experiment_id, ports)

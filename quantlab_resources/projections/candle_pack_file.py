@@ -1,18 +1,12 @@
 """A candle pack as one file: uncompressed columns to be mapped into memory, checked before they are used.
 
 Layout: a magic number, the columns (each at a multiple of 64 bytes), then a footer: JSON that says where each column
-lies and what its checksum is, the JSON's length and SHA-256, and the magic number again. Numbers are little-endian.
-Nothing is synced to the disk: a pack that a crash cut short does not match its checksums, and is built again.
+lies and what its checksum is, sealed as `sealed_file` says. Numbers are little-endian.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 import mmap
-import os
-import struct
-import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,7 +19,7 @@ import numpy.typing as npt
 from quantlab_core.simulation.candle_pack import CandlePack
 from quantlab_core.simulation.candle_series import CandleSeries
 from quantlab_core.token import Token
-from quantlab_resources.artifacts.files.durable_files import discard, storage_errors
+from quantlab_resources.projections.sealed_file import checksum, read_footer, replacing, sealed_footer, write_at
 
 FORMAT = "quantlab-candle-pack/1"
 """Part of every footer: a pack of another format is built again."""
@@ -43,7 +37,6 @@ SOURCES = "sources"
 """The columns behind them; whole numbers. ``sources`` says what the files were that the pack was made from."""
 
 _MAGIC = b"QLPACK1\n"
-_TAIL = struct.Struct("<Q32s8s")
 _ALIGNMENT = 64
 _WIDTH = 8
 
@@ -65,7 +58,7 @@ class CandlePackWriter:
         room = _aligned(most_rows * _WIDTH)
         self._starts = {name: _ALIGNMENT + place * room for place, name in enumerate(SERIES_COLUMNS)}
         self._end = _ALIGNMENT + len(SERIES_COLUMNS) * room
-        self._checksums = {name: _checksum_of_nothing() for name in SERIES_COLUMNS}
+        self._checksums = dict.fromkeys(SERIES_COLUMNS, checksum(np.empty(0, np.int64)))
         self._tokens: list[Token] = []
         self._index: dict[str, list[int]] = {name: [] for name in INDEX_COLUMNS}
         self._index["offsets"].append(0)
@@ -79,7 +72,7 @@ class CandlePackWriter:
             raise ValueError(f"a pack of {self._most_rows} rows has no room for {len(series)} more after {rows}")
         for name, dtype in SERIES_COLUMNS.items():
             values = np.ascontiguousarray(getattr(series, name), dtype=dtype)
-            self._checksums[name] = _checksum(values, self._checksums[name])
+            self._checksums[name] = checksum(values, self._checksums[name])
             self._write(values.data, self._starts[name] + rows * _WIDTH)
         self._tokens.append(token)
         self._index["offsets"].append(rows + len(series))
@@ -108,25 +101,20 @@ class CandlePackWriter:
         for name in (*INDEX_COLUMNS, SOURCES):
             values = sources.ravel() if name == SOURCES else np.array(self._index[name], dtype=np.int64)
             self._write(values.data, self._end)
-            columns.append({"name": name, "start": self._end, "count": len(values), "sum": _checksum(values)})
+            columns.append({"name": name, "start": self._end, "count": len(values), "sum": checksum(values)})
             self._end += _aligned(values.nbytes)
         footer = {
             "format": FORMAT,
-            "byteorder": sys.byteorder,
             "contentHash": content_hash,
             "tokens": [[token.chain, token.address] for token in self._tokens],
             "faults": [[token.chain, token.address, why] for token, why in sorted(faults.items())],
             "columns": columns,
             "facts": dict(facts),
         }
-        text = json.dumps(footer, ensure_ascii=False, separators=(",", ":")).encode()
-        self._write(text + _TAIL.pack(len(text), hashlib.sha256(text).digest(), _MAGIC), self._end)
+        self._write(sealed_footer(footer, _MAGIC), self._end)
 
     def _write(self, data: bytes | memoryview, at: int) -> None:
-        remaining = memoryview(data).cast("B")
-        while remaining:
-            written = os.pwrite(self._descriptor, remaining, at)
-            at, remaining = at + written, remaining[written:]
+        write_at(self._descriptor, data, at)
 
 
 @contextmanager
@@ -135,19 +123,8 @@ def writing_pack(path: Path, building: Path, most_rows: int) -> Iterator[CandleP
 
     Raises StorageError.
     """
-    with storage_errors(building):
-        descriptor = os.open(building, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
-    try:
-        try:
-            with storage_errors(building):
-                yield CandlePackWriter(descriptor, most_rows)
-        finally:
-            os.close(descriptor)
-        with storage_errors(path):
-            building.replace(path)
-    except BaseException:
-        discard(building)
-        raise
+    with replacing(path, building) as descriptor:
+        yield CandlePackWriter(descriptor, most_rows)
 
 
 def mapped_pack(path: Path, content_hash: str) -> MappedPack | None:
@@ -157,7 +134,7 @@ def mapped_pack(path: Path, content_hash: str) -> MappedPack | None:
     """
     try:
         with path.open("rb") as file:
-            footer = _footer(file.fileno())
+            footer = read_footer(file.fileno(), _MAGIC, FORMAT)
             if footer is None or footer["contentHash"] != content_hash:
                 return None
             # Private and writable: no write ever reaches the file, and compiled code sees one kind of array.
@@ -171,7 +148,7 @@ def facts_of_pack(path: Path) -> dict[str, Any] | None:
     """What the footer says, without a look at the columns; None where there is none that can be read."""
     try:
         with path.open("rb") as file:
-            return _footer(file.fileno())
+            return read_footer(file.fileno(), _MAGIC, FORMAT)
     except OSError:
         return None
 
@@ -181,7 +158,7 @@ def _pack(memory: mmap.mmap, footer: Mapping[str, Any]) -> MappedPack | None:
     for column in footer["columns"]:
         name, dtype = column["name"], SERIES_COLUMNS.get(column["name"], np.int64)
         columns[name] = np.frombuffer(memory, dtype=dtype, count=column["count"], offset=column["start"])
-        if _checksum(columns[name]) != column["sum"]:
+        if checksum(columns[name]) != column["sum"]:
             return None
     sources = columns.pop(SOURCES)
     pack = CandlePack(
@@ -190,34 +167,6 @@ def _pack(memory: mmap.mmap, footer: Mapping[str, Any]) -> MappedPack | None:
         **columns,
     )
     return MappedPack(pack, sources)
-
-
-def _footer(descriptor: int) -> dict[str, Any] | None:
-    size = os.fstat(descriptor).st_size
-    tail = os.pread(descriptor, _TAIL.size, max(0, size - _TAIL.size))
-    if len(tail) != _TAIL.size:
-        return None
-    length, digest, magic = _TAIL.unpack(tail)
-    if magic != _MAGIC or length > size - _TAIL.size:
-        return None
-    text = os.pread(descriptor, length, size - _TAIL.size - length)
-    if hashlib.sha256(text).digest() != digest:
-        return None
-    footer: dict[str, Any] = json.loads(text)
-    return footer if footer.get("format") == FORMAT and footer.get("byteorder") == sys.byteorder else None
-
-
-def _checksum(values: npt.NDArray[Any], state: int | None = None) -> int:
-    from quantlab_core.simulation.compiled.checksum_kernel import checksum_of_words
-
-    start = np.uint64(_checksum_of_nothing() if state is None else state)
-    return int(checksum_of_words(values.view(np.uint64), start))
-
-
-def _checksum_of_nothing() -> int:
-    from quantlab_core.simulation.compiled.checksum_kernel import START
-
-    return START
 
 
 def _aligned(size: int) -> int:

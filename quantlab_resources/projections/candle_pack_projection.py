@@ -21,6 +21,7 @@ from quantlab_resources.advisory_lock import locked, locked_unless_held
 from quantlab_resources.artifacts.artifact_store import ParquetArtifactStore
 from quantlab_resources.artifacts.files.durable_files import make_directory, storage_errors
 from quantlab_resources.projections.candle_pack_file import MappedPack, facts_of_pack, mapped_pack, writing_pack
+from quantlab_resources.projections.candle_pack_paths import PREFIX, SUFFIX, index_paths, lock_path, pack_path
 from quantlab_resources.projections.member_candles import (
     ByToken,
     candles_by_token,
@@ -28,8 +29,6 @@ from quantlab_resources.projections.member_candles import (
     members_by_token,
     sources_of,
 )
-
-PREFIX, SUFFIX = "candles-", ".pack"
 
 
 class CandlePackFiles:
@@ -46,10 +45,10 @@ class CandlePackFiles:
     def of_set(self, candle_set: Artifact, members: Sequence[Artifact]) -> CandlePack:
         """The pack of a frozen set with these members; see the port. Counts as a use of it."""
         by_token = members_by_token(members)
-        path = self._path(candle_set.content_hash)
+        path = pack_path(self._cache_dir, candle_set.content_hash)
         mapped = self._found(path, candle_set, by_token)
         if mapped is None:
-            with locked(self._lock(path)):
+            with locked(lock_path(path)):
                 mapped = self._found(path, candle_set, by_token)  # another may have built it meanwhile
                 if mapped is None:
                     self._build(path, candle_set, by_token)
@@ -70,19 +69,23 @@ class CandlePackFiles:
         return self._cache_dir / f"{projection_id}{SUFFIX}" in self._paths()
 
     def remove(self, projection_id: str, *, last_used: datetime | None = None) -> bool:
-        """Delete a pack; False when it is gone, being built, or was used since ``last_used``. Raises StorageError."""
+        """Delete a pack and its record indexes; False when it is gone, being built, or was used since ``last_used``.
+
+        Raises StorageError.
+        """
         path = self._cache_dir / f"{projection_id}{SUFFIX}"
-        with locked_unless_held(self._lock(path)) as is_free:
+        with locked_unless_held(lock_path(path)) as is_free:
             state = _state(path) if is_free else None
             if state is None or (last_used is not None and state.last_used != last_used):
                 return False
             with storage_errors(path):
-                path.unlink(missing_ok=True)
+                for file in (*index_paths(path), path):
+                    file.unlink(missing_ok=True)
         return True
 
     def is_being_built(self, projection_id: str) -> bool:
         """Whether somebody holds the lock of the pack."""
-        with locked_unless_held(self._lock(self._cache_dir / f"{projection_id}{SUFFIX}")) as is_free:
+        with locked_unless_held(lock_path(self._cache_dir / f"{projection_id}{SUFFIX}")) as is_free:
             return not is_free
 
     def _found(self, path: Path, candle_set: Artifact, by_token: ByToken) -> MappedPack | None:
@@ -108,12 +111,6 @@ class CandlePackFiles:
                     writer.add(found.token, found.series, list(found.spans_us))
             facts = {"set": candle_set.artifact_id, "artifacts": len(sources)}
             writer.finish(candle_set.content_hash, faults, sources, facts)
-
-    def _path(self, content_hash: str) -> Path:
-        return self._cache_dir / f"{PREFIX}{content_hash.partition(':')[2]}{SUFFIX}"
-
-    def _lock(self, path: Path) -> Path:
-        return path.parent / f".{path.stem}.file-lock"
 
     def _paths(self) -> list[Path]:
         with storage_errors(self._cache_dir):
@@ -143,9 +140,17 @@ def _state(path: Path) -> ProjectionState | None:
             form="pack",
         ),
         is_there=True,
-        byte_size=status.st_blocks * 512,
+        byte_size=(status.st_blocks + _blocks_of_indexes(path)) * 512,
         last_used=datetime.fromtimestamp(max(status.st_atime, status.st_mtime), UTC),
         superseded=0,
         withdrawn=0,
         added=0,
     )
+
+
+def _blocks_of_indexes(path: Path) -> int:
+    blocks = 0
+    for index in index_paths(path):
+        with suppress(OSError):  # another may have removed it meanwhile
+            blocks += index.stat().st_blocks
+    return blocks

@@ -19,6 +19,10 @@ from quantlab_core.experiments.experiment_tables import ExperimentTables, run_ex
 from quantlab_core.experiments.headline_set import headline_param_id
 from quantlab_core.experiments.run_sweep import run_sweep
 from quantlab_core.experiments.sweep_map import sweep_map
+from quantlab_core.simulation.candle_pack import Calls, CandlePack
+from quantlab_core.simulation.sweep import record_index
+from quantlab_core.simulation.sweep.candle_faults import CandleFaults
+from quantlab_core.simulation.sweep.entry_rule import EntryRule
 from quantlab_core.statistics.backtest_overfitting import backtest_overfitting
 from quantlab_core.token import Token
 from quantlab_tests.core.experiments.drawn_experiments import alerts_table, candles_table, config_of
@@ -230,3 +234,34 @@ def test_a_sweep_of_two_keys_has_a_map() -> None:
         == max(value for line in drawn.values for value in line if value is not None)
     )
     assert sweep_map(swept({"grid": {"stop_loss": [0.1, 0.2]}}).parameter_sets) is None
+
+
+@pytest.mark.parametrize("dead_token", ["last_close", "zero"])
+def test_a_sweep_on_record_indexes_has_the_same_rows(dead_token: str) -> None:
+    asked: list[tuple[EntryRule, int]] = []
+
+    def index_of(
+        pack: CandlePack, calls: Calls, faults: CandleFaults, rule: EntryRule, hold_ms: int
+    ) -> record_index.RecordIndex:
+        asked.append((rule, hold_ms // 60_000))
+        return record_index.build_record_index(pack, calls, faults, rule, hold_ms)
+
+    grid = {**GRID["grid"], "max_hold_min": [10, 30], "entry_delay_s": [0, 90]}
+    alerts, candles = world()
+    config = config_of(STRATEGY, sweep={"grid": grid}, statistics=STATISTICS, stress={"dead_token": dead_token})
+    given = {"experiment_id": "x", "config": config, "alerts": alerts, "candles": candles}
+    on_records, on_candles = run_sweep(**given, index_of=index_of), run_sweep(**given)
+    for name in ("trades", "fills", "curves", "metrics", "diagnostics", "parameter_sets"):
+        assert getattr(on_records, name).equals(getattr(on_candles, name)), name
+    assert [(rule.delay_ms, hold_min) for rule, hold_min in asked] == [(0, 30), (90_000, 30)]
+
+
+def test_a_sweep_of_many_entry_rules_asks_for_no_index() -> None:
+    def index_of(*_: object, **__: object) -> record_index.RecordIndex:
+        raise AssertionError("asked")
+
+    grid = {"entry_delay_s": list(range(0, 60 * (sweep_scores.MOST_INDEXES + 1), 60))}
+    alerts, candles = world()
+    config = config_of(STRATEGY, sweep={"grid": grid})
+    tables = run_sweep(experiment_id="x", config=config, alerts=alerts, candles=candles, index_of=index_of)
+    assert len(tried(tables)) == sweep_scores.MOST_INDEXES + 1

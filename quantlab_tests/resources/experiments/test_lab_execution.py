@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from benchmarks import experiment_lake
 from benchmarks.experiment_lake import create_experiment, publish_inputs
 from quantlab_core.artifacts.artifact import Artifact, PublishRequest, Writer
 from quantlab_core.artifacts.artifact_types import ARTIFACT_SET
@@ -20,8 +22,10 @@ from quantlab_core.errors import (
     InvalidInputError,
     QuantlabError,
 )
-from quantlab_core.experiments.execute_experiment import ExperimentPorts, execute_experiment
+from quantlab_core.experiments.execute_experiment import OUTPUTS, ExperimentPorts, execute_experiment, simulated_tables
 from quantlab_core.experiments.experiment import ExperimentStatus
+from quantlab_core.simulation.sweep import record_index
+from quantlab_core.simulation.sweep.record_index import build_record_index
 from quantlab_resources.experiments.lab_execution import execute_in_lab
 from quantlab_resources.lab import Lab
 from quantlab_resources.lake_paths import LakePaths
@@ -107,6 +111,32 @@ def test_a_second_experiment_on_the_same_set_uses_the_pack_and_gives_the_same_re
         hashes.append([lab.artifacts.get_artifact(str(artifact_id)).content_hash for artifact_id in ids])
     assert hashes[0] == hashes[1]
     assert len(lab.candle_packs.states()) == 1
+
+
+def test_a_second_sweep_over_the_same_calls_reads_the_index_of_the_first_and_a_sweep_without_has_the_same_results(
+    lab: Lab, sets: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    built: list[int] = []
+
+    def counted(*given: Any) -> record_index.RecordIndex:
+        built.append(given[-1])
+        return build_record_index(*given)
+
+    monkeypatch.setattr(record_index, "build_record_index", counted)
+    sweep = {"grid": {"stop_loss": [0.1, 0.3], "max_hold_min": [60, 120]}}
+    monkeypatch.setattr(experiment_lake, "PARAMS", {**experiment_lake.PARAMS, "sweep": sweep})
+    for experiment_id in ("one", "two"):
+        create_experiment(lab, experiment_id, sets)
+        assert execute_in_lab(lab, experiment_id).status is ExperimentStatus.COMPLETED
+        (kept,) = lab.paths.projection_cache.glob("candles-*.index")
+        assert built == [120 * 60_000]
+    definition = lab.experiments.get("two").definition
+    on_candles = simulated_tables(definition, lab.artifacts, lab.candle_packs)
+    on_records = simulated_tables(definition, lab.artifacts, lab.candle_packs, lab.record_indexes)
+    for name in OUTPUTS:
+        assert getattr(on_records, name).equals(getattr(on_candles, name)), name
+    lab.projections.dispose(lab.candle_packs.states()[0].projection.projection_id)
+    assert not kept.exists()
 
 
 def test_damaged_and_missing_inputs_are_refused_and_put_back_they_do(lab: Lab, sets: tuple[str, str]) -> None:
