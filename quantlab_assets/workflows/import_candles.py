@@ -96,11 +96,15 @@ def import_candle_files(
 def uncalled_tokens(store: ArtifactStore, imported: Iterable[ImportedFile]) -> list[str]:
     """Tokens of these files that no alert has called so far, as their partition keys: no slice is cut of them.
 
-    A call may leave the chain open, so addresses decide. Nothing where the calls cannot be read.
+    A call may leave the chain open, so addresses decide. Nothing before there are any calls, or where they cannot be
+    read.
     """
     tokens = {token for file in imported for token in file.report.tokens}
     called: set[str] = set()
-    for head in store.heads(TOKEN_CALLS.name):
+    counted = store.heads(TOKEN_CALLS.name)
+    if not counted:
+        return []
+    for head in counted:
         try:
             called |= {mint.lower() for mint in read_newest(store, head)["mint"].unique().to_pylist()}
         except IntegrityError:

@@ -100,8 +100,8 @@ def test_an_experiment_on_adopted_alerts_and_slices_trades_them_and_ends_at_what
     assert codes["edits_unknown"] == '{"alerts": 5, "count": 5}'
     inputs = store.get_lineage(str(done.outputs.metrics_artifact_id), depth=None).inputs
     sources = {each.artifact_id for each in inputs if not store.get_lineage(each.artifact_id).inputs}
-    # Its own strategy and range stand in the definition: what it rests on are adopted files, and nothing else.
-    assert sources <= _adopted_ids(runs)
+    # Beside its own strategy, what it rests on are adopted files, and nothing else.
+    assert sources - {experiment.definition.strategy_id} <= _adopted_ids(runs)
     assert {each.artifact_type for each in inputs if each.artifact_id in sources} >= {
         "alerts_event_v1",
         "ohlcv_slice_v2",

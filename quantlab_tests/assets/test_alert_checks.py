@@ -7,11 +7,11 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from quantlab_assets import alerts
 from quantlab_assets.workflows.ingest_alerts import ingest_telegram_export
 from quantlab_assets.workflows.lake_runs import LakeRuns
 from quantlab_core.alerts.export_tables import ExportTables, export_tables
 from quantlab_core.errors import ConflictError
+from quantlab_resources.alerts import read_ahead
 from quantlab_resources.lab import Lab
 from quantlab_tests.assets.small_inputs import heads, write_export
 from quantlab_tests.core.alerts.invented_chat import NOON, contract, exported, mint
@@ -68,7 +68,7 @@ def test_tables_that_lose_a_message_are_not_published(
         tables = export_tables(*arguments, **options)  # type: ignore[arg-type]
         return ExportTables(tables.messages, tables.dispositions.slice(1), tables.quarantine)
 
-    monkeypatch.setattr(alerts, "export_tables", losing)
+    monkeypatch.setattr(read_ahead, "export_tables", losing)
     with pytest.raises(ConflictError, match="every_message_is_accounted_for"):
         ingest_telegram_export(runs, write_export(tmp_path / "a.json", exported(1, mint("owl")), exported(2, "gm")))
     assert not heads(runs, "telegram_messages_v1")

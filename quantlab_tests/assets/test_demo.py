@@ -77,7 +77,7 @@ def test_another_lake_gets_the_same_artifacts_byte_for_byte(
     assert {a.logical_key: a.file_hash for a in there if a.artifact_type not in frozen_at} == here
 
 
-def test_lineage_of_metrics_ends_at_the_raw_export_and_candle_files(demo_lake: DemoLake) -> None:
+def test_lineage_of_metrics_ends_at_the_raw_files_and_the_strategy(demo_lake: DemoLake) -> None:
     outputs = demo_lake.report.executions[0].experiment.outputs
     assert outputs is not None
     assert outputs.metrics_artifact_id is not None
@@ -88,7 +88,11 @@ def test_lineage_of_metrics_ends_at_the_raw_export_and_candle_files(demo_lake: D
         for artifact in lineage.inputs
         if artifact.artifact_id not in has_inputs
     )
-    assert ends == {("raw_file_v1", "kind=telegram_export"): 1, ("raw_file_v1", "kind=candle_file"): 2}
+    assert ends == {
+        ("raw_file_v1", "kind=telegram_export"): 1,
+        ("raw_file_v1", "kind=candle_file"): 2,
+        ("strategy_v1", "strategy=momentum"): 1,
+    }
 
 
 def test_the_lake_verifies_after_the_demo(demo_lake: DemoLake) -> None:

@@ -53,7 +53,7 @@ def test_one_bad_export_is_named_and_does_not_stop_the_others(tmp_path: Path) ->
     assert result.exit_code == 1
     (error,) = [line for line in result.stderr.splitlines() if line.startswith("error: ")]
     assert str(bad) in error
-    assert f"{good}: 1 messages (1 event)" in result.stdout
+    assert f"{good}: 1 message\n" in result.stdout
     assert "2025-05-03" in result.stdout
 
 

@@ -65,7 +65,7 @@ def test_diff_shows_configuration_metrics_and_trades(lake: SmallLake) -> None:
     result = lake.call("experiments", "diff", lake.experiment_id, "stopped")
     assert result.exit_code == 0, result.output
     assert "strategy.stop_loss: - -> 0.02" in result.stdout
-    assert "inputs: equal" in result.stdout
+    assert "inputs:\n  strategyId: " in result.stdout
     assert "win_rate" in result.stdout
     assert "only in A" in result.stdout
     found = lake.json("experiments", "diff", lake.experiment_id, "stopped", "--top", "1")

@@ -113,10 +113,12 @@ def test_a_file_that_is_not_there_and_ids_beside_days(lake: SmallLake, tmp_path:
 
 
 def test_callers_are_ranked_from_the_experiment_that_only_holds(lake: SmallLake) -> None:
-    rows = lake.json("callers", "leaderboard")
+    (own,) = {row["experimentId"] for row in lake.json("callers", "leaderboard")}
+    assert "stop_loss" not in lake.json("experiments", "get", own)["config"]["strategy"]
+    rows = lake.json("callers", "leaderboard", "--experiment", lake.experiment_id)
     assert [(row["rank"], row["caller"], row["nTrades"]) for row in rows] == [(1, "ada", 1), (2, "grace", 2)]
     assert {row["experimentId"] for row in rows} == {lake.experiment_id}
-    shown = lake.call("callers", "leaderboard", "--limit", "1")
+    shown = lake.call("callers", "leaderboard", "--limit", "1", "--experiment", lake.experiment_id)
     assert f"callers of experiment {lake.experiment_id}" in shown.stdout
     assert "the list is cut at 1 of 2" in shown.stderr
     unknown = lake.call("callers", "leaderboard", "--experiment", "nobody")

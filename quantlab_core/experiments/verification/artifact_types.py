@@ -64,7 +64,7 @@ LOOKAHEAD_AUDIT = ArtifactType(
             column("n_checked", pa.int64(), "comparisons made", nullable=True),
             column("n_failed", pa.int64(), "comparisons that failed", nullable=True),
             column("alert_id", pa.string(), "the alert whose trade failed", nullable=True),
-            column("tau", UTC_TIMESTAMP, "instant after which the future was cut or changed (UTC)", nullable=True),
+            column("tau_ts", UTC_TIMESTAMP, "instant after which the future was cut or changed (UTC)", nullable=True),
             column("message", pa.string(), "what was checked, or what is wrong", nullable=True),
         ]
     ),

@@ -174,13 +174,15 @@ def audit_table(audit: ExperimentAudit) -> pa.Table:
             "engine": failure.engine,
             "check": failure.check,
             "alert_id": failure.alert_id,
-            "tau": failure.tau_us,
+            "tau_ts": failure.tau_us,
             "message": failure.message,
         }
         for failure in audit.failures
     ]
     columns = {
-        field.name: pa.array([row.get(field.name) for row in rows], pa.int64() if field.name == "tau" else field.type)
+        field.name: pa.array(
+            [row.get(field.name) for row in rows], pa.int64() if field.name == "tau_ts" else field.type
+        )
         for field in LOOKAHEAD_AUDIT.schema
         if field.name != "ordinal"
     }
