@@ -60,7 +60,7 @@ def test_one_definition_one_partition_and_one_set_of_results(runs: LakeRuns) -> 
     trades = result_table(runs.lab.artifacts, execution.experiment, "trades").to_pylist()
     assert {trade["param_id"] for trade in trades} == {chosen["param_id"]}
     assert next(trade["net_return"] for trade in trades if trade["token"] == OWL) > 0.4
-    assert "was chosen from 4 sets by mean_return" in execution.report.read_text()
+    assert "This is the best of 4 parameter sets" in execution.report.read_text()
 
 
 def test_an_equal_sweep_is_the_one_that_is_there_whatever_its_order(runs: LakeRuns) -> None:
