@@ -225,3 +225,10 @@ def test_a_planted_second_place_is_found(check: Callable[[str], list[int]], sour
 )
 def test_what_is_allowed_is_left_alone(check: Callable[[str], list[int]], source: str) -> None:
     assert check(source) == []
+
+
+def test_lakes_are_copied_by_another_process() -> None:
+    """`copied_lake` says why; copying within the process damaged a manifest that other tests had open."""
+    copies = re.compile(r"copytree\((?!ROOT / package\b)(?!.*dirs_exist_ok)")
+    tests = (path for path in (ROOT / "quantlab_tests").rglob("*.py") if path != Path(__file__))
+    assert [str(path) for path in tests if copies.search(path.read_text(encoding="utf-8"))] == []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from datetime import date, timedelta
 from pathlib import Path
@@ -36,6 +35,7 @@ from quantlab_tests.assets.badges import out_of_sync, versions
 from quantlab_tests.assets.small_inputs import FIRST, SECOND, THIRD, heads
 from quantlab_tests.assets.small_research import HOLD_1H
 from quantlab_tests.cli.small_lake import FIRST_CALL, call_quantlab, message, write_export
+from quantlab_tests.copied_lake import copied_lake
 from quantlab_tests.resources.adoption.earlier_store import (
     FIRST_TOKEN,
     SECOND_TOKEN,
@@ -62,7 +62,7 @@ def adopted_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def runs(adopted_home: Path, tmp_path: Path) -> Iterator[LakeRuns]:
     """A copy of the adopted lake, on a Dagster instance that knows what is in it."""
-    shutil.copytree(adopted_home, tmp_path / "lake")
+    copied_lake(adopted_home, tmp_path / "lake")
     with dg.DagsterInstance.ephemeral() as instance:
         lab = Lab(tmp_path / "lake")
         sync_dagster(lab, instance)
@@ -248,7 +248,7 @@ def test_dropping_adopted_calls_can_be_asked_for_and_is_said(runs: LakeRuns, tmp
 def test_the_command_drops_only_when_asked(adopted_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("DAGSTER_HOME", raising=False)
     home = tmp_path / "lake"
-    shutil.copytree(adopted_home, home)
+    copied_lake(adopted_home, home)
     export = write_export(tmp_path / "result.json", [message(11, FIRST_CALL, FIRST_TOKEN)])
     dropped = call_quantlab("alerts", "ingest", "--drop-adopted", export, home=home)
     assert "dropped as asked for: 2 adopted calls" in dropped.output, dropped.output

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from datetime import date, timedelta
 from pathlib import Path
@@ -28,6 +27,7 @@ from quantlab_resources.lab import Lab, lab_at
 from quantlab_tests.assets.held_candles import HeldCandles
 from quantlab_tests.assets.small_inputs import minutes, write_candles
 from quantlab_tests.assets.small_research import ELK, HEN, NEXT_NOON, small_research
+from quantlab_tests.copied_lake import copied_lake
 from quantlab_tests.core.alerts.invented_chat import NOON
 
 HEN_DAY = date(2025, 5, 3)
@@ -44,7 +44,7 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LakeRuns]:
 @pytest.fixture
 def runs(kept: LakeRuns, tmp_path: Path) -> Iterator[LakeRuns]:
     """A copy of it."""
-    home = shutil.copytree(kept.lab.paths.home, tmp_path / "lake")
+    home = copied_lake(kept.lab.paths.home, tmp_path / "lake")
     with dg.DagsterInstance.ephemeral() as instance:
         yield LakeRuns(Lab(home), instance)
 

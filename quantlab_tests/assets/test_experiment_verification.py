@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -28,6 +27,7 @@ from quantlab_resources.experiments.experiment_rerun import reproduced
 from quantlab_resources.lab import Lab
 from quantlab_tests.assets.small_inputs import artifacts, heads
 from quantlab_tests.assets.small_research import OWL, hold_1h, small_research
+from quantlab_tests.copied_lake import copied_lake
 
 PLAIN_OUTPUTS = tuple(name for name in OUTPUTS if name != "parameter_sets")
 """What an experiment has that is no sweep."""
@@ -206,7 +206,7 @@ def test_the_asset_check_looks_at_a_sample_after_every_execution(runs: LakeRuns,
 
 
 def test_a_copied_lake_reproduces_in_another_place(runs: LakeRuns, completed: str, tmp_path: Path) -> None:
-    home = shutil.copytree(runs.lab.paths.home, tmp_path / "elsewhere")
+    home = copied_lake(runs.lab.paths.home, tmp_path / "elsewhere")
     with dg.DagsterInstance.ephemeral() as instance:
         other = LakeRuns(Lab(home), instance)
         assert verdicts(other, reproduce_experiment(other, completed)) == dict.fromkeys(

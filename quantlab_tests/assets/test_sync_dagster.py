@@ -28,6 +28,7 @@ from quantlab_tests.assets.badges import Shown, out_of_sync, versions
 from quantlab_tests.assets.small_inputs import FIRST, SECOND, THIRD
 from quantlab_tests.assets.small_research import ELK, FOX, OWL, hold_1h, small_research
 from quantlab_tests.cli.small_lake import call_quantlab, small_export
+from quantlab_tests.copied_lake import copied_lake
 
 NO_ARTIFACTS = set_hash([])
 WRITER = Writer("test", "1", "0" * 40, False)
@@ -45,7 +46,7 @@ def research(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LakeRuns]:
 @pytest.fixture
 def copied(research: LakeRuns, tmp_path: Path) -> LakeRuns:
     """A copy of the lake, on the instance that knows it."""
-    shutil.copytree(research.lab.paths.home, tmp_path / "lake")
+    copied_lake(research.lab.paths.home, tmp_path / "lake")
     return LakeRuns(type(research.lab)(tmp_path / "lake"), research.instance)
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import csv
 import io
-import shutil
 from pathlib import Path
 
 import pytest
 
 from quantlab_tests.cli.small_lake import SmallLake, call_quantlab
+from quantlab_tests.copied_lake import copied_lake
 
 ADA, GRACE = f"user{sum(b'Ada')}", f"user{sum(b'Grace')}"
 
@@ -17,7 +17,7 @@ ADA, GRACE = f"user{sum(b'Ada')}", f"user{sum(b'Grace')}"
 @pytest.fixture
 def lake(small_lake: SmallLake, tmp_path: Path) -> SmallLake:
     """A copy that may be written to."""
-    home = Path(shutil.copytree(small_lake.home, tmp_path / "lake"))
+    home = copied_lake(small_lake.home, tmp_path / "lake")
     return SmallLake(home, small_lake.export, small_lake.candles, small_lake.experiment_id)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from quantlab_cli.ohlcv_gaps_commands import DEFAULT_ATTEMPTS, REASONS
 from quantlab_core.coverage.alert_windows import HORIZONS_H
 from quantlab_core.coverage.worklist import MOST_ATTEMPTS, Reason
 from quantlab_tests.cli.small_lake import FIRST_TOKEN, SECOND_TOKEN, SmallLake, call_quantlab
+from quantlab_tests.copied_lake import copied_lake
 
 # In the small lake candles run from 1 May 10:00 to 4 May 00:00. The calls are at 1 May 12:00 and 2 May 09:00 and 18:30:
 # the last one's 48 hours go on until 4 May 18:31, so 18 h 31 min of them are missing; the second one's lack 9 h 1 min.
@@ -33,7 +33,7 @@ def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def lake(small_lake: SmallLake, tmp_path: Path) -> SmallLake:
-    home = shutil.copytree(small_lake.home, tmp_path / "lake")
+    home = copied_lake(small_lake.home, tmp_path / "lake")
     return SmallLake(home, small_lake.export, small_lake.candles, small_lake.experiment_id)
 
 

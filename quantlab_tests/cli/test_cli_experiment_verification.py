@@ -18,6 +18,7 @@ from quantlab_resources.experiments import recorded_audit
 from quantlab_resources.experiments.experiment_rerun import recorded_outputs
 from quantlab_resources.lab import Lab
 from quantlab_tests.cli.small_lake import SmallLake
+from quantlab_tests.copied_lake import copied_lake
 
 PLAIN_OUTPUTS = tuple(name for name in OUTPUTS if name != "parameter_sets")
 """What an experiment has that is no sweep."""
@@ -28,7 +29,7 @@ ROOT = Path(__file__).parents[2]
 @pytest.fixture(scope="module")
 def lake(small_lake: SmallLake, tmp_path_factory: pytest.TempPathFactory) -> SmallLake:
     """A copy that verdicts may be added to, with a second experiment that has a stop."""
-    home = shutil.copytree(small_lake.home, tmp_path_factory.mktemp("verification") / "lake")
+    home = copied_lake(small_lake.home, tmp_path_factory.mktemp("verification") / "lake")
     copied = replace(small_lake, home=home)
     strategy = home.parent / "stopped.json"
     strategy.write_text(json.dumps({"name": "stopped", "max_hold_min": 1440, "stop_loss": 0.02}), encoding="utf-8")
@@ -50,7 +51,7 @@ def test_reproduce_says_so_and_is_status_0(lake: SmallLake) -> None:
 
 
 def test_reproduce_without_its_candles_is_status_1_and_says_why(lake: SmallLake, tmp_path: Path) -> None:
-    broken = replace(lake, home=shutil.copytree(lake.home, tmp_path / "lake"))
+    broken = replace(lake, home=copied_lake(lake.home, tmp_path / "lake"))
     for head in Lab(broken.home).artifacts.heads("token_candles_v1"):
         Path(head.path_parquet).unlink()
     result = broken.call("experiments", "reproduce", lake.experiment_id)
@@ -144,7 +145,7 @@ def cloned(folder: Path) -> Path:
 @pytest.mark.slow
 def test_an_experiment_of_one_clone_comes_out_to_the_byte_in_another(lake: SmallLake, tmp_path: Path) -> None:
     """Another process, another checkout of the same code with the same lock file, and a copy of the lake."""
-    home = shutil.copytree(lake.home, tmp_path / "copied lake")
+    home = copied_lake(lake.home, tmp_path / "copied lake")
     checkout = cloned(tmp_path / "clone")
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("QUANTLAB", "DAGSTER"))}
     environment |= {"PYTHONPATH": str(checkout), "PYTHONHASHSEED": "77", "NUMBA_CACHE_DIR": str(tmp_path / "numba")}

@@ -17,6 +17,7 @@ from quantlab_cli.alert_commands import _show_alerts_by_day
 from quantlab_resources.experiments.experiment_lock import INTERRUPTED
 from quantlab_resources.lab import Lab
 from quantlab_tests.cli.small_lake import SmallLake
+from quantlab_tests.copied_lake import copied_lake
 
 RUN_AND_WAIT = """
 import sys
@@ -190,7 +191,7 @@ def test_a_projection_is_listed_disposed_and_rebuilt(small_lake: SmallLake) -> N
 def interrupted(small_lake: SmallLake, tmp_path: Path) -> SmallLake:
     """A copy of the lake with an experiment whose process was killed."""
     home = tmp_path / "lake"
-    shutil.copytree(small_lake.home, home)
+    copied_lake(small_lake.home, home)
     lake = replace(small_lake, home=home, experiment_id="killed")
     lake.json("experiments", "create", "--name", "killed", "--strategy", "hold_24h", "--id", "killed")
     with subprocess.Popen(
@@ -226,7 +227,7 @@ def test_on_a_lake_that_cannot_be_written_the_record_is_shown(interrupted: Small
 
 def test_the_path_of_the_report_cannot_act_on_a_terminal(small_lake: SmallLake, tmp_path: Path) -> None:
     home = tmp_path / "a\x1b]0;title\x9blake"
-    shutil.copytree(small_lake.home, home)
+    copied_lake(small_lake.home, home)
     result = replace(small_lake, home=home).call("experiments", "execute", small_lake.experiment_id)
     assert result.exit_code == 0, result.output
     assert "report: " in result.stdout

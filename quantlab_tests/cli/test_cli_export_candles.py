@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 from datetime import timedelta
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from quantlab_cli.dagster_instance import dagster_instance
 from quantlab_core.artifacts.table_attributes import attributes_of
 from quantlab_resources.lab import Lab
 from quantlab_tests.cli.small_lake import CANDLES_FROM, CANDLES_TO, FIRST_TOKEN, SmallLake, call_quantlab
+from quantlab_tests.copied_lake import copied_lake
 
 UNCALLED = "0x" + "AB" * 20
 HOURLY = "9xQeWvG816bUx9EPjHmaT23yvVM2ZWbrrpZb9PusVFin"
@@ -27,7 +27,7 @@ SOME_HOURS = ("--from", "2025-05-01T12:00:00Z", "--to", "2025-05-01T15:00:00Z")
 def home(small_lake: SmallLake, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the small lake with candles of a token that nobody called: even minutes of one hour, asked for two."""
     folder = tmp_path_factory.mktemp("export")
-    home = Path(shutil.copytree(small_lake.home, folder / "lake"))
+    home = copied_lake(small_lake.home, folder / "lake")
     lines = ["ts,open,high,low,close,volume"]
     lines += [f"2025-05-01T12:{minute:02}:00Z,1,2,1,{1 + minute / 60},{minute}" for minute in range(0, 60, 2)]
     file = folder / "uncalled.csv"
@@ -170,7 +170,7 @@ def test_a_source_that_no_longer_has_the_candles_takes_none_away(
     arguments = ("--token", FIRST_TOKEN, "--from", "2025-05-01T16:00:00Z", "--to", "2025-05-01T17:00:00Z")
     key = fact(export(home, *arguments), "slice")
     (before,) = Lab(home).artifacts.heads("ohlcv_slice_v2", key)
-    home = Path(shutil.copytree(home, tmp_path / "lake"))  # the source of a lake is made once per process
+    home = copied_lake(home, tmp_path / "lake")  # the source of a lake is made once per process
     (tmp_path / "candles").mkdir()
     monkeypatch.setenv("QUANTLAB_CANDLES", str(tmp_path / "candles"))
     refused = export(home, *arguments)

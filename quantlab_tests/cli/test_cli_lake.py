@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -14,6 +13,7 @@ from quantlab_cli.tables import size_text
 from quantlab_resources.artifacts.manifest.manifest_schema import MIGRATIONS
 from quantlab_resources.lab import Lab
 from quantlab_tests.cli.small_lake import SmallLake, call_quantlab
+from quantlab_tests.copied_lake import copied_lake
 from quantlab_tests.resources.adoption.earlier_store import small_earlier_lake
 
 
@@ -87,7 +87,7 @@ def test_verify_of_a_whole_lake_is_status_0(small_lake: SmallLake) -> None:
 
 def test_verify_names_what_is_damaged_and_what_rests_on_it(small_lake: SmallLake, tmp_path: Path) -> None:
     home = tmp_path / "lake"
-    shutil.copytree(small_lake.home, home)
+    copied_lake(small_lake.home, home)
     lake = SmallLake(home, small_lake.export, small_lake.candles, small_lake.experiment_id)
     (alerts,) = lake.json("artifacts", "find", "--type", "alerts_v1", "--key", "day=2025-05-01/chain=solana")
     file = Path(alerts["pathParquet"])

@@ -5,18 +5,18 @@ from __future__ import annotations
 import csv
 import io
 import json
-import shutil
 from pathlib import Path
 
 import pytest
 
 from quantlab_tests.cli.small_lake import SmallLake
+from quantlab_tests.copied_lake import copied_lake
 
 
 @pytest.fixture
 def lake(small_lake: SmallLake, tmp_path: Path) -> SmallLake:
     home = tmp_path / "lake"
-    shutil.copytree(small_lake.home, home)
+    copied_lake(small_lake.home, home)
     return SmallLake(home, small_lake.export, small_lake.candles, small_lake.experiment_id)
 
 

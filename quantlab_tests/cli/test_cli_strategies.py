@@ -13,6 +13,7 @@ import yaml
 from quantlab_core.simulation.presets import PRESETS, preset
 from quantlab_core.simulation.strategy import parse_strategy
 from quantlab_tests.cli.small_lake import SmallLake, call_quantlab
+from quantlab_tests.copied_lake import copied_lake
 
 EARLIER = {
     "name": "earlier",
@@ -23,7 +24,7 @@ EARLIER = {
 @pytest.fixture(scope="module")
 def lake(small_lake: SmallLake, tmp_path_factory: pytest.TempPathFactory) -> SmallLake:
     home = tmp_path_factory.mktemp("strategies") / "lake"
-    shutil.copytree(small_lake.home, home)
+    copied_lake(small_lake.home, home)
     return replace(small_lake, home=home)
 
 

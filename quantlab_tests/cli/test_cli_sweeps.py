@@ -5,12 +5,12 @@ from __future__ import annotations
 import csv
 import io
 import json
-import shutil
 from pathlib import Path
 
 import pytest
 
 from quantlab_tests.cli.small_lake import SmallLake
+from quantlab_tests.copied_lake import copied_lake
 
 SWEEP = """
 name: stops and targets
@@ -28,7 +28,7 @@ from: 2025-05-01
 def lake(small_lake: SmallLake, tmp_path_factory: pytest.TempPathFactory) -> SmallLake:
     """A lake of its own: sweeps are written to it."""
     home = tmp_path_factory.mktemp("swept") / "lake"
-    shutil.copytree(small_lake.home, home)
+    copied_lake(small_lake.home, home)
     return SmallLake(home, small_lake.export, small_lake.candles, small_lake.experiment_id)
 
 

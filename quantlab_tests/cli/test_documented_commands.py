@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import shlex
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import pytest
 from quantlab_cli.main import cli
 from quantlab_resources.lab import Lab
 from quantlab_tests.cli.small_lake import FIRST_TOKEN, SmallLake, call_quantlab
+from quantlab_tests.copied_lake import copied_lake
 from quantlab_tests.resources.adoption.earlier_store import small_earlier_lake
 
 PAGE = Path(__file__).parents[2] / "docs" / "cli.md"
@@ -32,7 +32,7 @@ COMMANDS = commands(PAGE.read_text(encoding="utf-8"))
 @pytest.fixture(scope="module")
 def lake(small_lake: SmallLake, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy that the page's commands may change, one after the other."""
-    return shutil.copytree(small_lake.home, tmp_path_factory.mktemp("documented") / "lake")
+    return copied_lake(small_lake.home, tmp_path_factory.mktemp("documented") / "lake")
 
 
 @pytest.fixture

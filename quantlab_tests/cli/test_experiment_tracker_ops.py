@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -28,6 +27,7 @@ from quantlab_tests.cli import response_schemas as schemas
 from quantlab_tests.cli.json_callers import ROOT, Answer, call
 from quantlab_tests.cli.small_lake import SmallLake
 from quantlab_tests.cli.test_json_start_up import heavy_imports, logged
+from quantlab_tests.copied_lake import copied_lake
 
 SCRIPT = ROOT / "quantlab_cli" / "experiment_tracker_ops.py"
 PROVENANCE = {
@@ -73,7 +73,7 @@ class Caller:
 def caller(small_lake: SmallLake, tmp_path_factory: pytest.TempPathFactory) -> Caller:
     """A copy of the lake, whose one experiment is completed; each test adds experiments of its own."""
     home = tmp_path_factory.mktemp("tracker") / "lake"
-    shutil.copytree(small_lake.home, home)
+    copied_lake(small_lake.home, home)
     return Caller(home)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from quantlab_resources.lab import Lab
 from quantlab_tests.cli import response_schemas as schemas
 from quantlab_tests.cli.json_callers import ROOT, SCRIPT, Client, call
 from quantlab_tests.cli.small_lake import SmallLake
+from quantlab_tests.copied_lake import copied_lake
 
 PAGE = ROOT / "docs" / "json-operations.md"
 REQUEST = re.compile(r"^### (\w+)\n\n```json request\n(.+?)\n```$", re.MULTILINE | re.DOTALL)
@@ -80,7 +80,7 @@ def test_the_request_on_the_page_is_answered(names: dict[str, str], name: str, t
 @pytest.fixture(scope="module")
 def experiment_names(small_lake: SmallLake, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     home = tmp_path_factory.mktemp("page") / "lake"
-    shutil.copytree(small_lake.home, home)
+    copied_lake(small_lake.home, home)
     store = Lab(home).artifacts
     ids = {
         "ALERTS": store.heads("artifact_set", "of=alerts/")[0],

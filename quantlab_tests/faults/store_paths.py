@@ -24,6 +24,7 @@ from quantlab_resources.artifacts.upkeep.garbage_collection import collect_garba
 from quantlab_resources.artifacts.upkeep.recovery import recover
 from quantlab_resources.clock import SystemClock
 from quantlab_resources.lake_paths import LakePaths
+from quantlab_tests.copied_lake import copied_lake
 from quantlab_tests.faults.lake_view import NOT_WHOLE, View, clean_up, flaws, lake_view, settled, store_at
 from quantlab_tests.faults.scenario import Step, WritePath
 from quantlab_tests.resources.artifacts.lakes import WRITER, free_request, slice_request
@@ -343,7 +344,7 @@ RECOVER = store_path("recover", make_lake_with_leftovers, (clear,), clear_everyt
 def make_lake_with_an_interrupted_supersession(home: Path) -> None:
     """The event of a supersession is there, its rows are not: the process died before the commit."""
     make_lake_to_withdraw_from(home)
-    shutil.copytree(home / "manifest", home / "before")
+    copied_lake(home / "manifest", home / "before")
     supersede(home)
     last = event_path(home / "manifest" / "events", store_at(home).last_sequence())
     shutil.copy(last, home / "before" / "events" / last.name)

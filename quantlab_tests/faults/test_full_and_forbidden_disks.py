@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from quantlab_core.errors import StorageError
+from quantlab_tests.copied_lake import copied_lake
 from quantlab_tests.faults.lake_view import clean_up, flaws, store_at
 from quantlab_tests.faults.store_paths import make_lake
 from quantlab_tests.resources.artifacts.lakes import free_request
@@ -135,7 +136,7 @@ def test_a_read_only_file_system_is_read_or_refused_by_path_and_never_written(tm
             store_at(home).publish(free_request([9], key="of=late"))
             os._exit(0)
         os.waitpid(child, 0)
-        shutil.copytree(home, tmp_path / "copy")
+        copied_lake(home, tmp_path / "copy")
         home = tmp_path / "copy"
     store.close()
     with mounted("--bind", str(home), at=tmp_path / "frozen") as frozen:

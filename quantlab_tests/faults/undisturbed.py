@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from quantlab_tests.copied_lake import copied_lake
 from quantlab_tests.faults.scenario import WritePath
 from quantlab_tests.faults.traced_actor import TracedActor
 
@@ -31,7 +32,7 @@ class Undisturbed:
 
     def copy(self, name: str) -> Path:
         """The prepared lake at a place of its own."""
-        return shutil.copytree(self.folder / "prepared", self.folder / name, symlinks=True)
+        return copied_lake(self.folder / "prepared", self.folder / name)
 
     @cached_property
     def views(self) -> list[Any]:

@@ -21,6 +21,7 @@ from quantlab_resources.artifacts.upkeep.manifest_rebuild import rebuild
 from quantlab_resources.artifacts.upkeep.recovery import recover
 from quantlab_resources.artifacts.upkeep.verification import verify
 from quantlab_resources.lake_paths import LakePaths
+from quantlab_tests.copied_lake import copied_lake
 from quantlab_tests.resources.artifacts.eventful_lake import rows_of
 from quantlab_tests.resources.artifacts.lakes import files_under, free_request, new_store
 
@@ -67,7 +68,7 @@ def test_a_store_that_was_open_before_makes_up_for_it_before_it_writes(tmp_path:
     store.publish(free_request([1]))
     store.close()
     twin = ParquetArtifactStore(
-        LakePaths.from_environment(shutil.copytree(tmp_path / "lake", tmp_path / "twin"), {}), clock=store.clock
+        LakePaths.from_environment(copied_lake(tmp_path / "lake", tmp_path / "twin"), {}), clock=store.clock
     )
     lost = twin.publish(free_request([2])).artifact_id
     twin.close()

@@ -24,6 +24,7 @@ from quantlab_resources.artifacts.upkeep.manifest_rebuild import rebuild
 from quantlab_resources.artifacts.upkeep.recovery import recover
 from quantlab_resources.artifacts.upkeep.verification import verify
 from quantlab_resources.lake_paths import LakePaths
+from quantlab_tests.copied_lake import copied_lake
 from quantlab_tests.resources.adoption.earlier_store import small_earlier_lake
 from quantlab_tests.resources.artifacts.eventful_lake import eventful_lake, rows_of
 from quantlab_tests.resources.artifacts.lakes import HandClock, files_under, free_request, new_store
@@ -39,7 +40,7 @@ def eventful(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def store(eventful: Path, tmp_path: Path) -> ParquetArtifactStore:
-    home = shutil.copytree(eventful, tmp_path / "lake")
+    home = copied_lake(eventful, tmp_path / "lake")
     return reopened(home)
 
 
@@ -343,10 +344,10 @@ def test_sidecars_that_differ_are_named_and_do_not_stop_a_rebuild(store: Parquet
 
 def test_a_swap_that_was_cut_short_leaves_an_older_copy_that_is_noticed(eventful: Path, tmp_path: Path) -> None:
     """The WAL was moved aside and the process ended: what stood in it alone is in the events."""
-    store = reopened(shutil.copytree(eventful, tmp_path / "lake"))
+    store = reopened(copied_lake(eventful, tmp_path / "lake"))
     for number in (98, 99):
         store.publish(free_request([number], key="of=in_the_wal"))
-    left = shutil.copytree(store.paths.home, tmp_path / "left")  # the store is open: its WAL was not taken in
+    left = copied_lake(store.paths.home, tmp_path / "left")  # the store is open: its WAL was not taken in
     before = rows_of(store.paths.manifest_db)
     store.close()
     cut_short = reopened(left)

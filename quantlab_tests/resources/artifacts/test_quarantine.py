@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import pytest
@@ -14,6 +13,7 @@ from quantlab_resources.artifacts.upkeep.artifact_check import ProblemKind
 from quantlab_resources.artifacts.upkeep.last_verification import in_part
 from quantlab_resources.artifacts.upkeep.quarantine import quarantine
 from quantlab_resources.artifacts.upkeep.verification import verify
+from quantlab_tests.copied_lake import copied_lake
 from quantlab_tests.resources.artifacts.lakes import WRITER, files_under, free_request, new_store
 
 MANY = 200
@@ -51,7 +51,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def many(template: Path, tmp_path: Path) -> Filled:
     """A lake in which two failures are one percent."""
-    store = new_store(shutil.copytree(template, tmp_path / "lake"))
+    store = new_store(copied_lake(template, tmp_path / "lake"))
     return store, [artifact.artifact_id for artifact in store.heads("outside")]
 
 

@@ -15,6 +15,7 @@ from quantlab_resources.artifacts.raw_files import archive_raw_file
 from quantlab_resources.artifacts.upkeep.recovery import recover
 from quantlab_resources.artifacts.upkeep.verification import ProblemKind, verify
 from quantlab_resources.lake_paths import LakePaths
+from quantlab_tests.copied_lake import copied_lake
 from quantlab_tests.resources.artifacts.lakes import (
     WRITER,
     HandClock,
@@ -96,14 +97,14 @@ def test_a_damaged_manifest_is_refused_and_its_folder_can_be_restored_from_a_bac
     store, ids = filled(tmp_path)
     store.close()
     folder = store.paths.manifest_db.parent
-    shutil.copytree(folder, tmp_path / "backup")
+    copied_lake(folder, tmp_path / "backup")
     later = store.publish(free_request([2], key="of=2"))
     store.close()
     store.paths.manifest_db.write_bytes(b"no database, " * 1000)
     with pytest.raises(IntegrityError, match="`quantlab lake rebuild-manifest` makes it anew"):
         store.publish(free_request([3]))
     shutil.rmtree(folder)
-    shutil.copytree(tmp_path / "backup", folder)
+    copied_lake(tmp_path / "backup", folder)
     assert all(store.read(artifact_id).num_rows == 1 for artifact_id in ids)
     again = store.publish(free_request([2], key="of=2"))
     assert (again.artifact_id, again.artifact.path_parquet) == (later.artifact_id, later.artifact.path_parquet)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from quantlab_resources.artifacts.manifest.manifest_schema import MIGRATIONS, mi
 from quantlab_resources.artifacts.upkeep.manifest_rebuild import rebuild
 from quantlab_resources.artifacts.upkeep.verification import verify
 from quantlab_resources.lake_paths import LakePaths
+from quantlab_tests.copied_lake import copied_lake
 from quantlab_tests.resources.artifacts.eventful_lake import eventful_lake, rows_of
 from quantlab_tests.resources.artifacts.lakes import HandClock, free_request, new_store
 
@@ -72,7 +72,7 @@ def older(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def store(older: Path, tmp_path: Path) -> ParquetArtifactStore:
-    home = shutil.copytree(older, tmp_path / "lake")
+    home = copied_lake(older, tmp_path / "lake")
     return ParquetArtifactStore(LakePaths.from_environment(home, {}), clock=HandClock())
 
 

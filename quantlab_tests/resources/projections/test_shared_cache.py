@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import sys
 import threading
@@ -12,6 +11,7 @@ import pytest
 
 from quantlab_core.errors import ConflictError, ProjectionNotFoundError
 from quantlab_core.projections.projection_builder import ProjectionForm, ProjectionRequest
+from quantlab_tests.copied_lake import copied_lake
 from quantlab_tests.resources.projections.small_lake import SmallLake, lake_at
 
 FORMS: tuple[ProjectionForm, ...] = ("duckdb", "dataset")
@@ -113,7 +113,7 @@ def test_a_copy_of_a_lake_has_the_projections_in_its_own_cache_and_not_those_of_
 ) -> None:
     lake.builder.build(ProjectionRequest("own", {"ohlcv": [lake.candles("TokenA", [1.0]).artifact_id]}))
     build(lake, shared)
-    shutil.copytree(lake.store.paths.home, tmp_path / "copy")
+    copied_lake(lake.store.paths.home, tmp_path / "copy")
     copy = lake_at(tmp_path / "copy")
     assert copy.builder.rebuild("own").total_rows == 1
     with pytest.raises(ConflictError, match="is a projection of the lake of"):
