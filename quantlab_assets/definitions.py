@@ -12,6 +12,7 @@ from quantlab_assets.coverage import COVERAGE_ASSETS
 from quantlab_assets.coverage_jobs import COVERAGE_JOBS
 from quantlab_assets.experiment_verification import VERIFICATION_ASSETS, VERIFICATION_CHECKS
 from quantlab_assets.experiments import EXPERIMENT_ASSETS
+from quantlab_assets.lake_checks import lake_checks
 from quantlab_assets.leaderboards import LEADERBOARD_ASSETS
 from quantlab_assets.ohlcv import OHLCV_ASSETS
 from quantlab_assets.projections import PROJECTION_ASSETS, PROJECTION_CHECKS, RESEARCH
@@ -33,14 +34,20 @@ ASSETS = (
 )
 
 
-def build_defs(*, home: str | None = None, resource_overrides: Mapping[str, Any] | None = None) -> dg.Definitions:
+LAKE_CHECKS = lake_checks(ASSETS)
+
+
+def build_defs(
+    *, home: str | None = None, resource_overrides: Mapping[str, Any] | None = None, has_lake_checks: bool = True
+) -> dg.Definitions:
     """Fresh definitions over the lake at ``home`` (None: ``QUANTLAB_HOME``, else ``./lake``).
 
     ``resource_overrides`` replaces resources by key (``lab``, ``io_manager``), so that tests need no globals.
+    ``has_lake_checks``: the commands' many small runs leave out the step that looks at stored files once more.
     """
     return dg.Definitions(
         assets=list(ASSETS),
-        asset_checks=[*PROJECTION_CHECKS, *VERIFICATION_CHECKS],
+        asset_checks=[*PROJECTION_CHECKS, *VERIFICATION_CHECKS, *([LAKE_CHECKS] if has_lake_checks else [])],
         jobs=[ingest, *COVERAGE_JOBS],
         sensors=[telegram_drop_sensor],
         resources={
