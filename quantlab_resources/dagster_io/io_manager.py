@@ -116,7 +116,8 @@ class LakeIOManager(dg.ConfigurableIOManager):
             pairs = [pair for pair in zip(group.drafts, results, strict=True) if pair[0].asset == asset]
             own = tuple(result for _, result in pairs)
             preview = {name: value for draft, _ in pairs for name, value in draft.preview.items()}
-            step.record(asset, PublishedPartition(group.partition, own, preview))
+            size = lab.artifacts.stored_bytes([result.artifact.artifact_id for result in own])
+            step.record(asset, PublishedPartition(group.partition, own, preview, size))
             new = sum(not result.deduped for result in own)
             context.log.info(
                 f"{asset}{f'[{group.partition}]' if group.partition else ''}: {len(own)} artifacts, {new} new"
