@@ -6,8 +6,11 @@ other asset of the group names that asset.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+
+_BARE = re.compile(r"[\w/=]*<\w+>[\w/=]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +75,9 @@ at:* the curve in `experiment_curves` and the report that every result links to.
     ),
     "leaderboards": GroupGuide(
         "caller_leaderboard",
-        """**Group leaderboards: whom to listen to, what to believe.** Callers of one experiment, and all experiments,
-ranked by the lower bound of what is likely to hold, so that one lucky call does not win.
+        """**Group leaderboards: whom to listen to, what to believe.** Callers of one experiment, by a mean that is
+shrunk the more the fewer tokens stand behind it; and all experiments, by the lower bound of their mean return. So one
+lucky call does not win.
 
 *Begin here:* materialize `caller_leaderboard` after an experiment has completed.""",
     ),
@@ -81,7 +85,8 @@ ranked by the lower bound of what is likely to hold, so that one lucky call does
 
 
 def guided(group: str, asset: str, description: str) -> str:
-    """The description of ``asset`` as Dagster shows it."""
+    """The description of ``asset`` as Dagster shows it: Markdown, in which a bare <word> would vanish."""
+    description = _BARE.sub(r"`\g<0>`", description)
     guide = GROUP_GUIDES.get(group)
     if guide is None:
         return description

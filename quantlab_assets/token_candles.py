@@ -18,6 +18,7 @@ from quantlab_core.artifacts.artifact import Artifact
 from quantlab_core.artifacts.table_attributes import attributes_of
 from quantlab_core.candles.arrow_columns import compute
 from quantlab_core.candles.artifact_types import TOKEN_CANDLES
+from quantlab_core.candles.source_spans import decode_spans
 from quantlab_core.candles.token_series import token_series
 from quantlab_core.errors import InvalidInputError, QuantlabError
 from quantlab_core.token import SOLANA, Token
@@ -97,17 +98,18 @@ def series_preview(series: pa.Table, slices: int, is_charted: bool, calls: Seque
 def calls_of_token(
     store: ParquetArtifactStore, token: Token, series: Iterable[tuple[str, pa.Table, object]]
 ) -> list[datetime]:
-    """When the token was called on the days that the series span, by the alerts as they are now.
+    """When the token was called on the days for which its source was asked, by the alerts as they are now.
 
     For the eye alone: the series are made from slices, so alerts are no input of theirs. A day that cannot be read is
     left out.
     """
-    days = {
-        day
+    shown = [
+        edge
         for _, table, _ in series
-        if table.num_rows
-        for day in _days_of(compute.min(table["ts"]).as_py(), compute.max(table["ts"]).as_py())
-    }
+        for span in decode_spans(attributes_of(table)["source_spans"])
+        for edge in (span.start, span.end)
+    ]
+    days = _days_of(min(shown), max(shown)) if shown else []
     calls: set[datetime] = set()
     for day in sorted(days):
         for head in store.heads(ALERTS.name, f"day={day.isoformat()}/chain={token.chain}"):
@@ -116,7 +118,7 @@ def calls_of_token(
             except QuantlabError:
                 continue
             is_called = compute.equal(alerts["mint"], token.address)
-            calls |= set(alerts.filter(is_called)["alert_ts_utc"].to_pylist())
+            calls.update(call for call in alerts.filter(is_called)["alert_ts_utc"].to_pylist() if call is not None)
     return sorted(calls)
 
 

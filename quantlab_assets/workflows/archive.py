@@ -48,7 +48,7 @@ def archive_file(runs: LakeRuns, path: Path, kind: str) -> ArchivedFile:
             dg.AssetMaterialization(
                 asset_key=asset,
                 partition=key,
-                metadata={"artifact_id": result.artifact_id, "file_name": path.name},
+                metadata={"artifact_id": dg.MetadataValue.path(result.artifact_id), "file_name": path.name},
                 tags={DATA_VERSION_TAG: result.artifact.content_hash},
             )
         )

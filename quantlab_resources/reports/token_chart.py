@@ -166,11 +166,12 @@ def _mark_calls(price: Axes, volume: Axes, drawn: _Drawn, calls: Sequence[int]) 
     for call in shown:
         for axes in (price, volume):
             axes.axvline(_days(call), color=_CALL, linewidth=0.9, alpha=0.8, zorder=5)
-    above = price.get_xaxis_transform()
-    price.plot(
-        [_days(call) for call in shown], [1.0] * len(shown), marker="v", markersize=6, color=_CALL, linestyle="none",
-        transform=above, clip_on=False, zorder=6,
-    )  # fmt: skip
+    if shown:
+        above = price.get_xaxis_transform()
+        price.plot(
+            [_days(call) for call in shown], [1.0] * len(shown), marker="v", markersize=6, color=_CALL,
+            linestyle="none", transform=above, clip_on=False, zorder=6,
+        )  # fmt: skip
     return len(shown)
 
 

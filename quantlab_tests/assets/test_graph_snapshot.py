@@ -187,6 +187,7 @@ def test_the_guide_of_every_group_stands_at_its_first_asset_and_every_other_asse
         guide = GROUP_GUIDES[group]
         assert (guide.text in description) == (asset == guide.first_asset)
         assert asset == guide.first_asset or f"`{guide.first_asset}`" in description
+    assert "`raw/<sha256>`" in descriptions["telegram_exports"][1], "Markdown would swallow it"
 
 
 @pytest.mark.parametrize("spec", specs(), ids=lambda spec: spec.key.to_user_string())

@@ -343,11 +343,12 @@ def test_a_series_that_is_made_by_itself_shows_its_chart_and_its_quality(runs: L
     cut(runs)
     runs.materialize_keys("", ["token_candles"], TOKENS, [f"solana:{OWL}", f"solana:{FOX}"])
     together = newest(runs, "token_candles", f"solana:{OWL}")
-    assert "chart" not in together
+    assert not {"chart", "calls_in_chart"} & together.keys()
     assert together["silent_intervals"] == 120 + 2 + 5  # the two hours before noon, minutes 1 and 2, and 4 to 8
     runs.materialize_keys("", ["token_candles"], TOKENS, [f"solana:{OWL}"])
     alone = newest(runs, "token_candles", f"solana:{OWL}")
-    assert alone["chart"].startswith("![Price and volume](data:image/png;base64,")
+    assert alone["chart"].startswith("![Price, volume and calls](data:image/png;base64,")
+    assert alone["calls_in_chart"] == 1
     told = ("slices_merged", "conflicting_candles", "traded_candles", "unasked_intervals", "resolution", "units")
     assert [alone[name] for name in told] == [1, 0, 2, 0, "1m", "price in usd, volume in usd, from test"]
 

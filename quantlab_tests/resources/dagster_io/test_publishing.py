@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import dagster as dg
 import pytest
 
 from quantlab_assets.partitions import EXPORTS, add_partitions
@@ -22,7 +25,10 @@ def test_one_partition_becomes_one_artifact_whose_hash_is_the_data_version(graph
     assert event.tags is not None
     assert event.tags["dagster/data_version"] == artifact.content_hash
     assert event.tags["dagster/code_version"] == "3"
-    assert event.metadata["artifact_id"].value == artifact.artifact_id
+    assert event.metadata["artifact_id"] == dg.MetadataValue.path(artifact.artifact_id), (
+        "the UI copies paths at a click"
+    )
+    assert event.metadata["dagster/size_bytes"].value == Path(artifact.path_parquet).stat().st_size
     assert event.metadata["dagster/row_count"].value == 1
     assert event.metadata["new_artifacts"].value == 1
 

@@ -9,8 +9,9 @@ import pyarrow as pa
 import pytest
 
 from quantlab_resources.reports.token_chart import token_chart_png
-from quantlab_tests.core.candles.candle_tables import candle, series
+from quantlab_tests.core.candles.candle_tables import candle, minute, series
 
+CALL = (0xC2, 0x41, 0x0C)
 SILENT, UNASKED = (0xFD, 0xF0, 0xD0), (0xD9, 0xDD, 0xE3)
 EDGES = 0.001
 """Pixels at the edges of letters and lines may have any colour."""
@@ -49,6 +50,14 @@ def test_silence_and_time_that_nobody_asked_for_are_shaded_apart() -> None:
     unasked = token_chart_png(series(half, [(0, 20), (40, 60)]))
     assert share_of(SILENT, unasked) < EDGES
     assert share_of(UNASKED, unasked) > 0.1
+
+
+def test_calls_are_marked_where_they_lie_in_the_time_that_is_shown() -> None:
+    table = series(DENSE, [(0, 60)])
+    plain, marked = token_chart_png(table), token_chart_png(table, [minute(20), minute(40)])
+    assert share_of(CALL, plain) == 0
+    assert share_of(CALL, marked) > share_of(CALL, token_chart_png(table, [minute(20)])) > 0
+    assert token_chart_png(table, [minute(-5), minute(500)]) == plain
 
 
 @pytest.mark.parametrize(
