@@ -129,7 +129,7 @@ COLUMNS_MADE_FROM: Mapping[str, Mapping[str, str]] = {
     },
     "caller_leaderboard": {
         "experiment_id": "experiment_trades: experiment_id",
-        "param_id": "experiment_metrics: param_id metric value",
+        "param_id": "experiment_metrics: param_id metric",
         "caller": "experiment_trades: caller",
         "n_calls": "experiment_trades: caller alert_id",
         "n_trades": "experiment_trades: caller status",
@@ -146,10 +146,11 @@ COLUMNS_MADE_FROM: Mapping[str, Mapping[str, str]] = {
         **_all("mean_return_low score rank", "experiment_trades: caller status chain token net_return"),
     },
     "experiment_leaderboard": {
-        **_all("param_id n_sets", "experiment_metrics: param_id"),
-        "mean_return_low": "experiment_metrics: scope metric ci_low",
-        **_all(f"n_trades {_METRIC_NAMES}", "experiment_metrics: scope metric value"),
-        "rank": "experiment_metrics: scope metric value ci_low",
+        "param_id": "experiment_metrics: param_id metric",
+        "n_sets": "experiment_metrics: param_id",
+        "mean_return_low": "experiment_metrics: param_id scope metric ci_low",
+        **_all(f"n_trades {_METRIC_NAMES}", "experiment_metrics: param_id scope metric value"),
+        "rank": "experiment_metrics: param_id scope metric value ci_low",
     },
 }
 """By asset and column: ``asset: column column; asset: column``. A frozen set stands for the assets of its members."""
