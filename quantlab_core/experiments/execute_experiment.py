@@ -117,7 +117,7 @@ def simulated_tables(
     require_engine(definition)
     inputs = frozen_inputs(artifacts, definition)
     run = run_experiment
-    if "sweep" in definition.config.params:
+    if definition.config.is_sweep:
         run = run_sweep
         if record_indexes is not None:
             index_of = partial(record_indexes.of_calls, inputs.candle_set.content_hash)
