@@ -1,30 +1,20 @@
-"""The frozen inputs of an experiment: found, checked against what was frozen, and read."""
+"""The frozen inputs of an experiment: found, and checked against what was frozen."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
 
-from quantlab_core.alerts.artifact_types import ALERTS, CALLER_ALIASES
-from quantlab_core.alerts.caller_aliases import NO_ALIASES, CallerAliases, aliases_of
-from quantlab_core.artifacts.any_version import key_parts_of, read_newest
+from quantlab_core.artifacts.any_version import read_newest
 from quantlab_core.artifacts.artifact import Artifact, ArtifactStatus
 from quantlab_core.artifacts.artifact_store import ArtifactStore
 from quantlab_core.artifacts.frozen_set import set_members
-from quantlab_core.candles.artifact_types import OHLCV_SLICE, TOKEN_CANDLES
+from quantlab_core.artifacts.frozen_set_members import ALERT_MEMBERS, CANDLE_MEMBERS, require_members
 from quantlab_core.errors import IntegrityError, InvalidInputError
 from quantlab_core.experiments.experiment import ExperimentDefinition
 from quantlab_core.simulation.strategy import parse_strategy
 from quantlab_core.strategies.strategy_table import strategy_hash, strategy_of
-
-ReadTable = Callable[[Artifact], pa.Table]
-"""Gives a member's table in the newest version of its type."""
-
-ALERT_MEMBERS = frozenset({ALERTS.name})
-CANDLE_MEMBERS = frozenset({OHLCV_SLICE.name, TOKEN_CANDLES.name})
-"""Artifact types that a set of alerts or of candles may hold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,41 +49,6 @@ def frozen_inputs(store: ArtifactStore, definition: ExperimentDefinition) -> Fro
     if strategy is not None:
         _require_same_strategy(definition, read_newest(store, strategy))
     return FrozenInputs(alert_set, candle_set, alert_members, candle_members, aliases, strategy)
-
-
-def alerts_of(read: ReadTable, members: Sequence[Artifact]) -> pa.Table:
-    """The rows of all alerts artifacts among ``members``, in the newest schema of alerts_v1.
-
-    Raises InvalidInputError for a member that holds no alerts.
-    """
-    require_members(members, ALERT_MEMBERS)
-    schema = ALERTS.schema.remove_metadata()
-    return pa.concat_tables(
-        [schema.empty_table(), *(read(member).select(schema.names).cast(schema) for member in members)]
-    )
-
-
-def aliases_in(store: ArtifactStore, artifact: Artifact | None) -> CallerAliases:
-    """The aliases in the artifact, verified; none without one. Raises IntegrityError, InvalidInputError."""
-    if artifact is None:
-        return NO_ALIASES
-    require_members([artifact], frozenset({CALLER_ALIASES.name}))
-    return aliases_of(read_newest(store, artifact))
-
-
-def require_members(members: Sequence[Artifact], types: frozenset[str]) -> None:
-    """Raise InvalidInputError when a member is of a type or version that the set cannot hold, or has no key of it."""
-    for member in members:
-        if member.artifact_type not in types:
-            raise InvalidInputError(
-                f"{member.artifact_id} is a {member.artifact_type}; "
-                f"expected {' or '.join(sorted(types))}, or a frozen set of them"
-            )
-        if key_parts_of(member) is None:
-            raise InvalidInputError(
-                f"{member.artifact_id}: {member.logical_key!r} is no key of {member.artifact_type} version "
-                f"{member.schema_version}, so nobody knows what it is of; leave it out"
-            )
 
 
 def _checked_set(store: ArtifactStore, set_id: str, types: frozenset[str]) -> tuple[Artifact, tuple[Artifact, ...]]:

@@ -6,12 +6,14 @@ import json
 from collections.abc import Mapping
 from dataclasses import replace
 
+from quantlab_core.alerts.stored_aliases import aliases_in
 from quantlab_core.artifacts.any_version import read_newest
 from quantlab_core.artifacts.artifact import Artifact
+from quantlab_core.artifacts.frozen_set_members import alerts_of
 from quantlab_core.experiments.chosen_set import chosen_set
 from quantlab_core.experiments.execute_experiment import require_engine
 from quantlab_core.experiments.experiment import Experiment, ExperimentConfig, ExperimentDefinition
-from quantlab_core.experiments.experiment_inputs import alerts_of, aliases_in, frozen_inputs
+from quantlab_core.experiments.experiment_inputs import frozen_inputs
 from quantlab_core.experiments.result_rows import BASE_PARAM_ID
 from quantlab_core.experiments.verification.experiment_audit import AuditExtent, ExperimentAudit, audit_experiment
 from quantlab_resources.experiments.experiment_rerun import recorded_outputs
