@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from datetime import date
+from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import click
+
+from quantlab_cli.tables import Function
 
 if TYPE_CHECKING:
     from quantlab_resources.experiments.experiment_freezing import DaySelection
@@ -62,6 +65,39 @@ def parse_params(_ctx: click.Context, _param: click.Parameter, values: tuple[str
             raise click.BadParameter(f"{path!r} is given twice")
         block[keys[-1]] = value
     return params
+
+
+def input_options(function: Function) -> Function:
+    """The options of commands that freeze inputs: ``--alerts`` or ``--select``, not both, and ``--ohlcv``."""
+
+    @wraps(function)
+    def checked(*given: Any, alerts: tuple[str, ...], selection: DaySelection | None, **others: Any) -> Any:
+        if alerts and selection is not None:
+            raise click.UsageError("--alerts and --select exclude each other")
+        return function(*given, alerts=alerts, selection=selection, **others)
+
+    decorated = cast(Function, checked)
+    for option in reversed(_INPUT_OPTIONS):
+        decorated = option(decorated)
+    return decorated
+
+
+_INPUT_OPTIONS = (
+    click.option(
+        "--alerts", multiple=True, callback=parse_ids, metavar="IDS", help="Alerts artifacts or sets, comma-separated."
+    ),
+    click.option(
+        "--ohlcv", multiple=True, callback=parse_ids, metavar="IDS", help="Candle artifacts or sets, comma-separated."
+    ),
+    click.option(
+        "--select",
+        "selection",
+        callback=parse_selection,
+        metavar="alerts_v1,FROM..TO",
+        help="Alerts by day instead of by id.",
+    ),
+)
+"""In the order in which help shows them."""
 
 
 def chosen_strategy(lab: Lab, text: str) -> dict[str, Any]:
