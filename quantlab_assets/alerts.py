@@ -33,9 +33,9 @@ from quantlab_core.alerts.token_calls import token_calls as count_token_calls
 from quantlab_core.artifacts.artifact import Artifact
 from quantlab_core.artifacts.artifact_types import ARTIFACT_SET, RAW_FILE
 from quantlab_core.artifacts.frozen_set import CURRENT
+from quantlab_core.artifacts.frozen_set_members import alerts_of
 from quantlab_core.artifacts.logical_key import parse_key
 from quantlab_core.artifacts.timestamp_text import parse_timestamp
-from quantlab_core.experiments.experiment_inputs import alerts_of
 from quantlab_resources.alerts.read_ahead import archived_export
 from quantlab_resources.alerts.read_options_config import options_from_config, options_to_config
 from quantlab_resources.artifacts.artifact_store import ParquetArtifactStore

@@ -12,11 +12,12 @@ from datetime import date
 from typing import Any
 
 from quantlab_core.alerts.artifact_types import ALERTS, CALLER_ALIASES
-from quantlab_core.alerts.current_aliases import current_aliases
+from quantlab_core.alerts.stored_aliases import current_aliases
 from quantlab_core.artifacts.any_version import key_parts_of
 from quantlab_core.artifacts.artifact import Artifact, ArtifactStatus, PublishRequest, Writer
 from quantlab_core.artifacts.artifact_types import ARTIFACT_SET
 from quantlab_core.artifacts.frozen_set import CURRENT, frozen_set_table, set_members
+from quantlab_core.artifacts.frozen_set_members import ALERT_MEMBERS, CANDLE_MEMBERS, require_members
 from quantlab_core.artifacts.logical_key import format_key, is_key_value
 from quantlab_core.artifacts.registry import owning_asset
 from quantlab_core.candles.artifact_types import OHLCV_SLICE, TOKEN_CANDLES
@@ -32,7 +33,6 @@ from quantlab_core.experiments.experiment import (
     ExperimentProvenance,
 )
 from quantlab_core.experiments.experiment_identity import definition_hash, experiment_id_for
-from quantlab_core.experiments.experiment_inputs import ALERT_MEMBERS, CANDLE_MEMBERS, require_members
 from quantlab_core.simulation.strategy import Strategy, parse_strategy, strategy_mapping
 from quantlab_core.strategies.strategy_table import strategy_hash
 from quantlab_resources.experiments.code_patches import keep_patch

@@ -23,7 +23,6 @@ from quantlab_resources.experiments.completed_results import result_table
 from quantlab_resources.experiments.experiment_freezing import ExperimentRequest
 from quantlab_resources.experiments.experiment_rerun import reproduced
 from quantlab_resources.experiments.recorded_audit import audited_experiment
-from quantlab_resources.reports.sweep_heatmap import sweep_heatmap_svg
 from quantlab_tests.assets.small_inputs import artifacts, is_untouched
 from quantlab_tests.assets.small_research import HOLD_1H, OWL, small_research
 from quantlab_tests.assets.test_execute_experiment import refusing_trades, states
@@ -106,7 +105,6 @@ def test_dagster_shows_the_best_sets_and_a_map(runs: LakeRuns) -> None:
     assert shown["n_sets"].value == 120
     assert len(shown["best_sets"].value.splitlines()) == 2 + MOST_SETS_SHOWN
     assert shown["heat_map"].value.startswith("![The measure by both keys](data:image/png;base64,")
-    assert sweep_heatmap_svg(sets) == sweep_heatmap_svg(sets) != sweep_heatmap_svg(sets, is_narrow=True)
 
 
 def test_a_strategy_file_is_looked_for_beside_the_sweep_file(tmp_path: Path) -> None:
