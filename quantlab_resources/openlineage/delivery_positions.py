@@ -1,4 +1,4 @@
-"""How far each destination was told: one small file per destination, beside the manifest.
+"""How far each destination was told: a folder with one small file per destination, beside the manifest.
 
 Not in the manifest, so that a rebuilt one sends nothing again and sending never waits for writers. Backing up
 ``manifest/`` takes it along.
@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from contextlib import AbstractContextManager
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +18,7 @@ from quantlab_core.artifacts.timestamp_text import format_timestamp
 from quantlab_core.clock import Clock
 from quantlab_core.errors import IntegrityError
 from quantlab_resources.advisory_lock import locked_unless_held
+from quantlab_resources.artifacts.events.event_files import remove_staged_files
 from quantlab_resources.artifacts.files.durable_files import make_directory, replace_durably, storage_errors
 from quantlab_resources.openlineage.lineage_outbox import Place
 
@@ -65,12 +68,18 @@ class DeliveryPositions:
             "sha256": place.sha256,
             "at": format_timestamp(self._clock.now()),
         }
-        make_directory(self._folder)
-        replace_durably(self._path(address), json.dumps(said).encode() + b"\n")
+        path = self._path(address)
+        make_directory(path.parent)
+        replace_durably(path, json.dumps(said).encode() + b"\n")
 
-    def locked(self, address: str) -> AbstractContextManager[bool]:
+    @contextmanager
+    def locked(self, address: str) -> Iterator[bool]:
         """Within the block nobody else sends from this lake to this destination; yields False when somebody does."""
-        return locked_unless_held(self._path(address).with_suffix(".lock"))
+        folder = self._path(address).parent
+        with locked_unless_held(folder / "sending.lock") as is_alone:
+            if is_alone:
+                deque(remove_staged_files(folder), maxlen=0)  # what a crash left half-written
+            yield is_alone
 
     def _path(self, address: str) -> Path:
-        return self._folder / f"{hashlib.sha256(address.encode()).hexdigest()[:_NAME_DIGITS]}.json"
+        return self._folder / hashlib.sha256(address.encode()).hexdigest()[:_NAME_DIGITS] / "position.json"

@@ -71,11 +71,8 @@ class _OpenFile:
             if place is not None or not line:
                 return place
             _, before = self._last_line(before=start)
-            # Zeros are what a disk that lost its power may give for a line that was never acknowledged.
-            is_unfinished = not line.endswith(b"\n") or b"\0" in line
-            begins_like_ours = line.startswith((_START, b"\0")) or _START.startswith(line)
             place = _place(before)
-            if not (is_unfinished and begins_like_ours and (place is not None or not before)):
+            if not (_may_be_unfinished(line, after_ours=place is not None) and (place is not None or not before)):
                 raise ConflictError(
                     f"{self._path} ends with what quantlab did not send; nothing was sent or changed; name another file"
                 )
@@ -110,6 +107,13 @@ class _OpenFile:
             if at >= 0:
                 return start + at + 1, data
         return 0, data
+
+
+def _may_be_unfinished(line: bytes, *, after_ours: bool) -> bool:
+    """Whether the line may be what a crash left of one of ours. Zeros are what a disk without power may give for it."""
+    if line.endswith(b"\n") and b"\0" not in line:
+        return False
+    return line.startswith(_START) or _START.startswith(line) or (after_ours and line.startswith(b"\0"))
 
 
 def _place(line: bytes) -> Place | None:

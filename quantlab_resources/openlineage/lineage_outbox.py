@@ -32,8 +32,10 @@ _LAKE_DIGITS = 16
 
 @dataclass(frozen=True, slots=True, order=True)
 class Place:
-    """A place in the log: event ``part`` of the ``parts`` that tell of transaction ``sequence``, whose event file has this
-    SHA-256."""
+    """A place in the log: event ``part`` of the ``parts`` that tell of transaction ``sequence``.
+
+    ``sha256`` is that of the transaction's event file.
+    """
 
     sequence: int
     part: int
