@@ -14,6 +14,7 @@ from quantlab_assets.experiment_verification import VERIFICATION_ASSETS, VERIFIC
 from quantlab_assets.experiments import EXPERIMENT_ASSETS
 from quantlab_assets.leaderboards import LEADERBOARD_ASSETS
 from quantlab_assets.ohlcv import OHLCV_ASSETS
+from quantlab_assets.openlineage_outbox import openlineage_outbox
 from quantlab_assets.projections import PROJECTION_ASSETS, PROJECTION_CHECKS, RESEARCH
 from quantlab_assets.strategies import STRATEGY_ASSETS
 from quantlab_assets.telegram_drop import ingest, telegram_drop_sensor
@@ -42,7 +43,7 @@ def build_defs(*, home: str | None = None, resource_overrides: Mapping[str, Any]
         assets=list(ASSETS),
         asset_checks=[*PROJECTION_CHECKS, *VERIFICATION_CHECKS],
         jobs=[ingest, *COVERAGE_JOBS],
-        sensors=[telegram_drop_sensor],
+        sensors=[telegram_drop_sensor, openlineage_outbox],
         resources={
             "lab": LabResource(home=home),
             "io_manager": LakeIOManager(home=home),
