@@ -1,11 +1,11 @@
 """Dagster's event log in SQLite, written in batches and without waiting for the disk each time.
 
-As it comes, Dagster opens and closes two files for each event, compiles its statements anew and waits for the disk up to
-four times: 16 to 22 ms an event, and several events for each partition of a run. Here the file that all runs share stays
-open, statements are compiled once, and the events of a batch are one transaction per file. SQLite's write-ahead log with
-``synchronous=NORMAL`` cannot damage a file; what a power failure can take are the last events, and those are reported
-again from the manifest (`quantlab lake sync-dagster`, the sensor `reconcile_events`). A run's own file is still closed after each
-write, because Dagster's UI follows a run by watching that file change.
+As it comes, Dagster opens and closes two files for each event, compiles its statements anew and waits for the disk
+several times: 16 to 22 ms an event, and several events for each partition of a run. Here the file that all runs share
+stays open, statements are compiled once, and the events of a batch are one transaction per file. SQLite's write-ahead
+log with ``synchronous=NORMAL`` cannot damage a file. What a power failure can take are the last events, and those are
+reported again from the manifest (`quantlab lake sync-dagster`, the sensor `reconcile_events`). A run's own file is
+still closed after each write, because Dagster's UI follows a run by watching that file change.
 
 This module touches Dagster's storage classes; canary tests hold it to the installed release.
 """
