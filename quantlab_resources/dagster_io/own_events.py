@@ -17,7 +17,7 @@ from dagster._core.events import DagsterEvent, DagsterEventBatchMetadata, genera
 
 MOST_WAITING = 200
 LONGEST_WAIT_S = 2.0
-"""An event waits at most so long for others, as long as partitions are being published: what a crash can take."""
+"""An event waits at most so long for others: what a crash can take. Where partitions come slower, none waits."""
 
 
 class OwnEvents:
@@ -26,18 +26,20 @@ class OwnEvents:
     def __init__(self, context: dg.OutputContext) -> None:
         self._context = context
         self._waiting: list[dg.AssetMaterialization] = []
-        self._oldest = 0.0
+        self._written = time.monotonic()
 
     def add(self, event: dg.AssetMaterialization) -> None:
-        """Take in an event, and write what waits if it is much or waited long."""
-        if not self._waiting:
-            self._oldest = time.monotonic()
+        """Take in an event."""
         self._waiting.append(event)
-        if len(self._waiting) >= MOST_WAITING or time.monotonic() - self._oldest >= LONGEST_WAIT_S:
+
+    def write_if_due(self) -> None:
+        """Write what waits if it is much, or if nothing was written for long."""
+        if len(self._waiting) >= MOST_WAITING or time.monotonic() - self._written >= LONGEST_WAIT_S:
             self.write()
 
     def write(self) -> None:
         """Write what waits, in one transaction where the storage can."""
+        self._written = time.monotonic()
         waiting, self._waiting = self._waiting, []
         batch = generate_event_batch_id()
         step: Any = self._context.step_context

@@ -78,6 +78,7 @@ def _report(work: RangeDrafts, published: dict[str, PublishedPartition], events:
                 tags={DATA_VERSION_TAG: data_version_of(share), **work.tags},
             )
         )
+    events.write_if_due()
 
 
 class _Failures:

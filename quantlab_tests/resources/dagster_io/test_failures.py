@@ -27,7 +27,6 @@ from quantlab_tests.resources.artifacts.lakes import files_under
 from quantlab_tests.resources.dagster_io.small_graph import (
     FIRST,
     SECOND,
-    THIRD,
     SmallGraph,
     damage,
     events_table,
