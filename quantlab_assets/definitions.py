@@ -16,6 +16,7 @@ from quantlab_assets.leaderboards import LEADERBOARD_ASSETS
 from quantlab_assets.ohlcv import OHLCV_ASSETS
 from quantlab_assets.openlineage_outbox import openlineage_outbox
 from quantlab_assets.projections import PROJECTION_ASSETS, PROJECTION_CHECKS, RESEARCH
+from quantlab_assets.reconcile_events import reconcile_events_sensor
 from quantlab_assets.strategies import STRATEGY_ASSETS
 from quantlab_assets.telegram_drop import ingest, telegram_drop_sensor
 from quantlab_resources.dagster_io.io_manager import LakeIOManager
@@ -43,7 +44,7 @@ def build_defs(*, home: str | None = None, resource_overrides: Mapping[str, Any]
         assets=list(ASSETS),
         asset_checks=[*PROJECTION_CHECKS, *VERIFICATION_CHECKS],
         jobs=[ingest, *COVERAGE_JOBS],
-        sensors=[telegram_drop_sensor, openlineage_outbox],
+        sensors=[telegram_drop_sensor, reconcile_events_sensor, openlineage_outbox],
         resources={
             "lab": LabResource(home=home),
             "io_manager": LakeIOManager(home=home),
