@@ -8,10 +8,12 @@ from typing import Any
 import dagster as dg
 
 from quantlab_assets.alerts import ALERT_ASSETS
+from quantlab_assets.automation.automation import AUTOMATION_JOBS, AUTOMATION_SCHEDULES, AUTOMATION_SENSORS
 from quantlab_assets.coverage import COVERAGE_ASSETS
 from quantlab_assets.coverage_jobs import COVERAGE_JOBS
 from quantlab_assets.experiment_verification import VERIFICATION_ASSETS, VERIFICATION_CHECKS
 from quantlab_assets.experiments import EXPERIMENT_ASSETS
+from quantlab_assets.is_current import FRESHNESS_CHECKS
 from quantlab_assets.leaderboards import LEADERBOARD_ASSETS
 from quantlab_assets.ohlcv import OHLCV_ASSETS
 from quantlab_assets.projections import PROJECTION_ASSETS, PROJECTION_CHECKS, RESEARCH
@@ -33,16 +35,20 @@ ASSETS = (
 )
 
 
-def build_defs(*, home: str | None = None, resource_overrides: Mapping[str, Any] | None = None) -> dg.Definitions:
+def build_defs(
+    *, home: str | None = None, resource_overrides: Mapping[str, Any] | None = None, judges_freshness: bool = True
+) -> dg.Definitions:
     """Fresh definitions over the lake at ``home`` (None: ``QUANTLAB_HOME``, else ``./lake``).
 
-    ``resource_overrides`` replaces resources by key (``lab``, ``io_manager``), so that tests need no globals.
+    ``resource_overrides`` replaces resources by key (``lab``, ``io_manager``), so that tests need no globals. Without
+    ``judges_freshness`` runs are not followed by the checks `is_current`: workflows of many runs judge nothing between.
     """
     return dg.Definitions(
         assets=list(ASSETS),
-        asset_checks=[*PROJECTION_CHECKS, *VERIFICATION_CHECKS],
-        jobs=[ingest, *COVERAGE_JOBS],
-        sensors=[telegram_drop_sensor],
+        asset_checks=[*PROJECTION_CHECKS, *VERIFICATION_CHECKS, *(FRESHNESS_CHECKS if judges_freshness else ())],
+        jobs=[ingest, *COVERAGE_JOBS, *(AUTOMATION_JOBS if judges_freshness else ())],
+        sensors=[telegram_drop_sensor, *(AUTOMATION_SENSORS if judges_freshness else ())],
+        schedules=[*(AUTOMATION_SCHEDULES if judges_freshness else ())],
         resources={
             "lab": LabResource(home=home),
             "io_manager": LakeIOManager(home=home),
