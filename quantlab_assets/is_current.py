@@ -53,9 +53,9 @@ def verdict_of(found: Mapping[str, AssetFreshness], asset: str) -> Verdict:
             f"{len(own.damaged):,} inputs damaged or gone, the first {own.damaged[0]}; see `quantlab lake verify`"
         )
     if own.outdated:
-        of = f"{len(own.outdated):,} of {own.judged:,}" if own.judged > 1 else "it"
+        of = f"{len(own.outdated):,} of {own.judged:,} are " if own.judged > 1 else ""
         why = ", ".join(own.outdated[0].note if kind == NOTE else f"{n:,} {kind}" for kind, n in counts.items())
-        parts.append(f"{of} not current{f' ({missing:,} never made)' if missing else ''}: {why}")
+        parts.append(f"{of}not current{f' ({missing:,} never made)' if missing else ''}: {why}")
     if upstream:
         parts.append(f"upstream not current: {', '.join(upstream)}")
     metadata: dict[str, Any] = {"judged": own.judged, "outdated": len(own.outdated), "damaged inputs": len(own.damaged)}

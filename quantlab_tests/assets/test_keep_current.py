@@ -18,6 +18,7 @@ from quantlab_assets.workflows.archive import archive_file
 from quantlab_assets.workflows.ingest_alerts import MESSAGE_ASSETS, ingest_telegram_export
 from quantlab_assets.workflows.lake_runs import LakeRuns
 from quantlab_assets.workflows.refresh_research import refresh_research
+from quantlab_core.artifacts.registry import ARTIFACT_TYPES
 from quantlab_core.candles.source_spans import SourceSpan
 from quantlab_resources.artifacts.upkeep.staleness import stale
 from quantlab_resources.freshness import lake_freshness
@@ -68,11 +69,8 @@ def daemon(tmp_path: Path, instance: dg.DagsterInstance) -> Daemon:
 
 def contents(lab: Lab) -> set[tuple[str, str, str]]:
     """What is current, without runs: type, key and content of every head."""
-    found: set[tuple[str, str, str]] = set()
-    with lab.artifacts.manifest.reading() as connection:
-        heads = "artifact_heads JOIN artifacts a USING (artifact_id)"
-        found |= set(connection.execute(f"SELECT a.artifact_type, a.logical_key, content_hash FROM {heads}"))
-    return found
+    heads = (head for spec in ARTIFACT_TYPES for head in lab.artifacts.heads(spec.name))
+    return {(head.artifact_type, head.logical_key, head.content_hash) for head in heads}
 
 
 def test_what_was_only_read_becomes_coverage_and_projection_without_a_click(
