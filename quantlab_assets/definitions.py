@@ -8,10 +8,12 @@ from typing import Any
 import dagster as dg
 
 from quantlab_assets.alerts import ALERT_ASSETS
+from quantlab_assets.automation.automation import AUTOMATION_JOBS, AUTOMATION_SCHEDULES, AUTOMATION_SENSORS
 from quantlab_assets.coverage import COVERAGE_ASSETS
 from quantlab_assets.coverage_jobs import COVERAGE_JOBS
 from quantlab_assets.experiment_verification import VERIFICATION_ASSETS, VERIFICATION_CHECKS
 from quantlab_assets.experiments import EXPERIMENT_ASSETS
+from quantlab_assets.is_current import FRESHNESS_CHECKS
 from quantlab_assets.leaderboards import LEADERBOARD_ASSETS
 from quantlab_assets.ohlcv import OHLCV_ASSETS
 from quantlab_assets.openlineage_outbox import openlineage_outbox
@@ -35,16 +37,24 @@ ASSETS = (
 )
 
 
-def build_defs(*, home: str | None = None, resource_overrides: Mapping[str, Any] | None = None) -> dg.Definitions:
+def build_defs(
+    *, home: str | None = None, resource_overrides: Mapping[str, Any] | None = None, judges_lake: bool = True
+) -> dg.Definitions:
     """Fresh definitions over the lake at ``home`` (None: ``QUANTLAB_HOME``, else ``./lake``).
 
-    ``resource_overrides`` replaces resources by key (``lab``, ``io_manager``), so that tests need no globals.
+    ``resource_overrides`` replaces resources by key (``lab``, ``io_manager``), so that tests need no globals. Without
+    ``judges_lake`` no run is followed by the checks that look at the whole lake, and nothing runs by itself: workflows
+    of many small runs judge nothing between.
     """
+    lake_checks = (*FRESHNESS_CHECKS,) if judges_lake else ()
     return dg.Definitions(
         assets=list(ASSETS),
-        asset_checks=[*PROJECTION_CHECKS, *VERIFICATION_CHECKS],
-        jobs=[ingest, *COVERAGE_JOBS],
-        sensors=[telegram_drop_sensor, reconcile_events_sensor, openlineage_outbox],
+        asset_checks=[*PROJECTION_CHECKS, *VERIFICATION_CHECKS, *lake_checks],
+        jobs=[ingest, *COVERAGE_JOBS, *(AUTOMATION_JOBS if judges_lake else ())],
+        sensors=[telegram_drop_sensor, reconcile_events_sensor, openlineage_outbox, *AUTOMATION_SENSORS]
+        if judges_lake
+        else [],
+        schedules=[*AUTOMATION_SCHEDULES] if judges_lake else [],
         resources={
             "lab": LabResource(home=home),
             "io_manager": LakeIOManager(home=home),
