@@ -12,9 +12,10 @@ import pyarrow.compute as pc
 
 from quantlab_assets.adopted_calls import DROP_ADOPTED, adopted_calls, adopted_chains, keeps_adopted_calls
 from quantlab_assets.alert_checks import DAY_CHECKS, EXPORT_CHECKS
-from quantlab_assets.artifact_asset import OWNER, Step, Upstream, artifact_asset
+from quantlab_assets.artifact_asset import OWNER, Step, Upstream, artifact_asset, type_tags
 from quantlab_assets.callers import caller_aliases
 from quantlab_assets.frozen_sets import current_set, current_set_draft
+from quantlab_assets.group_guides import guided
 from quantlab_assets.partitions import DAYS, EXPORTS, day_of
 from quantlab_core.alerts.adopted_calls import with_adopted
 from quantlab_core.alerts.alert_events import REPLY_WINDOW, events_of_day
@@ -58,9 +59,14 @@ READING_PARAM = "reading"
 
 telegram_exports = dg.AssetSpec(
     "telegram_exports",
-    description=f"{RAW_FILE.doc} A drop is known by its SHA-256; `quantlab alerts ingest FILE` archives one.",
+    description=guided(
+        GROUP,
+        "telegram_exports",
+        f"{RAW_FILE.doc} A drop is known by its SHA-256; `quantlab alerts ingest FILE` archives one.",
+    ),
     group_name=GROUP,
     owners=[OWNER],
+    tags=type_tags(RAW_FILE),
     kinds={"telegram", "json"},
     partitions_def=EXPORTS,
 )

@@ -17,6 +17,8 @@ from typing import Any
 import dagster as dg
 
 from quantlab_assets.blocking_checks import BlockingCheck, Verdicts
+from quantlab_assets.column_lineage import with_column_lineage
+from quantlab_assets.group_guides import guided
 from quantlab_core.artifacts.any_version import key_parts_of
 from quantlab_core.artifacts.artifact import Artifact
 from quantlab_core.artifacts.artifact_type import ArtifactType, description_of
@@ -167,7 +169,7 @@ def artifact_asset(
             return dg.multi_asset(
                 name=name,
                 outs={
-                    asset: _asset_out(spec, group, code_version, kinds, function.__doc__)
+                    asset: _asset_out(asset, spec, group, code_version, kinds, function.__doc__)
                     for asset, spec in assets.items()
                 },
                 ins={
@@ -273,17 +275,25 @@ def _planned_version(group: DraftGroup, asset: str) -> str:
     )
 
 
-def _asset_out(spec: ArtifactType, group: str, code_version: str, kinds: Sequence[str], how: str | None) -> dg.AssetOut:
+def _asset_out(
+    asset: str, spec: ArtifactType, group: str, code_version: str, kinds: Sequence[str], how: str | None
+) -> dg.AssetOut:
     return dg.AssetOut(
         dagster_type=dg.Any,
-        description=f"{spec.doc}\n\n{_paragraph(how)}",
+        description=guided(group, asset, f"{spec.doc}\n\n{_paragraph(how)}"),
         group_name=group,
         owners=[OWNER],
         kinds={"parquet", *kinds},
+        tags=type_tags(spec),
         code_version=code_version,
         io_manager_key="io_manager",
-        metadata=type_metadata(spec),
+        metadata=with_column_lineage(asset, type_metadata(spec)),
     )
+
+
+def type_tags(spec: ArtifactType) -> dict[str, str]:
+    """Tags by which the catalogue can be filtered."""
+    return {"artifact_type": spec.name, "partitioned_by": spec.partition or "nothing"}
 
 
 def type_metadata(spec: ArtifactType) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import dagster as dg
 import pyarrow as pa
 
 from quantlab_assets.artifact_asset import Step, Upstream, artifact_asset
+from quantlab_assets.coverage_checks import COVERAGE_CHECKS
 from quantlab_assets.frozen_sets import SeriesByToken, current_set
 from quantlab_assets.picture_preview import picture_preview
 from quantlab_core.artifacts.artifact import Artifact
@@ -33,6 +34,7 @@ COVERAGE_NAMES = tuple(str(spec.asset) for spec in MEASURED)
     group="coverage",
     code_version="3",
     inputs={"alert_set": Upstream("alert_set"), "candle_set": Upstream("candle_set")},
+    checks=COVERAGE_CHECKS,
     config_schema={
         "good": dg.Field(
             float,

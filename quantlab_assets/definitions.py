@@ -14,6 +14,7 @@ from quantlab_assets.coverage_jobs import COVERAGE_JOBS
 from quantlab_assets.experiment_verification import VERIFICATION_ASSETS, VERIFICATION_CHECKS
 from quantlab_assets.experiments import EXPERIMENT_ASSETS
 from quantlab_assets.is_current import FRESHNESS_CHECKS
+from quantlab_assets.lake_checks import lake_checks
 from quantlab_assets.leaderboards import LEADERBOARD_ASSETS
 from quantlab_assets.ohlcv import OHLCV_ASSETS
 from quantlab_assets.openlineage_outbox import openlineage_outbox
@@ -37,6 +38,9 @@ ASSETS = (
 )
 
 
+FILE_CHECKS = lake_checks(ASSETS)
+
+
 def build_defs(
     *, home: str | None = None, resource_overrides: Mapping[str, Any] | None = None, judges_lake: bool = True
 ) -> dg.Definitions:
@@ -46,10 +50,10 @@ def build_defs(
     ``judges_lake`` no run is followed by the checks that look at the whole lake, and nothing runs by itself: workflows
     of many small runs judge nothing between.
     """
-    lake_checks = (*FRESHNESS_CHECKS,) if judges_lake else ()
+    checks = [FILE_CHECKS, *FRESHNESS_CHECKS] if judges_lake else []
     return dg.Definitions(
         assets=list(ASSETS),
-        asset_checks=[*PROJECTION_CHECKS, *VERIFICATION_CHECKS, *lake_checks],
+        asset_checks=[*PROJECTION_CHECKS, *VERIFICATION_CHECKS, *checks],
         jobs=[ingest, *COVERAGE_JOBS, *(AUTOMATION_JOBS if judges_lake else ())],
         sensors=[telegram_drop_sensor, reconcile_events_sensor, openlineage_outbox, *AUTOMATION_SENSORS]
         if judges_lake

@@ -62,6 +62,8 @@ class PublishedPartition:
     partition: str | None
     results: tuple[PublishResult, ...]
     preview: Mapping[str, Any] = field(default_factory=dict)
+    byte_size: int = 0
+    """Of the Parquet files."""
 
 
 class StepDrafts:

@@ -40,8 +40,10 @@ def publish_group(context: dg.OutputContext, lab: Lab, group: DraftGroup) -> dic
     published: dict[str, PublishedPartition] = {}
     for asset in assets_of_step(context):
         pairs = [pair for pair in zip(group.drafts, results, strict=True) if pair[0].asset == asset]
+        own = tuple(result for _, result in pairs)
         preview = {name: value for draft, _ in pairs for name, value in draft.preview.items()}
-        published[asset] = PublishedPartition(group.partition, tuple(result for _, result in pairs), preview)
+        size = lab.artifacts.stored_bytes([result.artifact.artifact_id for result in own])
+        published[asset] = PublishedPartition(group.partition, own, preview, size)
     for asset, share in published.items():
         new = sum(not result.deduped for result in share.results)
         report_progress(PublishedUnit(asset, group.partition, len(share.results), new))
