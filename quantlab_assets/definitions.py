@@ -12,6 +12,7 @@ from quantlab_assets.coverage import COVERAGE_ASSETS
 from quantlab_assets.coverage_jobs import COVERAGE_JOBS
 from quantlab_assets.experiment_verification import VERIFICATION_ASSETS, VERIFICATION_CHECKS
 from quantlab_assets.experiments import EXPERIMENT_ASSETS
+from quantlab_assets.launchpad.launchpad_jobs import LAUNCHPAD_JOBS
 from quantlab_assets.leaderboards import LEADERBOARD_ASSETS
 from quantlab_assets.ohlcv import OHLCV_ASSETS
 from quantlab_assets.projections import PROJECTION_ASSETS, PROJECTION_CHECKS, RESEARCH
@@ -41,7 +42,7 @@ def build_defs(*, home: str | None = None, resource_overrides: Mapping[str, Any]
     return dg.Definitions(
         assets=list(ASSETS),
         asset_checks=[*PROJECTION_CHECKS, *VERIFICATION_CHECKS],
-        jobs=[ingest, *COVERAGE_JOBS],
+        jobs=[ingest, *COVERAGE_JOBS, *LAUNCHPAD_JOBS],
         sensors=[telegram_drop_sensor],
         resources={
             "lab": LabResource(home=home),

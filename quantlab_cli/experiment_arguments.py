@@ -1,20 +1,15 @@
-"""What ``quantlab experiments create`` is told: strategies, parameters, selections and lists of ids."""
+"""What ``quantlab experiments create`` is told: parameters, selections and lists of ids."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import date
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 if TYPE_CHECKING:
     from quantlab_resources.experiments.experiment_freezing import DaySelection
-    from quantlab_resources.lab import Lab
 
-STRATEGY_FILE_SUFFIXES = (".yaml", ".yml", ".json")
-MAX_STRATEGY_BYTES = 256 * 1024
 SELECTABLE = "alerts_v1"
 
 
@@ -65,31 +60,3 @@ def parse_params(_ctx: click.Context, _param: click.Parameter, values: tuple[str
             raise click.BadParameter(f"{path!r} is given twice")
         block[keys[-1]] = value
     return params
-
-
-def read_strategy(file: Path) -> Mapping[str, Any]:
-    """The mapping of the strategy in a YAML or JSON file. Raises StrategyError, NotFoundError, StorageError."""
-    from quantlab_core.errors import StrategyError
-    from quantlab_resources.mapping_file import read_mapping
-
-    return read_mapping(
-        file, what="strategy", page="docs/strategies.md", most_bytes=MAX_STRATEGY_BYTES, error=StrategyError
-    )
-
-
-def is_strategy_file(text: str) -> bool:
-    """Whether ``text`` names a file rather than a strategy."""
-    return text.lower().endswith(STRATEGY_FILE_SUFFIXES) or "/" in text
-
-
-def chosen_strategy(lab: Lab, text: str) -> dict[str, Any]:
-    """What ``--strategy`` says as fields of an `ExperimentRequest`: a file, a name or an id. Raises StrategyError."""
-    from quantlab_core.simulation.strategy import strategy_mapping
-    from quantlab_resources.strategies.known_strategies import find_strategy
-
-    if is_strategy_file(text):
-        return {"strategy": read_strategy(Path(text))}
-    known = find_strategy(lab.artifacts, text)
-    if known.artifact is None or known.is_preset:
-        return {"strategy": strategy_mapping(known.strategy)}
-    return {"strategies": (known.artifact.artifact_id,)}
