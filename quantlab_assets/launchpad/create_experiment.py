@@ -46,7 +46,7 @@ class ExperimentToCreate(ExperimentInputsConfig):
 
 
 @dg.op(
-    name="create_experiment",
+    name="experiment",
     required_resource_keys={"lab"},
     description="Freezes alerts, candles and a strategy as an experiment, and runs it.",
 )
@@ -80,7 +80,7 @@ def create_one_experiment(context: dg.OpExecutionContext, config: ExperimentToCr
 
 @dg.job(
     name="create_experiment",
-    config={"ops": {"create_experiment": {"config": EXAMPLE}}},
+    config={"ops": {"experiment": {"config": EXAMPLE}}},
     executor_def=dg.in_process_executor,
     description="Tries one strategy on every call: freezes the current alerts and candles (or those of some days), "
     "simulates, and writes a report. Runs as it stands; choose another `strategy`, or write one in `strategy_values`.",

@@ -33,7 +33,7 @@ class SweepToCreate(ExperimentInputsConfig):
 
 
 @dg.op(
-    name="create_sweep",
+    name="sweep",
     required_resource_keys={"lab"},
     description="Freezes alerts, candles and all parameter sets as one experiment, and runs it.",
 )
@@ -54,7 +54,7 @@ def create_one_sweep(context: dg.OpExecutionContext, config: SweepToCreate) -> N
 
 @dg.job(
     name="create_sweep",
-    config={"ops": {"create_sweep": {"config": {"sweep": EXAMPLE, "execute": True}}}},
+    config={"ops": {"sweep": {"config": {"sweep": EXAMPLE, "execute": True}}}},
     executor_def=dg.in_process_executor,
     description="Tries many parameter sets of a strategy as one experiment, and says what the best of so many is "
     "worth. Runs as it stands: four sets of hold_24h.",

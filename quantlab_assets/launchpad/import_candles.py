@@ -59,7 +59,7 @@ class CandlesToImport(dg.Config):
 
 
 @dg.op(
-    name="import_candles",
+    name="candle_file",
     required_resource_keys={"lab"},
     description="Reads one candle file and brings all that rests on candles up to date.",
 )
@@ -116,7 +116,7 @@ def import_one_file(context: dg.OpExecutionContext, config: CandlesToImport) -> 
 
 @dg.job(
     name="import_candles",
-    config={"ops": {"import_candles": {"config": {"file": "candles.csv", "source": "auto"}}}},
+    config={"ops": {"candle_file": {"config": {"file": "candles.csv", "source": "auto"}}}},
     executor_def=dg.in_process_executor,
     description="Reads a candle file (CSV, Parquet, Birdeye, GeckoTerminal, exchanges, …): candle slices, series, "
     "coverage and the projection follow. Write the path of the file into `file`, and declare what it does not say.",

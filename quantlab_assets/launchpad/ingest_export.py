@@ -41,7 +41,7 @@ class ExportToIngest(dg.Config):
 
 
 @dg.op(
-    name="ingest_export",
+    name="export_file",
     required_resource_keys={"lab"},
     description="Reads one Telegram export and brings alerts and all that rests on them up to date.",
 )
@@ -88,7 +88,7 @@ def ingest_one_export(context: dg.OpExecutionContext, config: ExportToIngest) ->
 
 @dg.job(
     name="ingest_export",
-    config={"ops": {"ingest_export": {"config": {"file": "result.json"}}}},
+    config={"ops": {"export_file": {"config": {"file": "result.json"}}}},
     executor_def=dg.in_process_executor,
     description="Start here with a Telegram export: messages, alerts, candle slices, coverage and the projection "
     "follow. Write the path of the export into `file`. Exports copied into the lake's staging/telegram need no job.",

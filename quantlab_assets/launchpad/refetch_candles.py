@@ -25,7 +25,7 @@ class TokensToRefetch(dg.Config):
 
 
 @dg.op(
-    name="refetch_candles",
+    name="tokens",
     required_resource_keys={"lab"},
     description="Asks the candle source again for the days on which these tokens were called.",
 )
@@ -54,7 +54,7 @@ def refetch_days_of_tokens(context: dg.OpExecutionContext, config: TokensToRefet
 
 @dg.job(
     name="refetch_candles",
-    config={"ops": {"refetch_candles": {"config": {"tokens": []}}}},
+    config={"ops": {"tokens": {"config": {"tokens": []}}}},
     executor_def=dg.in_process_executor,
     description="Asks the candle source again for tokens whose candles were late or wrong. List their addresses in "
     "`tokens`. `fetch_coverage_gaps` does it for everything that coverage found missing.",

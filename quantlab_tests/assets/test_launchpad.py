@@ -29,6 +29,7 @@ from quantlab_tests.assets.small_research import ELK, FOX, HOLD_1H, OWL, small_r
 from quantlab_tests.core.alerts.invented_chat import exported
 
 NAMES = [job.name for job in LAUNCHPAD_JOBS]
+OPS = {job.name: job.nodes[0].name for job in LAUNCHPAD_JOBS}
 
 
 def launch(
@@ -36,7 +37,7 @@ def launch(
 ) -> tuple[dg.ExecuteInProcessResult, dict[str, Any]]:
     """The run as the UI starts it (without config: with what the launchpad shows), and the metadata of its output."""
     definition = definitions(str(runs.lab.paths.home)).resolve_job_def(job)
-    run_config = dict(definition.run_config or {}) if config is None else {"ops": {job: {"config": config}}}
+    run_config = dict(definition.run_config or {}) if config is None else {"ops": {OPS[job]: {"config": config}}}
     run_config["loggers"] = {"console": {"config": {"log_level": "CRITICAL"}}}
     result = definition.execute_in_process(run_config=run_config, instance=runs.instance, raise_on_error=False)
     outputs = [event for event in result.all_events if event.is_successful_output]
@@ -213,7 +214,7 @@ def test_the_launchpad_shows_a_config_that_fits_and_says_what_every_field_is_for
     assert shown is not None
     assert dg.validate_run_config(job, shown)
     fields = fields_of(name)
-    assert set(shown["ops"][name]["config"]) <= set(fields)
+    assert set(shown["ops"][OPS[name]]["config"]) <= set(fields)
     for field_name, field in fields.items():
         assert len(field.description or "") >= 15, field_name
         assert not field.is_required, field_name
@@ -228,7 +229,7 @@ def test_a_wrong_type_or_name_is_refused_before_a_run_starts() -> None:
         ("create_sweep", {"sweep": "grid"}),
     ):
         with pytest.raises(dg.DagsterInvalidConfigError):
-            dg.validate_run_config(definitions("lake").resolve_job_def(name), {"ops": {name: {"config": config}}})
+            dg.validate_run_config(definitions("lake").resolve_job_def(name), {"ops": {OPS[name]: {"config": config}}})
 
 
 def test_the_choices_are_those_that_the_readers_of_files_know() -> None:
@@ -243,7 +244,13 @@ def test_the_choices_are_those_that_the_readers_of_files_know() -> None:
 def test_the_page_of_the_launchpad_names_every_job_and_its_examples_fit() -> None:
     page = (Path(__file__).parents[2] / "docs" / "launchpad.md").read_text(encoding="utf-8")
     examples = [yaml.safe_load(found) for found in re.findall(r"^ +ops:\n(?: {9,}.*\n)+", page, re.MULTILINE)]
-    assert {name for example in examples for name in example["ops"]} == set(NAMES)
+    of_op = {op: name for name, op in OPS.items()}
+    assert {of_op[op] for example in examples for op in example["ops"]} == set(NAMES)
+    assert all(f"| `{name}` |" in page for name in NAMES)
     for example in examples:
-        (name,) = example["ops"]
-        assert dg.validate_run_config(definitions("lake").resolve_job_def(name), example)
+        (op,) = example["ops"]
+        assert dg.validate_run_config(definitions("lake").resolve_job_def(of_op[op]), example)
+
+
+def test_dagster_takes_all_jobs_together() -> None:
+    dg.Definitions.validate_loadable(definitions("lake"))
