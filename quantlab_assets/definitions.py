@@ -15,6 +15,7 @@ from quantlab_assets.experiment_verification import VERIFICATION_ASSETS, VERIFIC
 from quantlab_assets.experiments import EXPERIMENT_ASSETS
 from quantlab_assets.is_current import FRESHNESS_CHECKS
 from quantlab_assets.lake_checks import lake_checks
+from quantlab_assets.launchpad.launchpad_jobs import LAUNCHPAD_JOBS
 from quantlab_assets.leaderboards import LEADERBOARD_ASSETS
 from quantlab_assets.ohlcv import OHLCV_ASSETS
 from quantlab_assets.openlineage_outbox import openlineage_outbox
@@ -54,7 +55,7 @@ def build_defs(
     return dg.Definitions(
         assets=list(ASSETS),
         asset_checks=[*PROJECTION_CHECKS, *VERIFICATION_CHECKS, *checks],
-        jobs=[ingest, *COVERAGE_JOBS, *(AUTOMATION_JOBS if judges_lake else ())],
+        jobs=[ingest, *COVERAGE_JOBS, *LAUNCHPAD_JOBS, *(AUTOMATION_JOBS if judges_lake else ())],
         sensors=[telegram_drop_sensor, reconcile_events_sensor, openlineage_outbox, *AUTOMATION_SENSORS]
         if judges_lake
         else [],

@@ -1,10 +1,9 @@
-"""What ``quantlab experiments create`` is told: strategies, parameters, selections and lists of ids."""
+"""What ``quantlab experiments create`` is told: parameters, selections and lists of ids."""
 
 from __future__ import annotations
 
 from datetime import date
 from functools import wraps
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import click
@@ -13,7 +12,6 @@ from quantlab_cli.tables import Function
 
 if TYPE_CHECKING:
     from quantlab_resources.experiments.experiment_freezing import DaySelection
-    from quantlab_resources.lab import Lab
 
 SELECTABLE = "alerts_v1"
 
@@ -98,17 +96,3 @@ _INPUT_OPTIONS = (
     ),
 )
 """In the order in which help shows them."""
-
-
-def chosen_strategy(lab: Lab, text: str) -> dict[str, Any]:
-    """What ``--strategy`` says as fields of an `ExperimentRequest`: a file, a name or an id. Raises StrategyError."""
-    from quantlab_core.simulation.strategy import strategy_mapping
-    from quantlab_resources.strategies.known_strategies import find_strategy
-    from quantlab_resources.strategies.strategy_file import is_strategy_file, read_strategy_file
-
-    if is_strategy_file(text):
-        return {"strategy": read_strategy_file(Path(text))}
-    known = find_strategy(lab.artifacts, text)
-    if known.artifact is None or known.is_preset:
-        return {"strategy": strategy_mapping(known.strategy)}
-    return {"strategies": (known.artifact.artifact_id,)}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from quantlab_cli.experiment_arguments import chosen_strategy, input_options, parse_ids, parse_params
+from quantlab_cli.experiment_arguments import input_options, parse_ids, parse_params
 from quantlab_cli.lake_command import Invocation, LakeGroup
 from quantlab_cli.run_settings import check_run_settings
 from quantlab_cli.tables import (
@@ -98,9 +98,10 @@ def create(
     that exists is shown instead of making another.
     """
     from quantlab_cli.open_lake import existing_lake, running
+    from quantlab_resources.strategies.chosen_strategy import chosen_strategy
 
     lab = existing_lake(invocation)
-    chosen = chosen_strategy(lab, strategy)
+    chosen = chosen_strategy(lab.artifacts, strategy)
 
     check_run_settings()
 
