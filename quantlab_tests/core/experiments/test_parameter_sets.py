@@ -75,6 +75,12 @@ def test_sets_that_contradict_themselves_are_left_out_with_the_reason() -> None:
     ]
 
 
+def test_a_value_with_keys_of_several_types_makes_no_strategy_and_is_said_so() -> None:
+    """Only YAML on the command line can write such keys: `--param sweep.grid='{stop_loss: [{1: 2, a: 3}]}'`."""
+    with pytest.raises(InvalidInputError, match="stop_loss must be a finite number"):
+        sets_of(grid={"stop_loss": [{1: 2, "a": 3}]})
+
+
 def test_a_sweep_without_any_strategy_is_refused() -> None:
     with pytest.raises(InvalidInputError, match=r'none of the 2 parameter sets is a strategy; .*"stop_loss": 2'):
         sets_of(grid={"stop_loss": [2, 3]})
