@@ -102,13 +102,9 @@ _INPUT_OPTIONS = (
 
 def chosen_strategy(lab: Lab, text: str) -> dict[str, Any]:
     """What ``--strategy`` says as fields of an `ExperimentRequest`: a file, a name or an id. Raises StrategyError."""
-    from quantlab_core.simulation.strategy import strategy_mapping
-    from quantlab_resources.strategies.known_strategies import find_strategy
+    from quantlab_resources.experiments.experiment_freezing import strategy_fields
     from quantlab_resources.strategies.strategy_file import is_strategy_file, read_strategy_file
 
     if is_strategy_file(text):
         return {"strategy": read_strategy_file(Path(text))}
-    known = find_strategy(lab.artifacts, text)
-    if known.artifact is None or known.is_preset:
-        return {"strategy": strategy_mapping(known.strategy)}
-    return {"strategies": (known.artifact.artifact_id,)}
+    return strategy_fields(lab.artifacts, text)

@@ -15,6 +15,7 @@ from quantlab_core.alerts.artifact_types import ALERTS, CALLER_ALIASES
 from quantlab_core.alerts.stored_aliases import current_aliases
 from quantlab_core.artifacts.any_version import key_parts_of
 from quantlab_core.artifacts.artifact import Artifact, ArtifactStatus, PublishRequest, Writer
+from quantlab_core.artifacts.artifact_store import ArtifactStore
 from quantlab_core.artifacts.artifact_types import ARTIFACT_SET
 from quantlab_core.artifacts.frozen_set import CURRENT, frozen_set_table, set_members
 from quantlab_core.artifacts.frozen_set_members import ALERT_MEMBERS, CANDLE_MEMBERS, require_members
@@ -40,6 +41,7 @@ from quantlab_resources.experiments.code_patches import keep_patch
 from quantlab_resources.experiments.running_provenance import running_provenance
 from quantlab_resources.lab import Lab
 from quantlab_resources.strategies.known_strategies import (
+    find_strategy,
     publish_strategy,
     published_strategy,
     require_publishable,
@@ -147,6 +149,18 @@ def freeze_experiment(lab: Lab, request: ExperimentRequest) -> FrozenExperiment:
         provenance = replace(provenance, patch_artifact_id=keep_patch(lab))
         definition = replace(definition, provenance=provenance)
     return FrozenExperiment(definition, None)
+
+
+def strategy_fields(store: ArtifactStore, name_or_id: str) -> dict[str, Any]:
+    """A strategy by name or id as fields of an `ExperimentRequest`. Raises StrategyError, IntegrityError.
+
+    What was published is pinned as it is: published anew, an earlier strategy would take the place of the one that is
+    current under its name.
+    """
+    known = find_strategy(store, name_or_id)
+    if known.artifact is None or known.is_preset:
+        return {"strategy": strategy_mapping(known.strategy)}
+    return {"strategies": (known.artifact.artifact_id,)}
 
 
 def _strategy(lab: Lab, request: ExperimentRequest) -> tuple[Strategy, str | None]:
