@@ -11,10 +11,9 @@ from quantlab_assets.workflows.lake_runs import LakeRuns
 from quantlab_core.errors import InvalidInputError
 from quantlab_core.experiments.experiment import Experiment
 from quantlab_core.experiments.sweep_file import SweepFile, parse_sweep_file
-from quantlab_core.simulation.strategy import strategy_mapping
 from quantlab_resources.experiments.experiment_freezing import DaySelection, ExperimentRequest
 from quantlab_resources.mapping_file import read_mapping
-from quantlab_resources.strategies.known_strategies import find_strategy
+from quantlab_resources.strategies.chosen_strategy import strategy_fields
 from quantlab_resources.strategies.strategy_file import is_strategy_file, read_strategy_file
 
 MOST_BYTES = 4 * 1024 * 1024
@@ -52,12 +51,11 @@ def create_sweep(
     Raises as `create_experiment`, and InvalidInputError when no parameter set is a strategy.
     """
     base = sweep.strategy
-    if isinstance(base, str):
-        base = strategy_mapping(find_strategy(runs.lab.artifacts, base).strategy)
+    fields = strategy_fields(runs.lab.artifacts, base) if isinstance(base, str) else {"strategy": base}
     request = ExperimentRequest(
         name=sweep.name,
         description=sweep.description,
-        strategy=base,
+        **fields,
         alerts=alerts,
         ohlcv=ohlcv,
         selection=selection,

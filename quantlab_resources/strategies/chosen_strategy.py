@@ -21,7 +21,16 @@ def chosen_strategy(store: ArtifactStore, text: str, *, file_of: Callable[[str],
     """
     if is_strategy_file(text):
         return {"strategy": read_strategy_file(file_of(text))}
-    known = find_strategy(store, text)
+    return strategy_fields(store, text)
+
+
+def strategy_fields(store: ArtifactStore, name_or_id: str) -> dict[str, Any]:
+    """A strategy by name or id as fields of an `ExperimentRequest`. Raises StrategyError, IntegrityError.
+
+    What was published is pinned as it is: published anew, an earlier strategy would take the place of the one that is
+    current under its name.
+    """
+    known = find_strategy(store, name_or_id)
     if known.artifact is None or known.is_preset:
         return {"strategy": strategy_mapping(known.strategy)}
     return {"strategies": (known.artifact.artifact_id,)}
