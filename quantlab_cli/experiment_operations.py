@@ -7,6 +7,7 @@ are stored; what writes brings the DuckDB index up to date, too.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import fields as dataclass_fields
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +23,6 @@ from quantlab_core.experiments.experiment import (
     ExperimentResults,
     ExperimentStatus,
 )
-from quantlab_resources.experiments.journaled_state import OUTPUT_NAMES
 from quantlab_resources.lab import Lab
 from quantlab_resources.lake_paths import LakePaths
 
@@ -82,7 +82,7 @@ def update_status(lab: Lab, request: JsonRequest) -> Json:
 def store_results(lab: Lab, request: JsonRequest) -> Json:
     """``{"success": true}``; anything else is an error."""
     given = JsonRequest(request.mapping("results"), "the results")
-    names = [f"{output}_artifact_id" for output in OUTPUT_NAMES]
+    names = [field.name for field in dataclass_fields(ExperimentResults)]
     given.check_names(*names)
     results = ExperimentResults(**{name: given.text(name, default=None) for name in names})
     lab.experiments.store_results(request.text("experiment_id"), results)
@@ -162,8 +162,8 @@ def _strategy(lab: Lab, given: Any, ids: list[str]) -> tuple[Mapping[str, Any] |
     if not ids:
         from quantlab_resources.experiments.experiment_freezing import strategy_fields
 
-        fields = strategy_fields(lab.artifacts, name)
-        return fields.get("strategy"), list(fields.get("strategies", ()))
+        named = strategy_fields(lab.artifacts, name)
+        return named.get("strategy"), list(named.get("strategies", ()))
     from quantlab_core.simulation.strategy import strategy_mapping
     from quantlab_resources.strategies.known_strategies import find_strategy
 
