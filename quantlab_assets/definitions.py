@@ -36,19 +36,19 @@ ASSETS = (
 
 
 def build_defs(
-    *, home: str | None = None, resource_overrides: Mapping[str, Any] | None = None, judges_freshness: bool = True
+    *, home: str | None = None, resource_overrides: Mapping[str, Any] | None = None, has_lake_checks: bool = True
 ) -> dg.Definitions:
     """Fresh definitions over the lake at ``home`` (None: ``QUANTLAB_HOME``, else ``./lake``).
 
-    ``resource_overrides`` replaces resources by key (``lab``, ``io_manager``), so that tests need no globals. Without
-    ``judges_freshness`` runs are not followed by the checks `is_current`: workflows of many runs judge nothing between.
+    ``resource_overrides`` replaces resources by key (``lab``, ``io_manager``), so that tests need no globals.
+    ``has_lake_checks``: the commands' many small runs leave out the checks of the lake, `is_current` among them.
     """
     return dg.Definitions(
         assets=list(ASSETS),
-        asset_checks=[*PROJECTION_CHECKS, *VERIFICATION_CHECKS, *(FRESHNESS_CHECKS if judges_freshness else ())],
-        jobs=[ingest, *COVERAGE_JOBS, *(AUTOMATION_JOBS if judges_freshness else ())],
-        sensors=[telegram_drop_sensor, *(AUTOMATION_SENSORS if judges_freshness else ())],
-        schedules=[*(AUTOMATION_SCHEDULES if judges_freshness else ())],
+        asset_checks=[*PROJECTION_CHECKS, *VERIFICATION_CHECKS, *(FRESHNESS_CHECKS if has_lake_checks else ())],
+        jobs=[ingest, *COVERAGE_JOBS, *(AUTOMATION_JOBS if has_lake_checks else ())],
+        sensors=[telegram_drop_sensor, *(AUTOMATION_SENSORS if has_lake_checks else ())],
+        schedules=[*(AUTOMATION_SCHEDULES if has_lake_checks else ())],
         resources={
             "lab": LabResource(home=home),
             "io_manager": LakeIOManager(home=home),

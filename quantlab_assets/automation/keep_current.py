@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -29,7 +29,7 @@ PAUSE = timedelta(minutes=5)
 NEVER_MADE_AFTER = timedelta(hours=1)
 """A run that was asked for so long ago and that the daemon never made is asked for anew."""
 BEHIND_TAG = "quantlab/behind"
-MAKES_NO_INPUT = ("verify_share", "check_freshness")
+MAKES_NO_INPUT = ("verify_share", "check_freshness", "run_queued_experiment", "create_experiment", "create_sweep")
 CURRENT = "everything is made from what is current"
 NOT_KEPT = "caller_leaderboard"
 """It is of one experiment, which somebody may have named: who wants another one says so."""
@@ -166,7 +166,8 @@ class _Work:
 
 def _work(lab: Lab) -> _Work:
     from quantlab_assets.workflows.bring_up_to_date import NO_SOURCE
-    from quantlab_resources.freshness.lake_freshness import changed_ids, lake_freshness
+    from quantlab_resources.freshness.changed_inputs import changed_inputs
+    from quantlab_resources.freshness.lake_freshness import lake_freshness
 
     found = {asset: one for asset, one in lake_freshness(lab).items() if one.outdated and asset != NOT_KEPT}
     notes, may_rest = [], True
@@ -179,7 +180,7 @@ def _work(lab: Lab) -> _Work:
         else:
             if not has_source:
                 notes.append(f"{len(found.pop('ohlcv_slices').outdated):,} days wait for candles: {NO_SOURCE}")
-    lines = (f"{asset} {value}" for asset, one in found.items() for value in changed_ids(one.outdated))
+    lines = (f"{asset} {astuple(change)}" for asset, one in found.items() for change in changed_inputs(one.outdated))
     digest = hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
     return _Work({asset: len(one.outdated) for asset, one in found.items()}, digest, tuple(notes), may_rest)
 

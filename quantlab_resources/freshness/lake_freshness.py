@@ -9,7 +9,7 @@ outdated here: `not_current` follows the graph.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date
 from functools import cached_property
@@ -330,11 +330,3 @@ def _by_part(heads: Iterable[HeadInputs], part: str) -> dict[str, list[HeadInput
 def _series_of(one: HeadInputs) -> tuple[str, str]:
     parts = _parts(one)
     return Token.from_key_parts(parts).partition_key, parts["res"]
-
-
-def changed_ids(found: Iterable[Outdated]) -> Iterator[str]:
-    """The ids of all inputs that came, changed or went, and what was made from them."""
-    for one in found:
-        yield from (one.partition or "", one.artifact_id or "", one.note, *one.newer, *one.withdrawn)
-        for old in one.replaced:
-            yield from (old.artifact_id, old.replaced_by or "")
