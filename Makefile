@@ -46,8 +46,9 @@ venv-embedded: $(VENV)/.runtime requirements-dev.lock  ## add the embedded Click
 demo: $(VENV)/.runtime  ## run the whole main job on a small generated data set
 	@$(BIN)/quantlab demo
 
-ui: $(VENV)/.runtime  ## open Dagster on 127.0.0.1:3000
+ui: $(VENV)/.runtime  ## open Dagster on 127.0.0.1:3000, and the pages of experiments that it links to on 3001
 	@mkdir -p "$(QUANTLAB_HOME)"
+	@$(BIN)/quantlab experiments pages & pages=$$!; trap "kill $$pages 2>/dev/null" EXIT INT TERM; \
 	$(BIN)/dagster dev -h 127.0.0.1 -w workspace.yaml
 
 test: lint  ## run every check and every test

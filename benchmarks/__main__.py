@@ -32,6 +32,7 @@ NAMES = (
     "coverage",
     "manifest",
     "startup",
+    "pages",
 )
 
 

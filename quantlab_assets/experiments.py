@@ -40,6 +40,7 @@ from quantlab_resources.dagster_io.artifact_draft import ArtifactDraft
 from quantlab_resources.experiments.input_checks import require_whole_inputs
 from quantlab_resources.experiments.running_attempt import running_attempt
 from quantlab_resources.lab import Lab
+from quantlab_resources.reports.page_address import page_address
 
 GROUP = "experiments"
 RESULT_ASSETS = tuple(str(spec.asset) for spec in (*OUTPUTS.values(), EXPERIMENT_OUTCOME))
@@ -134,7 +135,10 @@ def _result_draft(
     lab: Lab, experiment_id: str, spec: ArtifactType, table: pa.Table, inputs: list[str]
 ) -> ArtifactDraft:
     preview = _PREVIEWS.get(spec.name)
-    report = {"report": dg.MetadataValue.path(str(lab.paths.report(experiment_id)))}
+    report = {
+        "report": dg.MetadataValue.url(page_address(experiment_id)),
+        "report_file": dg.MetadataValue.path(str(lab.paths.report(experiment_id))),
+    }
     return ArtifactDraft(
         spec,
         {"experiment": experiment_id},

@@ -8,6 +8,7 @@ from typing import Any
 import dagster as dg
 
 from quantlab_assets.artifact_asset import Step, artifact_asset
+from quantlab_assets.candle_checks import FILE_CHECKS, rows_preview
 from quantlab_assets.partitions import CANDLE_FILES
 from quantlab_core.artifacts.artifact import Artifact
 from quantlab_core.artifacts.timestamp_text import parse_timestamp
@@ -29,6 +30,7 @@ REPLACED_BY = "replaced_by"
     code_version="2",
     deps=["candle_files"],
     partitions_def=CANDLE_FILES,
+    checks=FILE_CHECKS,
     config_schema={
         DECLARATION: dg.Field(dg.Permissive({}), is_required=False),
         REPLACED_BY: dg.Field(str, is_required=False),
@@ -51,10 +53,10 @@ def imported_candles(step: Step) -> Iterator[ArtifactDraft]:
         # The last candle of a file stays unfinished for ever, so "closed" is judged at the time the file came in.
         as_of=parse_timestamp(raw.artifact.created_at),
     )
-    for spec, table in ((IMPORTED_CANDLES, file.candles), (CANDLES_QUARANTINE, file.quarantine)):
-        yield ArtifactDraft(
-            spec, {"file": step.key}, table, inputs=[raw.artifact.artifact_id], params={DECLARATION: declared}
-        )
+    inputs, params = [raw.artifact.artifact_id], {DECLARATION: declared}
+    preview = rows_preview(file.report)
+    yield ArtifactDraft(IMPORTED_CANDLES, {"file": step.key}, file.candles, inputs, params=params, preview=preview)
+    yield ArtifactDraft(CANDLES_QUARANTINE, {"file": step.key}, file.quarantine, inputs, params=params)
 
 
 def last_import(lab: Lab, file: str) -> Mapping[str, Any]:

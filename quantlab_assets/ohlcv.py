@@ -6,9 +6,10 @@ from collections.abc import Iterator
 
 import dagster as dg
 
-from quantlab_assets.artifact_asset import OWNER, Step, Upstream, artifact_asset
+from quantlab_assets.artifact_asset import OWNER, Step, Upstream, artifact_asset, type_tags
 from quantlab_assets.candle_slices import GROUP, ohlcv_slices, slice_revisions
 from quantlab_assets.frozen_sets import current_set_draft
+from quantlab_assets.group_guides import guided
 from quantlab_assets.imported_candles import imported_candles
 from quantlab_assets.partitions import CANDLE_FILES
 from quantlab_assets.token_candles import token_candles
@@ -17,9 +18,10 @@ from quantlab_resources.dagster_io.artifact_draft import ArtifactDraft
 
 candle_files = dg.AssetSpec(
     "candle_files",
-    description=f"{RAW_FILE.doc} `quantlab ohlcv import FILE` archives one.",
+    description=guided(GROUP, "candle_files", f"{RAW_FILE.doc} `quantlab ohlcv import FILE` archives one."),
     group_name=GROUP,
     owners=[OWNER],
+    tags=type_tags(RAW_FILE),
     kinds={"csv", "json", "parquet"},
     partitions_def=CANDLE_FILES,
 )

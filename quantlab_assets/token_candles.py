@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import dagster as dg
@@ -11,14 +12,16 @@ import pyarrow as pa
 from quantlab_assets.artifact_asset import Step, Upstream, artifact_asset
 from quantlab_assets.partitions import TOKENS
 from quantlab_assets.picture_preview import picture_preview
-from quantlab_core.artifacts.any_version import key_parts_of
+from quantlab_core.alerts.artifact_types import ALERTS
+from quantlab_core.artifacts.any_version import key_parts_of, read_newest
 from quantlab_core.artifacts.artifact import Artifact
 from quantlab_core.artifacts.table_attributes import attributes_of
 from quantlab_core.candles.arrow_columns import compute
 from quantlab_core.candles.artifact_types import TOKEN_CANDLES
 from quantlab_core.candles.token_series import token_series
-from quantlab_core.errors import InvalidInputError
+from quantlab_core.errors import InvalidInputError, QuantlabError
 from quantlab_core.token import SOLANA, Token
+from quantlab_resources.artifacts.artifact_store import ParquetArtifactStore
 from quantlab_resources.dagster_io.artifact_draft import ArtifactDraft
 from quantlab_resources.dagster_io.upstream_artifacts import UpstreamArtifacts
 from quantlab_resources.refusals import Refusal, report_refusal
@@ -26,6 +29,8 @@ from quantlab_resources.refusals import Refusal, report_refusal
 GROUP = "ohlcv"
 CHARTED_PARTITIONS = 1
 """A run over more tokens draws no charts: each takes 0.3 s of computing and 100 kB of Dagster's event log."""
+MOST_CALL_DAYS = 120
+"""On so many days, the latest of a series, calls are looked for: each is a file to read."""
 
 
 @artifact_asset(
@@ -59,14 +64,15 @@ def token_candles(step: Step) -> Iterator[ArtifactDraft]:
             continue
         drafts.append((resolution, series, list(slices)))
     charted = len(step.context.partition_keys) <= CHARTED_PARTITIONS
+    calls = calls_of_token(step.lab.artifacts, token, drafts) if charted else []
     for resolution, series, ids in drafts:
         suffix = "" if len(drafts) == 1 else f"_{resolution}"
-        preview = {f"{name}{suffix}": value for name, value in series_preview(series, len(ids), charted).items()}
+        preview = {f"{name}{suffix}": value for name, value in series_preview(series, len(ids), charted, calls).items()}
         yield ArtifactDraft(TOKEN_CANDLES, {**token.key_parts, "res": resolution}, series, inputs=ids, preview=preview)
 
 
-def series_preview(series: pa.Table, slices: int, is_charted: bool) -> dict[str, Any]:
-    """What the UI shows of a series: how it came about, what is missing in it, and its chart."""
+def series_preview(series: pa.Table, slices: int, is_charted: bool, calls: Sequence[datetime] = ()) -> dict[str, Any]:
+    """What the UI shows of a series: how it came about, what is missing in it, and its chart with the calls in it."""
     attributes = attributes_of(series)
     preview: dict[str, Any] = {
         "resolution": dg.MetadataValue.text(attributes["resolution"]),
@@ -83,8 +89,41 @@ def series_preview(series: pa.Table, slices: int, is_charted: bool) -> dict[str,
         # Matplotlib takes a second to import, and definitions must load without it.
         from quantlab_resources.reports.token_chart import token_chart_png
 
-        preview |= picture_preview("chart", "Price and volume", token_chart_png(series))
+        preview["calls_in_chart"] = dg.MetadataValue.int(len(calls))
+        preview |= picture_preview("chart", "Price, volume and calls", token_chart_png(series, calls))
     return preview
+
+
+def calls_of_token(
+    store: ParquetArtifactStore, token: Token, series: Iterable[tuple[str, pa.Table, object]]
+) -> list[datetime]:
+    """When the token was called on the days that the series span, by the alerts as they are now.
+
+    For the eye alone: the series are made from slices, so alerts are no input of theirs. A day that cannot be read is
+    left out.
+    """
+    days = {
+        day
+        for _, table, _ in series
+        if table.num_rows
+        for day in _days_of(compute.min(table["ts"]).as_py(), compute.max(table["ts"]).as_py())
+    }
+    calls: set[datetime] = set()
+    for day in sorted(days):
+        for head in store.heads(ALERTS.name, f"day={day.isoformat()}/chain={token.chain}"):
+            try:
+                alerts = read_newest(store, head)
+            except QuantlabError:
+                continue
+            is_called = compute.equal(alerts["mint"], token.address)
+            calls |= set(alerts.filter(is_called)["alert_ts_utc"].to_pylist())
+    return sorted(calls)
+
+
+def _days_of(first: datetime, last: datetime) -> list[date]:
+    """The UTC days from one time to the other, the latest `MOST_CALL_DAYS` of them."""
+    number = (last.date() - first.date()).days + 1
+    return [last.date() - timedelta(days=back) for back in range(min(number, MOST_CALL_DAYS))]
 
 
 def _sum(series: pa.Table, name: str) -> int:

@@ -1,4 +1,4 @@
-"""``quantlab experiments cancel``, ``reindex`` and ``report``: states, the index and the pages of experiments."""
+"""``quantlab experiments cancel``, ``reindex``, ``report`` and ``pages``: states, the index and the pages."""
 
 from __future__ import annotations
 
@@ -55,3 +55,26 @@ def report(invocation: Invocation, experiment_id: str) -> None:
     lab = existing_lake(invocation)
     page = report_experiment(lab, lab.experiments.get(experiment_id))
     click.echo(f"report: {shown(page)}")
+
+
+@experiments.command("pages")
+@click.option("--port", type=click.IntRange(0, 65_535), default=3001, show_default=True, help="0: any that is free.")
+@click.pass_obj
+def pages(invocation: Invocation, port: int) -> None:
+    """Serve the pages of experiments to this machine's browser until it is interrupted: Dagster's UI links to them.
+
+    `make ui` does it beside Dagster. Under another port or behind a proxy, set QUANTLAB_REPORTS_URL for the runs.
+    """
+    from quantlab_core.errors import InvalidInputError
+    from quantlab_resources.lake_paths import LakePaths
+    from quantlab_resources.reports.page_server import PageServer
+
+    try:
+        server = PageServer(LakePaths.from_environment(invocation.home).reports, port)
+    except OSError as error:
+        raise InvalidInputError(
+            f"port {port} cannot be used ({error.strerror}); name another with --port, and in QUANTLAB_REPORTS_URL"
+        ) from error
+    with server:
+        click.echo(f"pages of experiments: {server.address}")
+        server.serve_forever()

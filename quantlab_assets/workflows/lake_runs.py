@@ -59,7 +59,7 @@ class LakeRuns:
         self.counts = ArtifactCounts()
         self.refusals: list[Refusal] = []
         """What runs left out because its input cannot be used."""
-        self._job = build_defs(home=str(lab.paths.home), has_lake_checks=False).resolve_implicit_global_asset_job_def()
+        self._job = build_defs(home=str(lab.paths.home), judges_lake=False).resolve_implicit_global_asset_job_def()
 
     def materialize(self, title: str, assets: Sequence[str], *, config: Mapping[str, Any] | None = None) -> None:
         """One run over unpartitioned assets."""

@@ -18,7 +18,11 @@ def tell_dagster(runs: LakeRuns, spec: ArtifactType) -> None:
         dg.AssetMaterialization(
             asset_key=str(spec.asset),
             metadata=described(
-                heads, artifact_count=len(heads), row_count=sum(head.row_count for head in heads), version=version
+                heads,
+                artifact_count=len(heads),
+                row_count=sum(head.row_count for head in heads),
+                version=version,
+                byte_size=runs.lab.artifacts.stored_bytes([head.artifact_id for head in heads]),
             ),
             tags={DATA_VERSION_TAG: version},
         )

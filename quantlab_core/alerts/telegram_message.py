@@ -164,15 +164,14 @@ def _content_id(
     """Of the content as one compact JSON array; written out here because `json.dumps` takes several times as long."""
     edited = "null" if edited_ts is None else f'"{edited_ts.isoformat()}"'
     canonical = (
-        f'["{sent_ts.isoformat()}","{message_type}",{edited},{_quoted(sender_id)},{_quoted(forwarded_from)},'
-        f"{_quoted(via_bot)},{'null' if reply_to is None else reply_to},{encode_basestring(text)},"
-        f"[{','.join(map(encode_basestring, links))}]]"
+        f'["{sent_ts.isoformat()}","{message_type}",{edited},'
+        f"{'null' if sender_id is None else encode_basestring(sender_id)},"
+        f"{'null' if forwarded_from is None else encode_basestring(forwarded_from)},"
+        f"{'null' if via_bot is None else encode_basestring(via_bot)},"
+        f"{'null' if reply_to is None else reply_to},{encode_basestring(text)},"
+        f"[{','.join(map(encode_basestring, links)) if links else ''}]]"
     )
     return sha256(canonical.encode()).hexdigest()[:16]
-
-
-def _quoted(text: str | None) -> str:
-    return "null" if text is None else encode_basestring(text)
 
 
 def _is_object(value: object) -> TypeGuard[dict[str, object]]:
@@ -187,7 +186,7 @@ def _integer(value: object) -> int | None:
     """An id: an integer, or its decimal text. Booleans and numbers beyond 64 bits are none."""
     if value is None:
         return None
-    if isinstance(value, str):
+    if type(value) is not int and isinstance(value, str):
         digits = value.strip()
         value = int(digits) if len(digits) < 20 and digits.removeprefix("-").isdecimal() else None
     if not isinstance(value, int) or isinstance(value, bool):
@@ -214,14 +213,18 @@ def _edit_time(raw: Mapping[str, object], zone: tzinfo | None) -> datetime | Non
 
 def _sender_id(value: object) -> str | None:
     """``user4002``. Old exports wrote bare integers: those below 2**32 are users, others stay as they are."""
-    number = None if isinstance(value, str) else _integer(value)
-    if number is not None:
-        return f"user{number}" if 0 < number < _OLD_USER_IDS else str(number)
-    return _optional_text(value)
+    if isinstance(value, str):
+        return _optional_text(value)
+    number = _integer(value)
+    if number is None:
+        return None
+    return f"user{number}" if 0 < number < _OLD_USER_IDS else str(number)
 
 
 def _optional_text(value: object) -> str | None:
-    return _clean(value) if isinstance(value, str) and value else None
+    if value is None or not isinstance(value, str) or not value:
+        return None
+    return value if value.isascii() else _clean(value)
 
 
 def _clean(text: str) -> str:

@@ -38,6 +38,11 @@ class ArtifactCatalogue:
             found = manifest_queries.get_many(connection, artifact_ids)
         return [None if artifact is None else self.located(artifact) for artifact in found]
 
+    def stored_bytes(self, artifact_ids: Sequence[str]) -> int:
+        """How many bytes the Parquet files of these artifacts have together."""
+        with self.manifest.reading() as connection:
+            return manifest_queries.stored_bytes(connection, artifact_ids)
+
     def list_artifacts(self, filter: ArtifactFilter) -> ArtifactList:
         """Matching artifacts, newest first, and whether ``filter.limit`` cut the list. Raises InvalidInputError."""
         if filter.limit is not None and filter.limit < 0:

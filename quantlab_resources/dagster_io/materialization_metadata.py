@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 import dagster as dg
 
 from quantlab_core.artifacts.artifact import Artifact, PublishResult
-from quantlab_resources.dagster_io.artifact_draft import PublishedPartition
+from quantlab_resources.dagster_io.artifact_draft import PublishedPartition, RangeTotal
 
 MAX_TABLE_ROWS = 50
 
@@ -22,6 +22,7 @@ def metadata_of(published: Sequence[PublishedPartition]) -> dict[str, dg.Metadat
         row_count=sum(result.artifact.row_count for result in results),
         version=set_hash(_identities(results)),
         is_new=[not result.deduped for result in results[:MAX_TABLE_ROWS]],
+        byte_size=sum(partition.byte_size for partition in published),
     )
     metadata["new_artifacts"] = dg.MetadataValue.int(sum(not result.deduped for result in results))
     if len(published) == 1:
@@ -29,21 +30,43 @@ def metadata_of(published: Sequence[PublishedPartition]) -> dict[str, dg.Metadat
     return metadata
 
 
+def total_metadata(total: RangeTotal | None) -> dict[str, dg.MetadataValue]:
+    """Of a run over many partitions: what they came to. Each partition has an event of its own beside it."""
+    total = RangeTotal() if total is None else total
+    return {
+        "partitions": dg.MetadataValue.int(total.partitions),
+        "artifacts": dg.MetadataValue.int(total.artifacts),
+        "new_artifacts": dg.MetadataValue.int(total.new),
+        "rows": dg.MetadataValue.int(total.rows),
+    }
+
+
 def described(
-    sample: Sequence[Artifact], *, artifact_count: int, row_count: int, version: str, is_new: Sequence[bool] = ()
+    sample: Sequence[Artifact],
+    *,
+    artifact_count: int,
+    row_count: int,
+    version: str,
+    is_new: Sequence[bool] = (),
+    byte_size: int | None = None,
 ) -> dict[str, dg.MetadataValue]:
-    """What is said of ``artifact_count`` artifacts, of which ``sample`` are the first."""
+    """What is said of ``artifact_count`` artifacts, of which ``sample`` are the first.
+
+    Ids and hashes are paths to Dagster: these are what its UI gives a button that copies them.
+    """
     metadata: dict[str, dg.MetadataValue] = {
         "dagster/row_count": dg.MetadataValue.int(row_count),
         "artifacts": dg.MetadataValue.int(artifact_count),
     }
+    if byte_size is not None:
+        metadata["dagster/size_bytes"] = dg.MetadataValue.int(byte_size)
     if artifact_count == 1:
         (artifact,) = sample
-        metadata["artifact_id"] = dg.MetadataValue.text(artifact.artifact_id)
-        metadata["content_hash"] = dg.MetadataValue.text(artifact.content_hash)
+        metadata["artifact_id"] = dg.MetadataValue.path(artifact.artifact_id)
+        metadata["content_hash"] = dg.MetadataValue.path(artifact.content_hash)
         metadata["parquet"] = dg.MetadataValue.path(artifact.path_parquet)
     elif artifact_count:
-        metadata["set_hash"] = dg.MetadataValue.text(version)
+        metadata["set_hash"] = dg.MetadataValue.path(version)
         metadata["artifact_table"] = dg.MetadataValue.table(
             [
                 dg.TableRecord(

@@ -6,8 +6,9 @@ lowest low to the highest high and the last close of each column, the volume as 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 _BINS = 600
 _BAND, _VOLUME = "#a9c8f8", "#8fa3bd"
+_CALL = "#c2410c"
 _SILENT, _UNASKED = "#fdf0d0", "#d9dde3"
 _SHORTEST_SHARE = 1 / 300
 """A silence is shaded from this share of the shown time on: shorter ones would be thinner than a pixel or two."""
@@ -48,13 +50,17 @@ class _Drawn:
     unasked: list[tuple[int, int]]
 
 
-def token_chart_png(series: pa.Table) -> bytes:
-    """A series (or slice) of one token with its attributes as a PNG on white; empty bytes where it holds nothing."""
+def token_chart_png(series: pa.Table, calls: Sequence[datetime] = ()) -> bytes:
+    """A series (or slice) of one token with its attributes as a PNG on white; empty bytes where it holds nothing.
+
+    ``calls`` are marked where they lie in the time that is shown.
+    """
     attributes = attributes_of(series)
     spans = merge_spans(decode_spans(attributes["source_spans"]))
     if not series.num_rows and not spans:
         return b""
-    return png_of(_figure(_reduced(series.sort_by("ts"), attributes["resolution"], spans), attributes, series))
+    drawn = _reduced(series.sort_by("ts"), attributes["resolution"], spans)
+    return png_of(_figure(drawn, attributes, series, [epoch_microseconds(call) for call in calls]))
 
 
 def _reduced(series: pa.Table, resolution: str, spans: Iterable[SourceSpan]) -> _Drawn:
@@ -97,7 +103,7 @@ def _runs(stamps: Integers, step: int) -> list[tuple[int, int]]:
     return list(zip(starts.tolist(), ends.tolist(), strict=True))
 
 
-def _figure(drawn: _Drawn, attributes: Mapping[str, str], series: pa.Table) -> Figure:
+def _figure(drawn: _Drawn, attributes: Mapping[str, str], series: pa.Table, calls: Sequence[int]) -> Figure:
     from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
     from matplotlib.figure import Figure
     from matplotlib.ticker import EngFormatter, FuncFormatter, MaxNLocator, NullFormatter
@@ -129,7 +135,7 @@ def _figure(drawn: _Drawn, attributes: Mapping[str, str], series: pa.Table) -> F
     locator = AutoDateLocator(minticks=4, maxticks=9)  # type: ignore[no-untyped-call]
     volume.xaxis.set_major_locator(locator)
     volume.xaxis.set_major_formatter(ConciseDateFormatter(locator, show_offset=False))  # type: ignore[no-untyped-call]
-    _say(price, drawn, attributes, series)
+    _say(price, drawn, attributes, series, _mark_calls(price, volume, drawn, calls))
     return figure
 
 
@@ -154,8 +160,23 @@ def _shade(axes: Axes, drawn: _Drawn) -> None:
             )
 
 
-def _say(axes: Axes, drawn: _Drawn, attributes: Mapping[str, str], series: pa.Table) -> None:
-    """A title, and what the shades mean where there are some."""
+def _mark_calls(price: Axes, volume: Axes, drawn: _Drawn, calls: Sequence[int]) -> int:
+    """A line through both charts and a triangle on top for each call in the time that is shown; how many there are."""
+    shown = [call for call in calls if drawn.edges[0] <= call <= drawn.edges[-1]]
+    for call in shown:
+        for axes in (price, volume):
+            axes.axvline(_days(call), color=_CALL, linewidth=0.9, alpha=0.8, zorder=5)
+    above = price.get_xaxis_transform()
+    price.plot(
+        [_days(call) for call in shown], [1.0] * len(shown), marker="v", markersize=6, color=_CALL, linestyle="none",
+        transform=above, clip_on=False, zorder=6,
+    )  # fmt: skip
+    return len(shown)
+
+
+def _say(axes: Axes, drawn: _Drawn, attributes: Mapping[str, str], series: pa.Table, calls: int) -> None:
+    """A title, and what the shades and marks mean where there are some."""
+    from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
     first, last = (instant_of(int(edge)) for edge in (drawn.edges[0], drawn.edges[-1]))
@@ -163,7 +184,7 @@ def _say(axes: Axes, drawn: _Drawn, attributes: Mapping[str, str], series: pa.Ta
     candles = f"{series.num_rows:,} {attributes['resolution']} candles from {attributes['source']}"
     reach = f"{first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M} UTC"
     axes.set_title(", ".join([*named, candles, reach]), loc="left", fontsize=10, color=LIGHT.ink, pad=20)
-    shades = [
+    shades: list[Any] = [
         Patch(facecolor=colour, edgecolor="white", hatch=hatch, linewidth=0, label=label)
         for stretches, colour, hatch, label in (
             (drawn.silent, _SILENT, None, "asked, no candle"),
@@ -171,9 +192,12 @@ def _say(axes: Axes, drawn: _Drawn, attributes: Mapping[str, str], series: pa.Ta
         )
         if stretches
     ]
+    if calls:
+        named_calls = f"{calls} call{'s' * (calls != 1)}"
+        shades.insert(0, Line2D([], [], color=_CALL, marker="v", markersize=5, linewidth=0.9, label=named_calls))
     if shades:
         axes.legend(
-            handles=shades, loc="lower left", bbox_to_anchor=(0, 1), ncols=2, frameon=False, fontsize=8,
+            handles=shades, loc="lower left", bbox_to_anchor=(0, 1), ncols=3, frameon=False, fontsize=8,
             labelcolor=LIGHT.muted, borderpad=0.2, handlelength=1.6, columnspacing=1.4, borderaxespad=0,
         )  # fmt: skip
 

@@ -147,8 +147,9 @@ def test_every_file_is_verified_once_in_so_many_nights_and_damage_fails_the_run_
     assert sorted(map(part_of, nights)) == list(range(1, PARTS + 1))
     request = schedule_tick(verify_share_nightly, runs.lab, runs.instance, AT_FIVE)
     assert isinstance(request, dg.RunRequest)
-    told = {"part": part_of(AT_FIVE.date()), "parts": PARTS}
-    assert request.run_config == {"ops": {"verify_files": {"config": told}}}
+    assert request.run_config == {
+        "ops": {"verify_files": {"config": {"part": part_of(AT_FIVE.date()), "parts": PARTS}}}
+    }
 
     damaged = runs.lab.artifacts.heads("token_calls_v1")[0]
     path = Path(damaged.path_parquet)

@@ -164,6 +164,16 @@ def refusals(runs: LakeRuns) -> dict[str, tuple[dict[str, Any], type[QuantlabErr
             InvalidInputError,
             SECOND,
         ),
+        "a range before all alerts": (
+            by_id | {"date_range": DateRange(None, "2024-12-31")},
+            InvalidInputError,
+            r"no alert was sent to 2025-01-01T00:00:00\+00:00; the 3 alerts are from",
+        ),
+        "a range between the alerts of a day": (
+            by_id | {"date_range": DateRange(f"{FIRST}T12:00:10Z", f"{FIRST}T12:00:50Z")},
+            InvalidInputError,
+            "no alert was sent from .* to .*; the 3 alerts are from",
+        ),
         "an id that cannot be a key": (by_id | {"experiment_id": "../up"}, InvalidInputError, "cannot be a partition"),
     }
 
@@ -180,6 +190,8 @@ REFUSED = (
     "an unknown key of the strategy",
     "an unknown parameter",
     "a range that ends before it begins",
+    "a range before all alerts",
+    "a range between the alerts of a day",
     "an id that cannot be a key",
 )
 

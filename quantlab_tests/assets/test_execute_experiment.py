@@ -148,7 +148,9 @@ def test_the_page_is_written_by_the_run_and_linked_from_every_result_in_dagster(
     for asset in set(RESULT_ASSETS) - {"experiment_parameter_sets"}:  # which only a sweep has
         event = runs.instance.get_latest_materialization_event(dg.AssetKey(asset))
         assert event is not None
-        assert event.asset_materialization.metadata["report"] == dg.MetadataValue.path(str(page))
+        shown = event.asset_materialization.metadata
+        assert shown["report"] == dg.MetadataValue.url(f"http://127.0.0.1:3001/{page.name}")
+        assert shown["report_file"] == dg.MetadataValue.path(str(page))
 
 
 def test_a_page_that_cannot_be_written_takes_no_result_with_it(runs: LakeRuns) -> None:

@@ -12,7 +12,10 @@ import dagster as dg
 import pytest
 
 from quantlab_assets.artifact_asset import OWNER
+from quantlab_assets.column_lineage import COLUMNS_MADE_FROM
 from quantlab_assets.definitions import build_defs
+from quantlab_assets.group_guides import GROUP_GUIDES
+from quantlab_assets.lake_checks import IS_WHOLE, ROW_COUNT
 from quantlab_core.artifacts.registry import ARTIFACT_TYPES
 from quantlab_resources.first_day import first_day
 from quantlab_resources.freshness.lake_freshness import UPSTREAM
@@ -137,9 +140,14 @@ def test_only_the_fan_ins_declare_a_partition_mapping() -> None:
 
 
 def test_the_checks_of_the_graph_and_which_are_judged_before_anything_is_published() -> None:
-    graph = build_defs().resolve_asset_graph()
-    checks = {(key.asset_key.to_user_string(), key.name): graph.get(key).blocking for key in graph.asset_check_keys}
+    checks = all_checks()
+    of_every_asset = {found: checks.pop(found) for found in list(checks) if found[1] in (IS_WHOLE, ROW_COUNT)}
+    assert {asset for asset, check in of_every_asset if check == IS_WHOLE} == {s.key.to_user_string() for s in specs()}
+    assert not any(of_every_asset.values())
     assert checks == {
+        ("alert_forward_coverage", "alerts_are_covered"): True,
+        ("alert_forward_coverage", "every_alert_is_measured"): True,
+        ("imported_candles", "every_row_is_accounted_for"): True,
         ("alert_events", "chains_are_known"): True,
         ("alert_events", "keeps_adopted_calls"): True,
         ("alerts", "keeps_adopted_calls"): True,
@@ -150,6 +158,37 @@ def test_the_checks_of_the_graph_and_which_are_judged_before_anything_is_publish
         ("research_projection", "file_holds_the_receipt"): False,
         **{(asset, "is_current"): False for asset in UPSTREAM},
     }
+
+
+def all_checks() -> dict[tuple[str, str], bool]:
+    graph = build_defs().resolve_asset_graph()
+    return {(key.asset_key.to_user_string(), key.name): graph.get(key).blocking for key in graph.asset_check_keys}
+
+
+def test_columns_name_columns_of_assets_that_they_can_come_from() -> None:
+    graph, schemas = build_defs().resolve_asset_graph(), {}
+    for spec in specs():
+        if "dagster/column_schema" in spec.metadata:
+            schemas[spec.key] = {column.name: column for column in spec.metadata["dagster/column_schema"].columns}
+    declared = {spec.key for spec in specs() if "dagster/column_lineage" in spec.metadata}
+    assert declared == {dg.AssetKey(asset) for asset in COLUMNS_MADE_FROM}
+    for key in declared:
+        lineage = graph.get(key).metadata["dagster/column_lineage"].deps_by_column
+        assert lineage.keys() <= schemas[key].keys()
+        for column, made_from in lineage.items():
+            for dep in made_from:
+                assert dep.column_name in schemas[dep.asset_key], (key, column, dep)
+                assert dep.asset_key in graph.get_ancestor_asset_keys(key), (key, column, dep)
+                assert dep.asset_key.to_user_string() in schemas[key][column].description
+
+
+def test_the_guide_of_every_group_stands_at_its_first_asset_and_every_other_asset_names_that() -> None:
+    descriptions = {spec.key.to_user_string(): (str(spec.group_name), spec.description or "") for spec in specs()}
+    assert {group for group, _ in descriptions.values()} == GROUP_GUIDES.keys()
+    for asset, (group, description) in descriptions.items():
+        guide = GROUP_GUIDES[group]
+        assert (guide.text in description) == (asset == guide.first_asset)
+        assert asset == guide.first_asset or f"`{guide.first_asset}`" in description
 
 
 @pytest.mark.parametrize("spec", specs(), ids=lambda spec: spec.key.to_user_string())

@@ -70,6 +70,12 @@ def get_many(connection: apsw.Connection, artifact_ids: Sequence[str]) -> list[A
     return [found.get(artifact_id) for artifact_id in artifact_ids]
 
 
+def stored_bytes(connection: apsw.Connection, artifact_ids: Sequence[str]) -> int:
+    """How many bytes the Parquet files of these artifacts have together; what the earlier store did not note is 0."""
+    query = "SELECT coalesce(sum(byte_size), 0) FROM artifacts WHERE artifact_id IN (SELECT value FROM json_each(?))"
+    return int(connection.execute(query, (json.dumps(list(artifact_ids)),)).get)
+
+
 def unknown_ids(connection: apsw.Connection, artifact_ids: Sequence[str]) -> list[str]:
     """Those of the ids that no artifact has."""
     if not artifact_ids:

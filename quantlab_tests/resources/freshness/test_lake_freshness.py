@@ -96,8 +96,9 @@ class WorkedLake:
         self.put([(ARTIFACT_SET, {"of": of, "selection": "current"}, frozen_set_table(members), inputs)])
 
     def count_calls(self, value: int = 1) -> None:
-        inputs = [self.set_of("alerts").artifact_id]
-        self.put([(TOKEN_CALLS, {"selection": "current"}, row(TOKEN_CALLS, value), inputs)])
+        self.put(
+            [(TOKEN_CALLS, {"selection": "current"}, row(TOKEN_CALLS, value), [self.set_of("alerts").artifact_id])]
+        )
 
     def set_of(self, of: str) -> Artifact:
         (found,) = self.store.heads(ARTIFACT_SET.name, f"of={of}/selection=current")
