@@ -23,7 +23,13 @@ from quantlab_resources.freshness.changed_inputs import (
     ChangedInput,
     changed_inputs,
 )
-from quantlab_resources.freshness.lake_freshness import UPSTREAM, AssetFreshness, lake_freshness, not_current
+from quantlab_resources.freshness.lake_freshness import (
+    UPSTREAM,
+    AssetFreshness,
+    lake_freshness,
+    not_current,
+    with_upstream,
+)
 from quantlab_resources.lab import Lab
 
 NAME = "is_current"
@@ -108,8 +114,10 @@ def _row(change: ChangedInput) -> dg.TableRecord:
 )
 def freshness_checks(context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckResult]:
     """All that are asked for, from one look at the manifest."""
-    found = lake_freshness(context.resources.lab.get())
-    for key in sorted(context.selected_asset_check_keys):
+    keys = sorted(context.selected_asset_check_keys)
+    judged = with_upstream(key.asset_key.to_user_string() for key in keys)
+    found = lake_freshness(context.resources.lab.get(), judged)
+    for key in keys:
         verdict = verdict_of(found, key.asset_key.to_user_string())
         yield dg.AssetCheckResult(
             asset_key=key.asset_key,
