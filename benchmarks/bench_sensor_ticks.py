@@ -123,6 +123,8 @@ def _row(spec: ArtifactType) -> pa.Table:
     for column in spec.schema:
         if pa.types.is_timestamp(column.type):
             row[column.name] = datetime(2025, 1, 1, tzinfo=UTC)
+        elif pa.types.is_date(column.type):
+            row[column.name] = FIRST_DAY
         elif pa.types.is_string(column.type):
             row[column.name] = "x"
         elif pa.types.is_boolean(column.type):

@@ -7,7 +7,7 @@ input that was withdrawn or damaged is an error: what stands there rests on what
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import Any
 
 import dagster as dg
@@ -15,8 +15,21 @@ import dagster as dg
 from quantlab_core.errors import LakeNotFoundError
 from quantlab_resources.artifacts.upkeep.last_verification import verified_at
 from quantlab_resources.dagster_io.lab_resource import LabResource
-from quantlab_resources.freshness.lake_freshness import UPSTREAM, AssetFreshness, lake_freshness, not_current
-from quantlab_resources.freshness.outdated import Outdated
+from quantlab_resources.freshness.changed_inputs import (
+    NEWER,
+    NOTE,
+    REPLACED,
+    WITHDRAWN,
+    ChangedInput,
+    changed_inputs,
+)
+from quantlab_resources.freshness.lake_freshness import (
+    UPSTREAM,
+    AssetFreshness,
+    lake_freshness,
+    not_current,
+    with_upstream,
+)
 from quantlab_resources.lab import Lab
 
 NAME = "is_current"
@@ -43,8 +56,8 @@ class Verdict:
 def verdict_of(found: Mapping[str, AssetFreshness], asset: str) -> Verdict:
     """The verdict on ``asset``, as `lake_freshness` found it, with at most `MOST_ROWS` changed inputs by id."""
     own, upstream = found[asset], not_current(found, asset)
-    changes = [change for one in own.outdated for change in _changes(one)]
-    kinds = [change["change"] for change in changes]
+    changes = list(changed_inputs(own.outdated))
+    kinds = [change.change for change in changes]
     counts = {kind: kinds.count(kind) for kind in (NEWER, REPLACED, WITHDRAWN, NOTE) if kind in kinds}
     missing = sum(one.is_missing for one in own.outdated)
     parts = []
@@ -61,7 +74,7 @@ def verdict_of(found: Mapping[str, AssetFreshness], asset: str) -> Verdict:
     metadata: dict[str, Any] = {"judged": own.judged, "outdated": len(own.outdated), "damaged inputs": len(own.damaged)}
     metadata |= counts
     if changes:
-        metadata["changed inputs"] = dg.MetadataValue.table([dg.TableRecord(row) for row in changes[:MOST_ROWS]])
+        metadata["changed inputs"] = dg.MetadataValue.table([_row(change) for change in changes[:MOST_ROWS]])
         if len(changes) > MOST_ROWS:
             metadata["not shown"] = len(changes) - MOST_ROWS
     return Verdict(
@@ -69,23 +82,20 @@ def verdict_of(found: Mapping[str, AssetFreshness], asset: str) -> Verdict:
         is_error=bool(own.damaged) or WITHDRAWN in counts,
         description="; ".join(parts) or "made from everything that is current",
         metadata=metadata,
-        digest=hashlib.sha256(json.dumps([changes, own.damaged, upstream]).encode()).hexdigest()[:16],
+        digest=hashlib.sha256(json.dumps([[*map(astuple, changes)], own.damaged, upstream]).encode()).hexdigest()[:16],
     )
 
 
-NEWER, REPLACED, WITHDRAWN, NOTE = "newer inputs", "replaced inputs", "withdrawn inputs", "note"
-
-
-def _changes(one: Outdated) -> Iterator[dict[str, str]]:
-    row = {"partition": one.partition or "", "made": one.artifact_id or "never"}
-    for artifact_id in one.newer:
-        yield {**row, "change": NEWER, "input": artifact_id, "replaced by": ""}
-    for old in one.replaced:
-        yield {**row, "change": REPLACED, "input": old.artifact_id, "replaced by": old.replaced_by or ""}
-    for artifact_id in one.withdrawn:
-        yield {**row, "change": WITHDRAWN, "input": artifact_id, "replaced by": ""}
-    if one.note:
-        yield {**row, "change": NOTE, "input": one.note, "replaced by": ""}
+def _row(change: ChangedInput) -> dg.TableRecord:
+    return dg.TableRecord(
+        {
+            "partition": change.partition,
+            "made": change.made or "never",
+            "change": change.change,
+            "input": change.input_id,
+            "replaced by": change.replaced_by,
+        }
+    )
 
 
 @dg.multi_asset_check(
@@ -104,8 +114,10 @@ def _changes(one: Outdated) -> Iterator[dict[str, str]]:
 )
 def freshness_checks(context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckResult]:
     """All that are asked for, from one look at the manifest."""
-    found = lake_freshness(context.resources.lab.get())
-    for key in sorted(context.selected_asset_check_keys):
+    keys = sorted(context.selected_asset_check_keys)
+    judged = with_upstream(key.asset_key.to_user_string() for key in keys)
+    found = lake_freshness(context.resources.lab.get(), judged)
+    for key in keys:
         verdict = verdict_of(found, key.asset_key.to_user_string())
         yield dg.AssetCheckResult(
             asset_key=key.asset_key,

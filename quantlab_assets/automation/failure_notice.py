@@ -48,7 +48,10 @@ def notice_of(context: dg.RunFailureSensorContext) -> dict[str, Any]:
 
 
 def _reason(event: dg.DagsterEvent) -> str:
-    """The first line of what the step raised itself, and not of Dagster's wrapping."""
+    """What a job said of its failure, else the first line of what the step raised, without Dagster's wrapping."""
+    said = event.step_failure_data.user_failure_data
+    if said is not None and said.description:
+        return said.description
     error = event.step_failure_data.error
     while error is not None and error.cause is not None:
         error = error.cause

@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -29,7 +29,7 @@ PAUSE = timedelta(minutes=5)
 NEVER_MADE_AFTER = timedelta(hours=1)
 """A run that was asked for so long ago and that the daemon never made is asked for anew."""
 BEHIND_TAG = "quantlab/behind"
-MAKES_NO_INPUT = ("verify_share", "check_freshness")
+MAKES_NO_INPUT = ("verify_share", "check_freshness", "run_queued_experiment", "create_experiment", "create_sweep")
 CURRENT = "everything is made from what is current"
 NOT_KEPT = "caller_leaderboard"
 """It is of one experiment, which somebody may have named: who wants another one says so."""
@@ -37,10 +37,11 @@ NOT_KEPT = "caller_leaderboard"
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What one look found: the key of a run to ask for and what for, or why none is."""
+    """What one look found: the key of a run to ask for and what is behind, or why none is asked for."""
 
     says: str
     run_key: str | None = None
+    behind: str = ""
 
 
 @dg.op(
@@ -93,7 +94,7 @@ def keep_current(context: dg.SensorEvaluationContext, lab: LabResource) -> dg.Se
         return dg.SensorResult(skip_reason="there is no lake yet", cursor="{}")
     requests = []
     if found.run_key is not None:
-        requests.append(dg.RunRequest(run_key=found.run_key, tags={BEHIND_TAG: found.says}))
+        requests.append(dg.RunRequest(run_key=found.run_key, tags={BEHIND_TAG: found.behind}))
         context.log.info(found.says)
     return dg.SensorResult(
         run_requests=requests,
@@ -147,7 +148,7 @@ def look(lab: Lab, instance: dg.DagsterInstance, cursor: Mapping[str, Any]) -> t
                 }
     run_key = unused_run_key(instance, f"bring-up-to-date-{work.digest}")
     asked = {"run": run_key, "work": work.digest, "attempt": attempt, "at": format_timestamp(now)}
-    return Look(says, run_key), {"asked": asked}
+    return Look(says, run_key, work.summary()), {"asked": asked}
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +167,9 @@ class _Work:
 
 def _work(lab: Lab) -> _Work:
     from quantlab_assets.workflows.bring_up_to_date import NO_SOURCE
-    from quantlab_resources.freshness.lake_freshness import changed_ids, lake_freshness
+    from quantlab_resources.freshness.changed_inputs import changed_inputs
+    from quantlab_resources.freshness.days_of_files import has_imported_source
+    from quantlab_resources.freshness.lake_freshness import lake_freshness
 
     found = {asset: one for asset, one in lake_freshness(lab).items() if one.outdated and asset != NOT_KEPT}
     notes, may_rest = [], True
@@ -178,8 +181,9 @@ def _work(lab: Lab) -> _Work:
             may_rest = False
         else:
             if not has_source:
+                may_rest = has_imported_source(lab)  # another source may be filled without the manifest's knowledge
                 notes.append(f"{len(found.pop('ohlcv_slices').outdated):,} days wait for candles: {NO_SOURCE}")
-    lines = (f"{asset} {value}" for asset, one in found.items() for value in changed_ids(one.outdated))
+    lines = (f"{asset} {astuple(change)}" for asset, one in found.items() for change in changed_inputs(one.outdated))
     digest = hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
     return _Work({asset: len(one.outdated) for asset, one in found.items()}, digest, tuple(notes), may_rest)
 

@@ -40,11 +40,15 @@ class UpToDate:
     notes: list[str] = field(default_factory=list)
 
 
+Stage = tuple[str, Sequence[str], Callable[[LakeRuns, Freshness, UpToDate], None]]
+"""Its name, the assets that are judged for it, and what it does."""
+
+
 def bring_up_to_date(runs: LakeRuns) -> UpToDate:
     """Run every stage that is behind, once. Raises LakeNotFoundError; what a stage raises is in the report."""
     report = UpToDate()
-    for name, stage in _STAGES:
-        found = lake_freshness(runs.lab)
+    for name, assets, stage in _STAGES:
+        found = lake_freshness(runs.lab, assets)
         try:
             stage(runs, found, report)
         except QuantlabError as error:
@@ -80,16 +84,15 @@ def _series(runs: LakeRuns, found: Freshness, report: UpToDate) -> None:
         report.made["token_candles"] = len(tokens)
 
 
-def _whole(title: str, *assets: str) -> Callable[[LakeRuns, Freshness, UpToDate], None]:
-    """A stage of assets without partitions, of which those are made that are behind."""
+def _whole(title: str, asset: str) -> Stage:
+    """The stage of an asset without partitions."""
 
     def stage(runs: LakeRuns, found: Freshness, report: UpToDate) -> None:
-        behind = [asset for asset in assets if found[asset].outdated]
-        if behind:
-            runs.materialize(title, behind)
-            report.made |= dict.fromkeys(behind, 1)
+        if found[asset].outdated:
+            runs.materialize(title, [asset])
+            report.made[asset] = 1
 
-    return stage
+    return asset, [asset], stage
 
 
 def _coverage(runs: LakeRuns, found: Freshness, report: UpToDate) -> None:
@@ -99,17 +102,18 @@ def _coverage(runs: LakeRuns, found: Freshness, report: UpToDate) -> None:
         report.made |= dict.fromkeys(COVERAGE_NAMES, 1)
 
 
-_STAGES: Sequence[tuple[str, Callable[[LakeRuns, Freshness, UpToDate], None]]] = (
-    ("alerts", _alerts),
-    ("alert_set", _whole("Freezing the alert set", "alert_set")),
-    ("token_calls", _whole("Counting calls", "token_calls")),
-    ("ohlcv_slices", _slices),
-    ("token_candles", _series),
-    ("candle_set", _whole("Freezing the candle set", "candle_set")),
-    ("coverage", _coverage),
-    ("research_projection", _whole("Building the DuckDB projection", "research_projection")),
-    ("experiment_leaderboard", _whole("Ranking experiments", "experiment_leaderboard")),
+_STAGES: Sequence[Stage] = (
+    ("alerts", ALERT_ASSETS, _alerts),
+    _whole("Freezing the alert set", "alert_set"),
+    _whole("Counting calls", "token_calls"),
+    ("ohlcv_slices", ["ohlcv_slices"], _slices),
+    ("token_candles", ["token_candles"], _series),
+    _whole("Freezing the candle set", "candle_set"),
+    ("coverage", COVERAGE_NAMES, _coverage),
+    _whole("Building the DuckDB projection", "research_projection"),
+    _whole("Ranking experiments", "experiment_leaderboard"),
 )
+"""In the order of the graph."""
 
 
 def _days(*keys: Iterable[str]) -> set[date]:

@@ -9,7 +9,7 @@ outdated here: `not_current` follows the graph.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date
 from functools import cached_property
@@ -96,12 +96,24 @@ class AssetFreshness:
         return tuple(sorted({one.partition for one in self.outdated if one.partition is not None}))
 
 
-def lake_freshness(lab: Lab) -> dict[str, AssetFreshness]:
-    """Every asset of `UPSTREAM` by name, in that order, as of one moment. Raises LakeNotFoundError."""
+def lake_freshness(lab: Lab, assets: Collection[str] = tuple(UPSTREAM)) -> dict[str, AssetFreshness]:
+    """These assets of `UPSTREAM` by name, upstream ones first, as of one moment. Raises LakeNotFoundError."""
     damaged = _damaged_ids(lab)
     with lab.artifacts.manifest.reading() as connection:
         rules = _Rules(lab, connection)
-        return {asset: rules.judged(asset, damaged) for asset in UPSTREAM}
+        return {asset: rules.judged(asset, damaged) for asset in UPSTREAM if asset in assets}
+
+
+def with_upstream(assets: Iterable[str]) -> set[str]:
+    """The assets and all that are judged upstream of them, at any distance."""
+    found: set[str] = set()
+    waiting = list(assets)
+    while waiting:
+        asset = waiting.pop()
+        if asset not in found:
+            found.add(asset)
+            waiting += UPSTREAM[asset]
+    return found
 
 
 def not_current(found: Mapping[str, AssetFreshness], asset: str) -> tuple[str, ...]:
@@ -330,11 +342,3 @@ def _by_part(heads: Iterable[HeadInputs], part: str) -> dict[str, list[HeadInput
 def _series_of(one: HeadInputs) -> tuple[str, str]:
     parts = _parts(one)
     return Token.from_key_parts(parts).partition_key, parts["res"]
-
-
-def changed_ids(found: Iterable[Outdated]) -> Iterator[str]:
-    """The ids of all inputs that came, changed or went, and what was made from them."""
-    for one in found:
-        yield from (one.partition or "", one.artifact_id or "", one.note, *one.newer, *one.withdrawn)
-        for old in one.replaced:
-            yield from (old.artifact_id, old.replaced_by or "")

@@ -12,10 +12,8 @@ import dagster as dg
 import pytest
 
 from quantlab_assets.automation.keep_current import MOST_ATTEMPTS, PAUSE, keep_current
-from quantlab_assets.partitions import EXPORTS
 from quantlab_assets.telegram_drop import drop_folder, telegram_drop_sensor
-from quantlab_assets.workflows.archive import archive_file
-from quantlab_assets.workflows.ingest_alerts import MESSAGE_ASSETS, ingest_telegram_export
+from quantlab_assets.workflows.ingest_alerts import ingest_telegram_export
 from quantlab_assets.workflows.lake_runs import LakeRuns
 from quantlab_assets.workflows.refresh_research import refresh_research
 from quantlab_core.artifacts.registry import ARTIFACT_TYPES
@@ -73,50 +71,42 @@ def contents(lab: Lab) -> set[tuple[str, str, str]]:
     return {(head.artifact_type, head.logical_key, head.content_hash) for head in heads}
 
 
-def test_what_was_only_read_becomes_coverage_and_projection_without_a_click(
-    tmp_path: Path, daemon: Daemon, instance: dg.DagsterInstance
-) -> None:
-    """As by the command line, in one run; a look afterwards asks for nothing."""
-    source(daemon.lab)
-    runs = LakeRuns(daemon.lab, instance)
-    key = archive_file(runs, write_calls(tmp_path), "telegram_export").key
-    runs.materialize_keys("Reading", MESSAGE_ASSETS, EXPORTS, [key])
-    assert daemon.run_what_is_asked_for().success
-    assert "everything is made from what is current" in daemon.says()
-    assert len(daemon.requested) == 1
-    assert not stale(daemon.lab.artifacts).artifact_count
-
-    with dg.DagsterInstance.ephemeral() as other:
-        by_hand = LakeRuns(Lab.create(tmp_path / "by hand"), other)
-        source(by_hand.lab)
-        refresh_research(by_hand, ingest_telegram_export(by_hand, write_calls(tmp_path)).days)
-    assert _but_times(contents(daemon.lab)) == _but_times(contents(by_hand.lab))
-
-
-def _but_times(found: set[tuple[str, str, str]]) -> set[tuple[str, str, str]]:
-    """Coverage says as of when it was measured, which is when the sets were frozen."""
-    return {(kind, key, "" if "coverage" in kind else content) for kind, key, content in found}
-
-
-def test_a_dropped_export_leaves_nothing_to_do(
+def test_what_nobody_finished_becomes_what_a_dropped_export_becomes_and_then_nothing_is_asked_for(
     tmp_path: Path, daemon: Daemon, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """As after `quantlab alerts ingest --day`: the second day was read and not looked at, nor was anything fetched."""
     source(daemon.lab)
-    dropping = Daemon(daemon.lab, instance, telegram_drop_sensor)
-    folder = drop_folder(daemon.lab).path
+    runs = LakeRuns(daemon.lab, instance)
+    ingest_telegram_export(runs, write_calls(tmp_path), only_day=date.fromisoformat(FIRST))
+    assert lake_freshness.lake_freshness(daemon.lab)["alert_events"].partitions == (SECOND,)
+    assert daemon.run_what_is_asked_for().success
+    assert len(daemon.requested) == 1
+    assert "everything is made from what is current" in daemon.says()
+    assert not stale(daemon.lab.artifacts).artifact_count
+
+    dropped = Daemon(Lab.create(tmp_path / "dropped"), instance, telegram_drop_sensor)
+    source(dropped.lab)
+    folder = drop_folder(dropped.lab).path
     folder.mkdir(parents=True)
     write_calls(folder)
-    dropping.tick()
-    assert dropping.run_what_is_asked_for().success
-    assert "everything is made from what is current" in daemon.says()
+    dropped.tick()
+    assert dropped.run_what_is_asked_for().success
+    assert _but_times(contents(daemon.lab)) == _but_times(contents(dropped.lab))
+    afterwards = Daemon(dropped.lab, instance, keep_current)
+    assert "everything is made from what is current" in afterwards.says()
 
     def judged(_lab: Lab) -> Any:
         raise AssertionError("nothing changed, and yet everything was judged")
 
     monkeypatch.setattr(lake_freshness, "lake_freshness", judged)
     started = time.perf_counter()
-    daemon.says()
+    afterwards.says()
     assert time.perf_counter() - started < IDLE_LIMIT_S
+
+
+def _but_times(found: set[tuple[str, str, str]]) -> set[tuple[str, str, str]]:
+    """Coverage says as of when it was measured, which is when the sets were frozen."""
+    return {(kind, key, "" if "coverage" in kind else content) for kind, key, content in found}
 
 
 @pytest.fixture(scope="module")
@@ -180,10 +170,15 @@ def test_equal_content_published_again_asks_for_nothing(current: Daemon, instanc
 def test_a_source_that_is_down_is_asked_a_bounded_number_of_times_and_again_when_something_changes(
     tmp_path: Path, daemon: Daemon, instance: dg.DagsterInstance
 ) -> None:
-    held = source(daemon.lab)
-    held.fails = True
     runs = LakeRuns(daemon.lab, instance)
     ingest_telegram_export(runs, write_calls(tmp_path))
+    without = daemon.says()
+    assert "2 days wait for candles" in without
+    assert "QUANTLAB_CANDLES" in without
+
+    held = source(daemon.lab)
+    held.fails = True
+    daemon.cursor = None  # another source is another process
     for attempt in range(MOST_ATTEMPTS):
         result = daemon.run_what_is_asked_for()
         assert not result.success
@@ -199,16 +194,6 @@ def test_a_source_that_is_down_is_asked_a_bounded_number_of_times_and_again_when
     assert len(held.asked) > 0
 
 
-def test_without_a_candle_source_slices_are_not_asked_for_and_the_tick_says_so(
-    tmp_path: Path, daemon: Daemon, instance: dg.DagsterInstance
-) -> None:
-    runs = LakeRuns(daemon.lab, instance)
-    ingest_telegram_export(runs, write_calls(tmp_path))
-    said = daemon.says()
-    assert "2 days wait for candles" in said
-    assert "QUANTLAB_CANDLES" in said
-
-
 def test_nothing_is_asked_for_while_a_run_makes_it(current: Daemon, instance: dg.DagsterInstance) -> None:
     current.lab.artifacts.tombstone(current.lab.artifacts.heads("ohlcv_slice_v2")[0].artifact_id, reason="test")
     job = dg.job(name="ingest")(lambda: None)
@@ -220,16 +205,3 @@ def test_nothing_is_asked_for_while_a_run_makes_it(current: Daemon, instance: dg
 
 def test_a_lake_that_is_not_there_is_no_error(tmp_path: Path, instance: dg.DagsterInstance) -> None:
     assert Daemon(Lab(tmp_path / "none"), instance, keep_current).says() == "there is no lake yet"
-
-
-def test_an_export_whose_days_were_left_out_is_missing_on_them(
-    tmp_path: Path, daemon: Daemon, instance: dg.DagsterInstance
-) -> None:
-    """As after `quantlab alerts ingest --day`: the messages of the other days are there and not looked at."""
-    source(daemon.lab)
-    runs = LakeRuns(daemon.lab, instance)
-    ingest_telegram_export(runs, write_calls(tmp_path), only_day=date.fromisoformat(FIRST))
-    found = lake_freshness.lake_freshness(daemon.lab)
-    assert found["alert_events"].partitions == (SECOND,)
-    assert daemon.run_what_is_asked_for().success
-    assert "everything is made from what is current" in daemon.says()

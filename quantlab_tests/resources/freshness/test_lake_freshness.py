@@ -199,6 +199,7 @@ def test_unchanged_content_and_content_that_came_back_make_nothing_outdated(buil
     assert built.outdated() == NEVER_MADE
     built.slices(TOKENS[:1], value=7)
     assert built.judged()["token_candles"].partitions == (TOKENS[0].partition_key,)
+    built.series(TOKENS[:1], value=1)  # of another slice, and equal: its content is known to follow from either
     built.slices(TOKENS[:1], value=1)
     assert built.outdated() == NEVER_MADE
 
@@ -211,8 +212,9 @@ def test_one_slice_of_120_brings_its_series_then_its_set(built: WorkedLake) -> N
     assert not_current(found, "research_projection") == ("token_candles",)
     built.series([TOKENS[77]], value=5)
     assert built.outdated() == {**NEVER_MADE, "candle_set": 1}
-    built.freeze("candles", TOKEN_CANDLES)
-    assert built.outdated() == NEVER_MADE
+    built.slices([TOKENS[77]])
+    built.series([TOKENS[77]])
+    assert built.outdated() == NEVER_MADE, "the first series came back, and the set is of it"
 
 
 def test_a_withdrawn_input_and_a_damaged_one_are_errors_and_no_mere_news(built: WorkedLake) -> None:
