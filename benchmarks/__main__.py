@@ -31,6 +31,7 @@ NAMES = (
     "coverage",
     "manifest",
     "startup",
+    "backfill",
 )
 
 

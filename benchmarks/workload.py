@@ -29,7 +29,8 @@ _WRITER = Writer(name="benchmarks", version="1", git_commit="0" * 40, git_dirty=
 @dataclass(frozen=True, slots=True)
 class Size:
     """How much work: ``rounds`` of measuring (see `interleaved`), operations of a round (``batch``), ``processes``
-    that work together, size of inputs. ``series`` and ``calls`` are those of a whole experiment."""
+    that work together, size of inputs. ``series`` and ``calls`` are those of a whole experiment, ``days`` and
+    ``slices`` those of a backfill."""
 
     rounds: int
     batch: int
@@ -42,6 +43,8 @@ class Size:
     artifacts: int
     series: int
     calls: int
+    days: int
+    slices: int
 
 
 FULL = Size(
@@ -56,6 +59,8 @@ FULL = Size(
     artifacts=1_000_000,
     series=3_641,
     calls=20_000,
+    days=750,
+    slices=3_641,
 )
 TINY = Size(
     rounds=0,
@@ -69,6 +74,8 @@ TINY = Size(
     artifacts=2_000,
     series=2,
     calls=4,
+    days=3,
+    slices=6,
 )
 
 
