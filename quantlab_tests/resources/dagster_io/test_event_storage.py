@@ -33,6 +33,7 @@ OURS = {
 def graph(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SmallGraph]:
     monkeypatch.setenv("QUANTLAB_HOME", str(tmp_path / "lake"))
     lab = Lab.create(tmp_path / "lake")
+    (tmp_path / "instance").mkdir()
     with dg.DagsterInstance.local_temp(
         str(tmp_path / "instance"), overrides=OURS if request.param == "ours" else {}
     ) as instance:
@@ -74,6 +75,7 @@ def test_the_events_of_a_batch_are_one_transaction_and_another_process_sees_them
         store(self, events)  # type: ignore[arg-type]
 
     monkeypatch.setattr(LakeEventLogStorage, "store_event_batch", counting)
+    (tmp_path / "instance").mkdir()
     with dg.DagsterInstance.local_temp(str(tmp_path / "instance"), overrides=OURS) as instance:
         graph = SmallGraph(lab, instance)
         graph.feed.mcap.update({FIRST: 1.0, SECOND: 2.0, THIRD: 3.0})
