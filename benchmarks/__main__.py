@@ -21,6 +21,7 @@ NAMES = (
     "rebuild",
     "telegram",
     "telegram_drop",
+    "sensor_ticks",
     "simulation",
     "sweep",
     "experiment",
@@ -31,6 +32,8 @@ NAMES = (
     "coverage",
     "manifest",
     "startup",
+    "pages",
+    "backfill",
 )
 
 

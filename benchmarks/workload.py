@@ -29,7 +29,8 @@ _WRITER = Writer(name="benchmarks", version="1", git_commit="0" * 40, git_dirty=
 @dataclass(frozen=True, slots=True)
 class Size:
     """How much work: ``rounds`` of measuring (see `interleaved`), operations of a round (``batch``), ``processes``
-    that work together, size of inputs. ``series`` and ``calls`` are those of a whole experiment."""
+    that work together, size of inputs. ``series`` and ``calls`` are those of a whole experiment, ``days`` and
+    ``slices`` those of a backfill, ``page_tokens`` the partitions of a page."""
 
     rounds: int
     batch: int
@@ -42,6 +43,9 @@ class Size:
     artifacts: int
     series: int
     calls: int
+    page_tokens: int
+    days: int
+    slices: int
 
 
 FULL = Size(
@@ -56,6 +60,9 @@ FULL = Size(
     artifacts=1_000_000,
     series=3_641,
     calls=20_000,
+    page_tokens=5_000,
+    days=750,
+    slices=3_641,
 )
 TINY = Size(
     rounds=0,
@@ -69,6 +76,9 @@ TINY = Size(
     artifacts=2_000,
     series=2,
     calls=4,
+    page_tokens=2,
+    days=3,
+    slices=6,
 )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
@@ -18,7 +19,7 @@ from quantlab_assets.frozen_sets import current_set, current_set_draft
 from quantlab_assets.group_guides import guided
 from quantlab_assets.partitions import DAYS, EXPORTS, day_of
 from quantlab_core.alerts.adopted_calls import with_adopted
-from quantlab_core.alerts.alert_events import REPLY_WINDOW, events_of_day
+from quantlab_core.alerts.alert_events import REPLY_WINDOW, events_of_day, telling_messages
 from quantlab_core.alerts.alert_source import ReadOptions
 from quantlab_core.alerts.artifact_types import (
     ALERT_EVENTS,
@@ -32,11 +33,12 @@ from quantlab_core.alerts.caller_aliases import NO_ALIASES, aliases_of
 from quantlab_core.alerts.daily_alerts import alerts_of_day
 from quantlab_core.alerts.token_calls import token_calls as count_token_calls
 from quantlab_core.artifacts.artifact import Artifact
+from quantlab_core.artifacts.artifact_type import UTC_TIMESTAMP
 from quantlab_core.artifacts.artifact_types import ARTIFACT_SET, RAW_FILE
 from quantlab_core.artifacts.frozen_set import CURRENT
+from quantlab_core.artifacts.frozen_set_members import alerts_of
 from quantlab_core.artifacts.logical_key import parse_key
 from quantlab_core.artifacts.timestamp_text import parse_timestamp
-from quantlab_core.experiments.experiment_inputs import alerts_of
 from quantlab_resources.alerts.read_ahead import archived_export
 from quantlab_resources.alerts.read_options_config import options_from_config, options_to_config
 from quantlab_resources.artifacts.artifact_store import ParquetArtifactStore
@@ -131,9 +133,9 @@ def alert_events(step: Step) -> Iterator[ArtifactDraft]:
     rows: list[pa.Table] = []
     inputs: list[str] = []
     for artifact in upstream.overlapping(start, end):
-        within = _between(upstream.read(artifact), "sent_ts", start, end)
-        if within.num_rows:
-            rows.append(within)
+        messages = upstream.made_of_parts(artifact, _told_and_sent)
+        if messages.has_any_between(start, end):
+            rows.append(_between(messages.telling, "sent_ts", start, end))
             inputs.append(artifact.artifact_id)
     events = events_of_day(_concat(TELEGRAM_MESSAGES.schema, rows), day)
     adopted = adopted_calls(step.lab.artifacts, step.key)
@@ -210,10 +212,38 @@ def last_params(store: ParquetArtifactStore, artifact: Artifact) -> Mapping[str,
     return published[-1].params if published else {}
 
 
+@dataclass(frozen=True, slots=True)
+class _Messages:
+    """The messages of an export that tell something, and when any of its messages were sent."""
+
+    telling: pa.Table
+    sent: pa.ChunkedArray[pa.TimestampScalar[Any, Any]]
+
+    @property
+    def nbytes(self) -> int:
+        return self.telling.nbytes + self.sent.nbytes
+
+    def has_any_between(self, start: datetime, end: datetime) -> bool:
+        """Whether a message was sent at ``start`` or later, and before ``end``."""
+        return bool(pc.any(_is_between(self.sent, start, end)).as_py())
+
+
+def _told_and_sent(parts: Iterator[pa.Table]) -> _Messages:
+    telling: list[pa.Table] = []
+    sent: list[pa.Array[Any]] = []
+    for part in parts:
+        telling.append(telling_messages(part))
+        sent += part["sent_ts"].chunks
+    return _Messages(_concat(TELEGRAM_MESSAGES.schema, telling), pa.chunked_array(sent, UTC_TIMESTAMP))
+
+
 def _between(table: pa.Table, column: str, start: datetime, end: datetime) -> pa.Table:
-    values = table[column]
-    return table.filter(
-        pc.and_(pc.greater_equal(values, pa.scalar(start, values.type)), pc.less(values, pa.scalar(end, values.type)))
+    return table.filter(_is_between(table[column], start, end))
+
+
+def _is_between(values: pa.ChunkedArray[Any], start: datetime, end: datetime) -> pa.ChunkedArray[Any]:
+    return pc.and_(
+        pc.greater_equal(values, pa.scalar(start, values.type)), pc.less(values, pa.scalar(end, values.type))
     )
 
 

@@ -25,12 +25,12 @@ from quantlab_core.artifacts.artifact_type import ArtifactType, description_of
 from quantlab_core.artifacts.artifact_types import RAW_FILE
 from quantlab_core.artifacts.content_hash import content_hash
 from quantlab_core.artifacts.logical_key import key_template, parse_key
-from quantlab_core.errors import ConflictError, NotFoundError
+from quantlab_core.errors import NotFoundError
 from quantlab_core.experiments.experiment import ExperimentTransition
 from quantlab_resources.artifacts.raw_files import check_raw_file, raw_file_path
-from quantlab_resources.dagster_io.artifact_draft import ArtifactDraft, AssetDrafts, DraftGroup, StepDrafts
-from quantlab_resources.dagster_io.event_tags import CODE_VERSION_TAG, DATA_VERSION_TAG, input_tags
-from quantlab_resources.dagster_io.materialization_metadata import data_version_of, metadata_of, set_hash
+from quantlab_resources.dagster_io.artifact_draft import ArtifactDraft, AssetDrafts, DraftGroup, RangeDrafts, StepDrafts
+from quantlab_resources.dagster_io.event_tags import CODE_VERSION_TAG, input_tags
+from quantlab_resources.dagster_io.materialization_metadata import set_hash
 from quantlab_resources.dagster_io.upstream_artifacts import UpstreamArtifacts
 from quantlab_resources.lab import Lab
 
@@ -115,6 +115,7 @@ class Drafts:
 
 
 DraftFunction = Callable[[Step], "Iterable[ArtifactDraft] | Drafts"]
+GroupFunction = Callable[[str | None, ExitStack], DraftGroup]
 
 
 def artifact_asset(
@@ -149,16 +150,16 @@ def artifact_asset(
             config = dict(context.op_execution_context.op_config or {}) if config_schema else {}
             keys: list[str | None] = [*sorted(context.partition_keys)] if partitions_def is not None else [None]
             verdicts = Verdicts(next(iter(assets)), checks)
-            with ExitStack() as resources:
 
-                def group_of(key: str | None) -> DraftGroup:
-                    lab.read_ledger.forget(run_id, step_key)  # another partition's reads are not inputs of this one
-                    step = Step(lab, key, context, handles, config, resources)
-                    group = _draft_group(function(step), key)
-                    verdicts.judge(step, group.drafts)
-                    return group
+            def group_of(key: str | None, resources: ExitStack) -> DraftGroup:
+                lab.read_ledger.forget(run_id, step_key)  # another partition's reads are not inputs of this one
+                step = Step(lab, key, context, handles, config, resources)
+                group = _draft_group(function(step), key)
+                verdicts.judge(step, group.drafts)
+                return group
 
-                yield from _outputs(context, assets, keys, group_of, code_version, resources, verdicts)
+            outputs = _outputs_of_one if len(keys) == 1 else _outputs_of_many
+            yield from outputs(context, assets, keys, group_of, code_version, verdicts)
             lab.read_ledger.forget(run_id, step_key)
 
         compute.__name__ = name
@@ -191,54 +192,54 @@ def artifact_asset(
     return decorate
 
 
-def _outputs(
+def _outputs_of_one(
     context: dg.AssetExecutionContext,
-    assets: Iterable[str],
+    assets: Mapping[str, ArtifactType],
     keys: Sequence[str | None],
-    group_of: Callable[[str | None], DraftGroup],
+    group_of: GroupFunction,
     code_version: str,
-    resources: ExitStack,
     verdicts: Verdicts,
 ) -> Iterator[Any]:
-    """Hand the groups to the IO manager, with exact data versions, if their checks let them pass.
-
-    For one partition the version goes with the output. A run over many partitions would give all of them one version,
-    so each partition gets a materialization event of its own after Dagster's, with its version and its artifacts.
-    """
-    if len(keys) == 1:
-        group = group_of(keys[0])
+    """Hand the one group to the IO manager, with its data version, if its checks let it pass."""
+    with ExitStack() as resources:
+        group = group_of(keys[0], resources)
         yield from verdicts.results()
-        verdicts.require_passed()
-        step = StepDrafts([group], resources)
+        verdicts.require_passed(keys[0])
+        step = StepDrafts(group, resources)
         for asset in assets:
             yield _output_with_version(AssetDrafts(asset, step), _planned_version(group, asset))
-        return
-    provenance = {CODE_VERSION_TAG: code_version, **_input_tags(context)}
 
-    def passed_groups() -> Iterator[DraftGroup]:
-        for key in keys:
-            group = group_of(key)
-            try:
-                verdicts.require_passed()
-            except ConflictError:
-                verdicts.report_failures(context.instance)
-                raise
-            yield group
 
-    step = StepDrafts(passed_groups(), resources)
+def _outputs_of_many(
+    context: dg.AssetExecutionContext,
+    assets: Mapping[str, ArtifactType],
+    keys: Sequence[str | None],
+    group_of: GroupFunction,
+    code_version: str,
+    verdicts: Verdicts,
+) -> Iterator[Any]:
+    """Hand the range to the IO manager, which makes the groups one at a time.
+
+    Dagster would give all partitions one data version, so the IO manager writes the materialization events itself: one
+    for each partition, with its own version, as soon as it is published.
+    """
+
+    def passed_group(key: str, resources: ExitStack) -> DraftGroup:
+        group = group_of(key, resources)
+        verdicts.require_passed(key)
+        return group
+
+    step = RangeDrafts(
+        [key for key in keys if key is not None],
+        passed_group,
+        specs=list(assets.values()),
+        code_version=code_version,
+        tags={CODE_VERSION_TAG: code_version, **_input_tags(context)},
+        after_failures=lambda: verdicts.report_failures(context.instance),
+    )
     for asset in assets:
         yield dg.Output(AssetDrafts(asset, step), output_name=asset)
     yield from verdicts.results()
-    for asset in assets:
-        for published in step.published(asset):
-            context.log_event(
-                dg.AssetMaterialization(
-                    asset_key=asset,
-                    partition=published.partition,
-                    metadata=metadata_of([published]),
-                    tags={DATA_VERSION_TAG: data_version_of(published), **provenance},
-                )
-            )
 
 
 def _input_tags(context: dg.AssetExecutionContext) -> dict[str, str]:

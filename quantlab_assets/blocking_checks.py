@@ -59,6 +59,11 @@ class Verdicts:
     def results(self) -> Iterator[dg.AssetCheckResult]:
         """One result per check: the first failure, else what was asked for, else how many partitions passed."""
         for name, found in self._found.items():
+            if not found:  # every partition was finished by the run that this one retries
+                yield dg.AssetCheckResult(
+                    asset_key=self._asset, check_name=name, passed=True, metadata={"partitions": 0}
+                )
+                continue
             partition, worst = max(found, key=lambda each: (not each[1].passed, each[1].is_warning))
             facts = {fact: sum(finding.facts.get(fact, 0) for _, finding in found) for fact in worst.facts}
             where = "" if partition is None else f"[{partition}]"
@@ -71,11 +76,11 @@ class Verdicts:
                 metadata={**facts, "partitions": len(found)},
             )
 
-    def require_passed(self) -> None:
-        """Raise ConflictError when a check failed. Nothing of its partition is published then."""
+    def require_passed(self, partition_key: str | None = None) -> None:
+        """Raise ConflictError when a check of the partition failed. Nothing of it is published then."""
         for name, found in self._found.items():
             for partition, finding in found:
-                if not finding.passed:
+                if not finding.passed and partition == partition_key:
                     where = "" if partition is None else f"[{partition}]"
                     raise ConflictError(
                         f"{self._asset}{where} fails its check {name}, nothing of it was published:"

@@ -15,12 +15,12 @@ from quantlab_assets.frozen_sets import SeriesByToken, current_set
 from quantlab_assets.picture_preview import picture_preview
 from quantlab_core.artifacts.artifact import Artifact
 from quantlab_core.artifacts.frozen_set import CURRENT
+from quantlab_core.artifacts.frozen_set_members import alerts_of
 from quantlab_core.artifacts.timestamp_text import parse_timestamp
 from quantlab_core.candles.artifact_types import OHLCV_SLICE, SLICE_QUARANTINE
 from quantlab_core.coverage.alert_windows import needed_until
 from quantlab_core.coverage.artifact_types import ALERT_FORWARD_COVERAGE, COVERAGE_GAPS, COVERAGE_SUMMARY
 from quantlab_core.coverage.measured_coverage import measure_coverage
-from quantlab_core.experiments.experiment_inputs import alerts_of
 from quantlab_resources.coverage.configured_thresholds import configured_thresholds
 from quantlab_resources.dagster_io.artifact_draft import ArtifactDraft
 

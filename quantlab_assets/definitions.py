@@ -8,14 +8,19 @@ from typing import Any
 import dagster as dg
 
 from quantlab_assets.alerts import ALERT_ASSETS
+from quantlab_assets.automation.automation import AUTOMATION_JOBS, AUTOMATION_SCHEDULES, AUTOMATION_SENSORS
 from quantlab_assets.coverage import COVERAGE_ASSETS
 from quantlab_assets.coverage_jobs import COVERAGE_JOBS
 from quantlab_assets.experiment_verification import VERIFICATION_ASSETS, VERIFICATION_CHECKS
 from quantlab_assets.experiments import EXPERIMENT_ASSETS
+from quantlab_assets.is_current import FRESHNESS_CHECKS
 from quantlab_assets.lake_checks import lake_checks
+from quantlab_assets.launchpad.launchpad_jobs import LAUNCHPAD_JOBS
 from quantlab_assets.leaderboards import LEADERBOARD_ASSETS
 from quantlab_assets.ohlcv import OHLCV_ASSETS
+from quantlab_assets.openlineage_outbox import openlineage_outbox
 from quantlab_assets.projections import PROJECTION_ASSETS, PROJECTION_CHECKS, RESEARCH
+from quantlab_assets.reconcile_events import reconcile_events_sensor
 from quantlab_assets.strategies import STRATEGY_ASSETS
 from quantlab_assets.telegram_drop import ingest, telegram_drop_sensor
 from quantlab_resources.dagster_io.io_manager import LakeIOManager
@@ -34,22 +39,27 @@ ASSETS = (
 )
 
 
-LAKE_CHECKS = lake_checks(ASSETS)
+FILE_CHECKS = lake_checks(ASSETS)
 
 
 def build_defs(
-    *, home: str | None = None, resource_overrides: Mapping[str, Any] | None = None, has_lake_checks: bool = True
+    *, home: str | None = None, resource_overrides: Mapping[str, Any] | None = None, judges_lake: bool = True
 ) -> dg.Definitions:
     """Fresh definitions over the lake at ``home`` (None: ``QUANTLAB_HOME``, else ``./lake``).
 
-    ``resource_overrides`` replaces resources by key (``lab``, ``io_manager``), so that tests need no globals.
-    ``has_lake_checks``: the commands' many small runs leave out the step that looks at stored files once more.
+    ``resource_overrides`` replaces resources by key (``lab``, ``io_manager``), so that tests need no globals. Without
+    ``judges_lake`` no run is followed by the checks that look at the whole lake, and nothing runs by itself: workflows
+    of many small runs judge nothing between.
     """
+    checks = [FILE_CHECKS, *FRESHNESS_CHECKS] if judges_lake else []
     return dg.Definitions(
         assets=list(ASSETS),
-        asset_checks=[*PROJECTION_CHECKS, *VERIFICATION_CHECKS, *([LAKE_CHECKS] if has_lake_checks else [])],
-        jobs=[ingest, *COVERAGE_JOBS],
-        sensors=[telegram_drop_sensor],
+        asset_checks=[*PROJECTION_CHECKS, *VERIFICATION_CHECKS, *checks],
+        jobs=[ingest, *COVERAGE_JOBS, *LAUNCHPAD_JOBS, *(AUTOMATION_JOBS if judges_lake else ())],
+        sensors=[telegram_drop_sensor, reconcile_events_sensor, openlineage_outbox, *AUTOMATION_SENSORS]
+        if judges_lake
+        else [],
+        schedules=[*AUTOMATION_SCHEDULES] if judges_lake else [],
         resources={
             "lab": LabResource(home=home),
             "io_manager": LakeIOManager(home=home),

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from quantlab_assets.picture_preview import picture_preview
-from quantlab_core.experiments.headline_set import headline_param_id
+from quantlab_core.experiments.chosen_set import headline_param_id
 from quantlab_core.simulation.headline_metrics import IN_A_ROW
 
 

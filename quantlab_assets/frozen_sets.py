@@ -9,11 +9,11 @@ import pyarrow as pa
 from quantlab_core.artifacts.artifact import Artifact
 from quantlab_core.artifacts.artifact_types import ARTIFACT_SET
 from quantlab_core.artifacts.frozen_set import CURRENT, frozen_set_table
+from quantlab_core.artifacts.frozen_set_members import CANDLE_MEMBERS, ReadTable, require_members
 from quantlab_core.artifacts.logical_key import parse_key
 from quantlab_core.artifacts.registry import artifact_type
 from quantlab_core.candles.token_series import merge_slices
 from quantlab_core.errors import NotFoundError
-from quantlab_core.experiments.experiment_inputs import CANDLE_MEMBERS, ReadTable, require_members
 from quantlab_core.token import Token
 from quantlab_resources.dagster_io.artifact_draft import ArtifactDraft
 from quantlab_resources.dagster_io.upstream_artifacts import UpstreamArtifacts

@@ -9,12 +9,12 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from itertools import count
 from typing import Any
 
 import dagster as dg
 
 from quantlab_assets.alerts import READING_PARAM, last_params
+from quantlab_assets.automation.requested_runs import ENDED_BADLY, status_of, unused_run_key
 from quantlab_assets.partitions import file_key
 from quantlab_core.alerts.artifact_types import TELEGRAM_MESSAGES
 from quantlab_core.alerts.drop_folder import DropFolder, DroppedExport
@@ -31,7 +31,6 @@ WHOLE_AFTER_S = 300
 """An export that nobody wrote to for so long is whole; a younger one when two looks find it equal."""
 MOST_ATTEMPTS = 3
 MOST_NAMED = 20
-_ENDED_BADLY = frozenset({dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED})
 
 
 @dataclass(slots=True)
@@ -160,8 +159,8 @@ def look(
         if is_same and "run" in before:
             key = before["run"]
             if key not in statuses:
-                statuses[key] = _status(instance, key)
-            if statuses[key] in _ENDED_BADLY:
+                statuses[key] = status_of(instance, key)
+            if statuses[key] in ENDED_BADLY:
                 attempts[export.name] = before["attempt"]
             elif statuses[key] is not dg.DagsterRunStatus.SUCCESS:  # after a success it was put there once more
                 found.in_run.append(export.name)
@@ -177,7 +176,7 @@ def look(
         if _take(lab, folder, export, found):
             seen[export.name] = now
     if found.asked_for:
-        found.run_key = _unused_run_key(instance, found.asked_for.values())
+        found.run_key = unused_run_key(instance, _run_name(found.asked_for.values()))
         for name in found.asked_for:
             seen[name] |= {"run": found.run_key, "attempt": attempts.get(name, 0) + 1}
     return found, seen
@@ -209,20 +208,10 @@ def _refuse(folder: DropFolder, export: DroppedExport, reason: str, found: Look)
     found.refused[export.name] = reason
 
 
-def _unused_run_key(instance: dg.DagsterInstance, contents: Iterable[str]) -> str:
-    """A key by the contents, whatever the files are called, numbered on when such a run was there before.
-
-    Dagster makes no second run of a key: two looks that find the same contents ask for one run.
-    """
+def _run_name(contents: Iterable[str]) -> str:
+    """What the run is named by: the contents, whatever the files are called, so that two looks ask for one run."""
     digest = hashlib.sha256("\n".join(sorted(set(contents))).encode()).hexdigest()[:16]
-    numbered = (f"telegram-drop-{digest}-{number}" for number in count(1))
-    return next(key for key in numbered if _status(instance, key) is None)
-
-
-def _status(instance: dg.DagsterInstance, run_key: str) -> dg.DagsterRunStatus | None:
-    """How the run of this key stands; None while the daemon has not made it yet."""
-    records = instance.get_run_records(dg.RunsFilter(tags={"dagster/run_key": run_key}), limit=1)
-    return records[0].dagster_run.status if records else None
+    return f"telegram-drop-{digest}"
 
 
 def _refusal(name: str, reason: str) -> dg.AssetObservation:

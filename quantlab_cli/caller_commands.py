@@ -39,8 +39,7 @@ def list_callers(invocation: Invocation, limit: int, output_format: Format) -> N
     from quantlab_assets.workflows.alias_callers import current_alerts
     from quantlab_cli.open_lake import existing_lake
     from quantlab_core.alerts.callers import callers_of
-    from quantlab_core.alerts.current_aliases import current_aliases
-    from quantlab_core.experiments.experiment_inputs import aliases_in
+    from quantlab_core.alerts.stored_aliases import aliases_in, current_aliases
 
     store = existing_lake(invocation).artifacts
     found = callers_of(current_alerts(store), aliases_in(store, current_aliases(store)))

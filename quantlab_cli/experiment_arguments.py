@@ -1,20 +1,18 @@
-"""What ``quantlab experiments create`` is told: strategies, parameters, selections and lists of ids."""
+"""What ``quantlab experiments create`` is told: parameters, selections and lists of ids."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import date
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from functools import wraps
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 
+from quantlab_cli.tables import Function
+
 if TYPE_CHECKING:
     from quantlab_resources.experiments.experiment_freezing import DaySelection
-    from quantlab_resources.lab import Lab
 
-STRATEGY_FILE_SUFFIXES = (".yaml", ".yml", ".json")
-MAX_STRATEGY_BYTES = 256 * 1024
 SELECTABLE = "alerts_v1"
 
 
@@ -67,29 +65,34 @@ def parse_params(_ctx: click.Context, _param: click.Parameter, values: tuple[str
     return params
 
 
-def read_strategy(file: Path) -> Mapping[str, Any]:
-    """The mapping of the strategy in a YAML or JSON file. Raises StrategyError, NotFoundError, StorageError."""
-    from quantlab_core.errors import StrategyError
-    from quantlab_resources.mapping_file import read_mapping
+def input_options(function: Function) -> Function:
+    """The options of commands that freeze inputs: ``--alerts`` or ``--select``, not both, and ``--ohlcv``."""
 
-    return read_mapping(
-        file, what="strategy", page="docs/strategies.md", most_bytes=MAX_STRATEGY_BYTES, error=StrategyError
-    )
+    @wraps(function)
+    def checked(*given: Any, alerts: tuple[str, ...], selection: DaySelection | None, **others: Any) -> Any:
+        if alerts and selection is not None:
+            raise click.UsageError("--alerts and --select exclude each other")
+        return function(*given, alerts=alerts, selection=selection, **others)
+
+    decorated = cast(Function, checked)
+    for option in reversed(_INPUT_OPTIONS):
+        decorated = option(decorated)
+    return decorated
 
 
-def is_strategy_file(text: str) -> bool:
-    """Whether ``text`` names a file rather than a strategy."""
-    return text.lower().endswith(STRATEGY_FILE_SUFFIXES) or "/" in text
-
-
-def chosen_strategy(lab: Lab, text: str) -> dict[str, Any]:
-    """What ``--strategy`` says as fields of an `ExperimentRequest`: a file, a name or an id. Raises StrategyError."""
-    from quantlab_core.simulation.strategy import strategy_mapping
-    from quantlab_resources.strategies.known_strategies import find_strategy
-
-    if is_strategy_file(text):
-        return {"strategy": read_strategy(Path(text))}
-    known = find_strategy(lab.artifacts, text)
-    if known.artifact is None or known.is_preset:
-        return {"strategy": strategy_mapping(known.strategy)}
-    return {"strategies": (known.artifact.artifact_id,)}
+_INPUT_OPTIONS = (
+    click.option(
+        "--alerts", multiple=True, callback=parse_ids, metavar="IDS", help="Alerts artifacts or sets, comma-separated."
+    ),
+    click.option(
+        "--ohlcv", multiple=True, callback=parse_ids, metavar="IDS", help="Candle artifacts or sets, comma-separated."
+    ),
+    click.option(
+        "--select",
+        "selection",
+        callback=parse_selection,
+        metavar="alerts_v1,FROM..TO",
+        help="Alerts by day instead of by id.",
+    ),
+)
+"""In the order in which help shows them."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from quantlab_cli.experiment_arguments import chosen_strategy, parse_ids, parse_params, parse_selection
+from quantlab_cli.experiment_arguments import input_options, parse_ids, parse_params
 from quantlab_cli.lake_command import Invocation, LakeGroup
 from quantlab_cli.run_settings import check_run_settings
 from quantlab_cli.tables import (
@@ -52,19 +52,7 @@ def experiments() -> None:
     metavar="NAME|FILE|ID",
     help="A strategy by name or id (`quantlab strategies list`), or a .yaml or .json file.",
 )
-@click.option(
-    "--alerts", multiple=True, callback=parse_ids, metavar="IDS", help="Alerts artifacts or sets, comma-separated."
-)
-@click.option(
-    "--ohlcv", multiple=True, callback=parse_ids, metavar="IDS", help="Candle artifacts or sets, comma-separated."
-)
-@click.option(
-    "--select",
-    "selection",
-    callback=parse_selection,
-    metavar="alerts_v1,FROM..TO",
-    help="Alerts by day instead of by id.",
-)
+@input_options
 @click.option(
     "--aliases",
     "caller_aliases",
@@ -109,12 +97,11 @@ def create(
     Without --alerts or --select all current alerts are taken, without --ohlcv all current candles. An equal experiment
     that exists is shown instead of making another.
     """
-    if alerts and selection is not None:
-        raise click.UsageError("--alerts and --select exclude each other")
     from quantlab_cli.open_lake import existing_lake, running
+    from quantlab_resources.strategies.chosen_strategy import chosen_strategy
 
     lab = existing_lake(invocation)
-    chosen = chosen_strategy(lab, strategy)
+    chosen = chosen_strategy(lab.artifacts, strategy)
 
     check_run_settings()
 

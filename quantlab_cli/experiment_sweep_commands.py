@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from quantlab_cli.experiment_arguments import parse_ids, parse_selection
+from quantlab_cli.experiment_arguments import input_options
 from quantlab_cli.experiment_commands import experiments, show_experiment
 from quantlab_cli.lake_command import Invocation
 from quantlab_cli.tables import (
@@ -54,19 +54,7 @@ _SWEEP_CODES = ("chosen_from_sets", "dsr", "pbo", "tail_share", "sets_left_out",
 @click.option(
     "--execute/--no-execute", "does_execute", default=True, show_default=True, help="Run it, or only create it."
 )
-@click.option(
-    "--alerts", multiple=True, callback=parse_ids, metavar="IDS", help="Alerts artifacts or sets, comma-separated."
-)
-@click.option(
-    "--ohlcv", multiple=True, callback=parse_ids, metavar="IDS", help="Candle artifacts or sets, comma-separated."
-)
-@click.option(
-    "--select",
-    "selection",
-    callback=parse_selection,
-    metavar="alerts_v1,FROM..TO",
-    help="Alerts by day instead of by id.",
-)
+@input_options
 @click.option("--id", "experiment_id", metavar="ID", help="Its id  [default: made from name and definition]")
 @format_option
 @click.pass_obj
@@ -85,8 +73,6 @@ def sweep(
     FILE is YAML or JSON; docs/experiments.md says what it holds. An equal sweep that exists is shown instead of made
     again. JSON and CSV list all sets.
     """
-    if alerts and selection is not None:
-        raise click.UsageError("--alerts and --select exclude each other")
     from quantlab_cli.open_lake import existing_lake, running
 
     lab = existing_lake(invocation)

@@ -62,7 +62,7 @@ def headline_row(lab: Lab, experiment: Experiment) -> dict[str, str]:
 
 def overall_metrics(lab: Lab, experiment: Experiment) -> Mapping[str, Any]:
     """Value by metric over all alerts, of the chosen set of a sweep; empty before the experiment is completed."""
-    from quantlab_core.experiments.headline_set import headline_param_id
+    from quantlab_core.experiments.chosen_set import headline_param_id
 
     outputs = experiment.outputs
     if outputs is None or outputs.metrics_artifact_id is None:

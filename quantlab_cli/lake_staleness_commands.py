@@ -14,12 +14,24 @@ from quantlab_cli.tables import Column, Format, format_option, number_of, show_c
 if TYPE_CHECKING:
     from quantlab_core.artifacts.artifact import Artifact
     from quantlab_resources.artifacts.upkeep.staleness import Affected, AffectedExperiment, Replacement
+    from quantlab_resources.lab import Lab
 
 LONGEST_PART = 12
 """Longer parts of a key are cut to so many characters in a path; JSON and CSV have ids."""
 
 CSV_FIELDS = ("kind", "id", "artifactType", "logicalKey", "status", "path")
 CSV_FIELDS_OF_CAUSE = ("replacedArtifactId", "isWithdrawn", "replacedBy", "since", "reason")
+
+BEHIND = (
+    Column("asset", "asset"),
+    Column("outdated", "outdated", is_number=True),
+    Column("judged", "of", is_number=True),
+    Column("newerInputs", "newer\ninputs", is_number=True),
+    Column("replacedInputs", "replaced\ninputs", is_number=True),
+    Column("withdrawnInputs", "withdrawn\ninputs", is_number=True),
+    Column("damagedInputs", "damaged\ninputs", is_number=True),
+    Column("upstream", "upstream not current", shrinks=True),
+)
 
 limit_option = click.option(
     "--limit",
@@ -66,15 +78,21 @@ def impact_of(invocation: Invocation, artifact_id: str, limit: int, output_forma
 @format_option
 @click.pass_obj
 def list_stale(invocation: Invocation, artifact_type: str | None, limit: int, output_format: Format) -> None:
-    """List what was made from something that was replaced or withdrawn since; status 0 also when there is any."""
+    """List what was made from something that was replaced or withdrawn since; status 0 also when there is any.
+
+    Below it, assets that lack newer inputs, or rest on withdrawn or damaged ones, as the checks is_current say.
+    """
     from quantlab_cli.open_lake import existing_lake
     from quantlab_resources.artifacts.upkeep.staleness import stale
 
-    found = stale(existing_lake(invocation).artifacts, artifact_type=artifact_type, limit=limit)
+    lab = existing_lake(invocation)
+    found = stale(lab.artifacts, artifact_type=artifact_type, limit=limit)
+    behind = [] if artifact_type or output_format == "csv" else _behind(lab)
     if output_format == "json":
         show_json(
             {
                 **_counts(found.artifact_count, found.experiment_count, is_cut=found.is_cut),
+                **({} if artifact_type else {"notCurrent": behind}),
                 "artifacts": [_artifact_json(item) | _cause_json(item, found.causes) for item in found.artifacts],
                 "experiments": [_experiment_json(item) | _cause_json(item, found.causes) for item in found.experiments],
             }
@@ -90,7 +108,41 @@ def list_stale(invocation: Invocation, artifact_type: str | None, limit: int, ou
             _show_tables(found.artifacts, found.experiments, found.causes)
         what = _how_many(found.artifact_count, found.experiment_count)
         click.echo(f"{what} stale: made from what is no longer current" if what else "nothing is stale")
+        _show_behind(behind)
     _say_cut(limit, is_cut=found.is_cut)
+
+
+def _behind(lab: Lab) -> list[dict[str, Any]]:
+    """Each asset that is not made from everything that is current: how much of it, and how many inputs changed how."""
+    from quantlab_resources.freshness.changed_inputs import NEWER, REPLACED, WITHDRAWN, changed_inputs
+    from quantlab_resources.freshness.lake_freshness import lake_freshness, not_current
+
+    found = lake_freshness(lab)
+    rows = []
+    for asset, one in found.items():
+        upstream = not_current(found, asset)
+        if one.outdated or one.damaged or (upstream and one.judged):
+            changes = [change.change for change in changed_inputs(one.outdated)]
+            rows.append(
+                {
+                    "asset": asset,
+                    "outdated": len(one.outdated),
+                    "judged": one.judged,
+                    "newerInputs": changes.count(NEWER),
+                    "replacedInputs": changes.count(REPLACED),
+                    "withdrawnInputs": changes.count(WITHDRAWN),
+                    "damagedInputs": len(one.damaged),
+                    "upstreamNotCurrent": list(upstream),
+                }
+            )
+    return rows
+
+
+def _show_behind(behind: Sequence[dict[str, Any]]) -> None:
+    if behind:
+        click.echo()
+        click.echo("not made from everything that is current:")
+        show_table([{**row, "upstream": ", ".join(row["upstreamNotCurrent"])} for row in behind], BEHIND)
 
 
 def _show_tables(

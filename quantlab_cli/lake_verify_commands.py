@@ -64,11 +64,11 @@ def verify_lake(
         except QuantlabError as error:
             refusal = error  # what was found is shown all the same, and first
     if output_format == "json":
-        show_json(_report_json(report) | ({} if outcome is None else {"quarantine": _quarantine_json(outcome)}))
+        show_json(report_json(report) | ({} if outcome is None else {"quarantine": _quarantine_json(outcome)}))
     elif output_format == "csv":
         show_csv([_problem_json(problem) for problem in report.problems], PROBLEM_FIELDS)
     else:
-        _show_report(report)
+        show_report(report)
         if outcome is not None:
             _show_quarantine(outcome, report)
     if refusal is not None:
@@ -77,7 +77,8 @@ def verify_lake(
         raise SystemExit(FAILED)
 
 
-def _show_report(report: VerificationReport) -> None:
+def show_report(report: VerificationReport) -> None:
+    """What a verification checked and found, for a person."""
     click.echo(
         f"checked {report.artifacts_checked:,} artifacts ({size_text(report.bytes_checked)})"
         f" and {report.events_checked:,} manifest events"
@@ -123,7 +124,8 @@ def _say_more(number: int) -> None:
         click.echo(f"  … and {number - MOST_LINES:,} more; --format json lists all")
 
 
-def _report_json(report: VerificationReport) -> dict[str, Any]:
+def report_json(report: VerificationReport) -> dict[str, Any]:
+    """The same for a program, with every problem."""
     from quantlab_cli.json_shapes import artifact_json
 
     return {

@@ -12,8 +12,11 @@ import quantlab_cli.experiment_sweep_commands
 import quantlab_cli.experiment_upkeep_commands
 import quantlab_cli.experiment_verification_commands
 import quantlab_cli.lake_adopt_commands
+import quantlab_cli.lake_backup_commands
 import quantlab_cli.lake_dagster_commands
 import quantlab_cli.lake_gc_commands
+import quantlab_cli.lake_lineage_commands
+import quantlab_cli.lake_prune_commands
 import quantlab_cli.lake_recovery_commands
 import quantlab_cli.lake_staleness_commands
 import quantlab_cli.lake_status_commands

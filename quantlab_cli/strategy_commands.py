@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from quantlab_cli.experiment_arguments import is_strategy_file, read_strategy
 from quantlab_cli.lake_command import Invocation, LakeGroup
 from quantlab_cli.tables import Column, Format, format_option, show_json, show_rows
 
@@ -80,8 +79,9 @@ def publish(invocation: Invocation, file: Path) -> None:
     from quantlab_assets.workflows.publish_strategy import publish_named_strategy
     from quantlab_cli.open_lake import running_on_new_or_existing
     from quantlab_core.simulation.strategy import parse_strategy
+    from quantlab_resources.strategies.strategy_file import read_strategy_file
 
-    strategy = parse_strategy(read_strategy(file))
+    strategy = parse_strategy(read_strategy_file(file))
     with running_on_new_or_existing(invocation) as runs:
         artifact, is_new = publish_named_strategy(runs, strategy)
     state = "published" if is_new else "was current already"
@@ -93,9 +93,10 @@ def _strategy(invocation: Invocation, text: str) -> Strategy:
     """A preset and a file need no lake."""
     from quantlab_core.simulation.presets import PRESETS, preset
     from quantlab_core.simulation.strategy import parse_strategy
+    from quantlab_resources.strategies.strategy_file import is_strategy_file, read_strategy_file
 
     if is_strategy_file(text):
-        return parse_strategy(read_strategy(Path(text)))
+        return parse_strategy(read_strategy_file(Path(text)))
     if text in PRESETS:
         return preset(text)
     from quantlab_cli.open_lake import existing_lake

@@ -20,6 +20,7 @@ QuantlabError                       base; the message is one line that names the
 ├── IntegrityError                  stored bytes are not what the manifest says
 │   ├── ArtifactDamagedError        hash of a stored file differs, or the file is unreadable
 │   └── ArtifactMissingError        a recorded file is gone
+├── DeliveryError                   a receiver of lineage did not take an event
 ├── StorageError                    the operating system refused (disk full, no permission, I/O error)
 └── EnvironmentMissingError         a script was started where quantlab's packages are not installed
 """
@@ -117,6 +118,10 @@ class ArtifactDamagedError(IntegrityError):
 
 class ArtifactMissingError(IntegrityError):
     """A recorded file is not there."""
+
+
+class DeliveryError(QuantlabError):
+    """A receiver did not take an event of lineage; it is kept and goes out with the next sending."""
 
 
 class StorageError(QuantlabError):

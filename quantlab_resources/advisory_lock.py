@@ -6,7 +6,7 @@ import fcntl
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from quantlab_resources.artifacts.files.durable_files import make_directory, storage_errors
@@ -14,28 +14,14 @@ from quantlab_resources.artifacts.files.durable_files import make_directory, sto
 _POLL_S = 0.02
 
 
-@contextmanager
-def locked(path: Path) -> Iterator[None]:
+def locked(path: Path) -> AbstractContextManager[None]:
     """Hold the lock on ``path`` (made if absent) within the block; waits for another holder. Raises StorageError."""
-    descriptor = _opened(path)
-    try:
-        with storage_errors(path):
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
+    return _held(path, fcntl.LOCK_EX)
 
 
-@contextmanager
-def shared(path: Path) -> Iterator[None]:
+def shared(path: Path) -> AbstractContextManager[None]:
     """Hold the lock on ``path`` together with others who share it; waits while one holds it alone."""
-    descriptor = _opened(path)
-    try:
-        with storage_errors(path):
-            fcntl.flock(descriptor, fcntl.LOCK_SH)
-        yield
-    finally:
-        os.close(descriptor)
+    return _held(path, fcntl.LOCK_SH)
 
 
 @contextmanager
@@ -44,6 +30,17 @@ def locked_unless_held(path: Path, *, wait_s: float = 0.0) -> Iterator[bool]:
     descriptor = _opened(path)
     try:
         yield _try_lock(descriptor, time.monotonic() + wait_s)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def _held(path: Path, operation: int) -> Iterator[None]:
+    descriptor = _opened(path)
+    try:
+        with storage_errors(path):
+            fcntl.flock(descriptor, operation)
+        yield
     finally:
         os.close(descriptor)
 

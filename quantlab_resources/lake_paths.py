@@ -98,6 +98,11 @@ class LakePaths:
         return self.manifest_db.parent / "events"
 
     @cached_property
+    def lineage_positions(self) -> Path:
+        """How far each receiver of lineage was told, one small file for each."""
+        return self.manifest_db.parent / "lineage"
+
+    @cached_property
     def writers_lock(self) -> Path:
         """Held shared by whoever publishes, exclusively by whoever cleans up."""
         return self.manifest_db.parent / "writers.lock"

@@ -12,13 +12,13 @@ from quantlab_assets.workflows.tell_dagster import tell_dagster
 from quantlab_core.alerts.artifact_types import ALERTS, CALLER_ALIASES
 from quantlab_core.alerts.caller_aliases import CallerAliases, aliases_table
 from quantlab_core.alerts.callers import alias_calls
-from quantlab_core.alerts.current_aliases import CURRENT_KEY
+from quantlab_core.alerts.stored_aliases import CURRENT_KEY
 from quantlab_core.artifacts.any_version import key_parts_of, read_newest
 from quantlab_core.artifacts.artifact import PublishRequest, Writer
 from quantlab_core.artifacts.artifact_store import ArtifactStore
 from quantlab_core.artifacts.artifact_types import ARTIFACT_SET
 from quantlab_core.artifacts.frozen_set import CURRENT
-from quantlab_core.experiments.experiment_inputs import alerts_of
+from quantlab_core.artifacts.frozen_set_members import alerts_of
 from quantlab_resources.alerts.caller_alias_file import read_caller_aliases
 from quantlab_resources.progress import PublishedUnit, report_progress
 from quantlab_resources.version import QUANTLAB_VERSION

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from quantlab_assets.workflows.create_experiment import create_experiment
 from quantlab_assets.workflows.lake_runs import LakeRuns
-from quantlab_core.errors import InvalidInputError, StrategyError
+from quantlab_core.errors import InvalidInputError
 from quantlab_core.experiments.experiment import Experiment
 from quantlab_core.experiments.sweep_file import SweepFile, parse_sweep_file
-from quantlab_core.simulation.strategy import strategy_mapping
 from quantlab_resources.experiments.experiment_freezing import DaySelection, ExperimentRequest
 from quantlab_resources.mapping_file import read_mapping
-from quantlab_resources.strategies.known_strategies import find_strategy
+from quantlab_resources.strategies.chosen_strategy import strategy_fields
+from quantlab_resources.strategies.strategy_file import is_strategy_file, read_strategy_file
 
 MOST_BYTES = 4 * 1024 * 1024
 """A list of the most sets that a sweep may have fits in."""
-_FILE_SUFFIXES = (".yaml", ".yml", ".json")
 
 
 def read_sweep_file(path: Path) -> SweepFile:
@@ -32,15 +32,8 @@ def read_sweep_file(path: Path) -> SweepFile:
         sweep = parse_sweep_file(document)
     except InvalidInputError as error:
         raise InvalidInputError(f"{path}: {error}") from None
-    if isinstance(sweep.strategy, str) and sweep.strategy.lower().endswith(_FILE_SUFFIXES):
-        strategy = read_mapping(
-            path.parent / sweep.strategy,
-            what="strategy",
-            page="docs/strategies.md",
-            most_bytes=MOST_BYTES,
-            error=StrategyError,
-        )
-        return SweepFile(sweep.name, strategy, sweep.date_range, sweep.params, sweep.description)
+    if isinstance(sweep.strategy, str) and is_strategy_file(sweep.strategy):
+        return replace(sweep, strategy=read_strategy_file(path.parent / sweep.strategy))
     return sweep
 
 
@@ -58,12 +51,11 @@ def create_sweep(
     Raises as `create_experiment`, and InvalidInputError when no parameter set is a strategy.
     """
     base = sweep.strategy
-    if isinstance(base, str):
-        base = strategy_mapping(find_strategy(runs.lab.artifacts, base).strategy)
+    fields = strategy_fields(runs.lab.artifacts, base) if isinstance(base, str) else {"strategy": base}
     request = ExperimentRequest(
         name=sweep.name,
         description=sweep.description,
-        strategy=base,
+        **fields,
         alerts=alerts,
         ohlcv=ohlcv,
         selection=selection,

@@ -17,6 +17,7 @@ from quantlab_core.artifacts.artifact import Artifact
 from quantlab_core.artifacts.artifact_store import ArtifactStore
 from quantlab_core.artifacts.artifact_types import ARTIFACT_SET
 from quantlab_core.artifacts.frozen_set import set_members
+from quantlab_core.artifacts.frozen_set_members import alerts_of
 from quantlab_core.artifacts.timestamp_text import format_timestamp, parse_day_or_timestamp, parse_timestamp
 from quantlab_core.coverage.artifact_types import ALERT_FORWARD_COVERAGE
 from quantlab_core.coverage.forward_coverage import judged
@@ -26,7 +27,6 @@ from quantlab_core.coverage.thresholds import DEFAULT_THRESHOLDS
 from quantlab_core.errors import IntegrityError
 from quantlab_core.experiments.alert_range import parse_alert_range
 from quantlab_core.experiments.experiment import ExperimentDefinition
-from quantlab_core.experiments.experiment_inputs import alerts_of
 
 
 def experiment_coverage(store: ArtifactStore, definition: ExperimentDefinition) -> AlertCoverage:

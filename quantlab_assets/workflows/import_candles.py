@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from quantlab_core.artifacts.table_attributes import attributes_of
 from quantlab_core.artifacts.timestamp_text import parse_timestamp
 from quantlab_core.candles.artifact_types import CANDLES_QUARANTINE, IMPORTED_CANDLES
 from quantlab_core.candles.resolution import RESOLUTIONS
-from quantlab_core.candles.slices import HOURS_AFTER, HOURS_BEFORE
+from quantlab_core.candles.slices import days_reached
 from quantlab_core.candles.source_spans import SourceSpan, decode_spans, merge_spans
 from quantlab_core.candles.token_codes import token_codes
 from quantlab_core.errors import CandleFileError, IntegrityError, InvalidInputError, NotFoundError
@@ -56,12 +56,7 @@ class ImportedFile:
 
     def cohort_days(self) -> set[date]:
         """Cohort days whose slices this file can change, those of an earlier declaration included."""
-        days: set[date] = set()
-        for span in self.spans:
-            first = (span.start - HOURS_AFTER).date()
-            last = (span.end + HOURS_BEFORE).date()
-            days |= {first + timedelta(days=offset) for offset in range((last - first).days + 1)}
-        return days
+        return {day for span in self.spans for day in days_reached(span.start, span.end)}
 
 
 def import_candle_file(

@@ -6,12 +6,11 @@ import math
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from quantlab_assets.adopted_calls import DROP_ADOPTED, adopted_calls, adopted_days
 from quantlab_assets.alerts import last_params
@@ -20,7 +19,6 @@ from quantlab_assets.workflows.archive import archive_file
 from quantlab_assets.workflows.intake import Intake, take_in
 from quantlab_assets.workflows.lake_runs import LakeRuns
 from quantlab_core.alerts.adopted_calls import CallKey, calls_of, covered_calls
-from quantlab_core.alerts.alert_events import REPLY_WINDOW
 from quantlab_core.alerts.alert_source import ReadOptions
 from quantlab_core.alerts.artifact_types import (
     ALERTS,
@@ -28,9 +26,8 @@ from quantlab_core.alerts.artifact_types import (
     MESSAGE_DISPOSITIONS,
     TELEGRAM_MESSAGES,
 )
-from quantlab_core.alerts.classification import BOT_ALERT, BOT_REPLY, CALL
-from quantlab_core.alerts.export_tables import QUARANTINED
 from quantlab_core.alerts.message_fates import Fate, fates_of
+from quantlab_core.alerts.touched_days import touched_days
 from quantlab_core.artifacts.any_version import read_newest
 from quantlab_resources.alerts.export_folder import as_one_file
 from quantlab_resources.alerts.read_ahead import ROOM_FOR_MANY, ReadAhead, handing_over
@@ -167,7 +164,6 @@ def _adopted_calls_on(runs: LakeRuns, days: Iterable[date]) -> set[CallKey]:
 
 
 ALERT_ASSETS = ("alert_events", "alerts")
-TELLING_KINDS = (CALL, BOT_ALERT, BOT_REPLY)
 MESSAGE_ASSETS = ("telegram_messages", "message_dispositions", "alerts_quarantine")
 
 
@@ -181,18 +177,3 @@ def _summed(fates: Iterable[Fate], name: Callable[[Fate], str]) -> dict[str, int
 def _table(runs: LakeRuns, artifact_type: str, logical_key: str) -> pa.Table:
     (head,) = runs.lab.artifacts.heads(artifact_type, logical_key)
     return runs.lab.artifacts.read(head.artifact_id)
-
-
-def touched_days(dispositions: pa.Table) -> set[date]:
-    """UTC days whose alerts these messages can change: days of calls, and of what a bot reply may answer."""
-    is_telling = (
-        (pc.field("disposition") != QUARANTINED) & pc.field("kind").isin(TELLING_KINDS) & pc.field("sent_ts").is_valid()
-    )
-    telling = dispositions.filter(is_telling).select(["kind", "sent_ts"])
-    days: set[date] = set()
-    for row in telling.to_pylist():
-        sent = row["sent_ts"]
-        days.add(sent.date())
-        if row["kind"] == BOT_REPLY and sent - datetime.combine(sent.date(), time.min, UTC) < REPLY_WINDOW:
-            days.add(sent.date() - timedelta(days=1))
-    return days

@@ -12,6 +12,7 @@ import dagster as dg
 
 from quantlab_assets.definitions import build_defs
 from quantlab_assets.partitions import BRIDGED_GAP, add_partitions, day_ranges, index_ranges
+from quantlab_assets.workflows.run_origin import PART_OF_TAG
 from quantlab_core.errors import HeadChangedError, InvalidInputError
 from quantlab_resources.first_day import first_day
 from quantlab_resources.lab import Lab
@@ -58,7 +59,7 @@ class LakeRuns:
         self.counts = ArtifactCounts()
         self.refusals: list[Refusal] = []
         """What runs left out because its input cannot be used."""
-        self._job = build_defs(home=str(lab.paths.home), has_lake_checks=False).resolve_implicit_global_asset_job_def()
+        self._job = build_defs(home=str(lab.paths.home), judges_lake=False).resolve_implicit_global_asset_job_def()
 
     def materialize(self, title: str, assets: Sequence[str], *, config: Mapping[str, Any] | None = None) -> None:
         """One run over unpartitioned assets."""
@@ -160,7 +161,7 @@ class LakeRuns:
             instance=self.instance,
             asset_selection=[dg.AssetKey(asset) for asset in assets],
             partition_key=partition_key,
-            tags=dict(tags or {}),
+            tags={PART_OF_TAG: "workflow", **(tags or {})},
             run_config={**_QUIET, **(config or {})},
             raise_on_error=True,
         )

@@ -12,9 +12,9 @@ from quantlab_assets.partitions import TOKENS
 from quantlab_assets.workflows.lake_runs import LakeRuns
 from quantlab_core.alerts.artifact_types import ALERTS
 from quantlab_core.artifacts.any_version import key_parts_of, read_newest
+from quantlab_core.artifacts.frozen_set_members import alerts_of
 from quantlab_core.candles.artifact_types import OHLCV_SLICE, SLICE_REVISIONS, TOKEN_CANDLES
 from quantlab_core.candles.slice_revision import RevisionCounts, revision_counts
-from quantlab_core.experiments.experiment_inputs import alerts_of
 from quantlab_core.token import Token
 from quantlab_resources.artifacts.artifact_store import ParquetArtifactStore
 from quantlab_resources.dagster_io.artifact_partition import partition_of

@@ -11,10 +11,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from quantlab_assets.alerts import READING_PARAM, last_params
-from quantlab_assets.workflows.ingest_alerts import bring_days_up_to_date, read_exports, touched_days
+from quantlab_assets.workflows.ingest_alerts import bring_days_up_to_date, read_exports
 from quantlab_assets.workflows.lake_runs import LakeRuns
 from quantlab_core.alerts.artifact_types import ALERTS_QUARANTINE, MESSAGE_DISPOSITIONS, TELEGRAM_MESSAGES
 from quantlab_core.alerts.quarantine_replay import Redecision, decided_otherwise, redecisions
+from quantlab_core.alerts.touched_days import touched_days
 from quantlab_core.artifacts.artifact import Artifact
 from quantlab_core.artifacts.artifact_types import RAW_FILE
 from quantlab_core.artifacts.timestamp_text import parse_timestamp

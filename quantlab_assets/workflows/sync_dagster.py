@@ -7,6 +7,7 @@ manifest has gets an event of its own, with the metadata and tags that a run wou
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from functools import partial
@@ -60,20 +61,27 @@ class SyncReport:
 
 
 def sync_dagster(
-    lab: Lab, instance: dg.DagsterInstance, *, progress: Progress | None = None, only: Collection[str] | None = None
+    lab: Lab,
+    instance: dg.DagsterInstance,
+    *,
+    progress: Progress | None = None,
+    only: Collection[str] | None = None,
+    at_most: float = math.inf,
 ) -> SyncReport:
     """Register partitions and report materializations until Dagster shows what the manifest holds.
 
-    With ``only``, of these assets alone. A second call finds nothing to do. Memory grows with the partitions of the
-    lake, not with its artifacts. An event says that its partition is made from the upstream partitions as they are,
-    unless one of the same key changed later: then Dagster shows it as out of sync, which it is.
+    With ``only``, of these assets alone; with ``at_most``, no more events than that. A second call finds nothing to do.
+    Memory grows with the partitions of the lake, not with its artifacts. An event says that its partition is made from
+    the upstream partitions as they are, unless one of the same key changed later: then Dagster shows it as out of sync,
+    which it is.
     """
-    return _Sync(lab, instance, progress or (lambda _done, _total: None)).run(only)
+    return _Sync(lab, instance, progress or (lambda _done, _total: None), at_most).run(only)
 
 
 class _Sync:
-    def __init__(self, lab: Lab, instance: dg.DagsterInstance, progress: Progress) -> None:
+    def __init__(self, lab: Lab, instance: dg.DagsterInstance, progress: Progress, at_most: float) -> None:
         self._lab = lab
+        self._left = at_most
         self._instance = instance
         self._graph = build_defs(home=str(lab.paths.home)).resolve_asset_graph()
         self._sequences: dict[str, dict[str | None, int]] = {}
@@ -125,7 +133,8 @@ class _Sync:
                 report.unknown_partitions.append(partition)
             elif recorded.get(partition) == content.data_version:
                 report.shown_before += 1
-            else:
+            elif self._left > 0:
+                self._left -= 1
                 tags = input_tags(self._instance, node.parent_keys) if tags is None else tags
                 self._report(asset, partition, content, tags)
                 report.reported += 1

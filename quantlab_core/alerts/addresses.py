@@ -157,7 +157,10 @@ def extract_addresses(text: str) -> Extraction:
     with ``checksum_ok=False`` where a mixed-case checksum fails; the zero address is none. Transaction hashes,
     signatures and addresses of TON are nothing.
     """
-    text = _TON_ADDRESS.sub(_without_ton, _VEILED_RUN.sub(_unveiled, text))
+    if _UNSEEN.search(text):
+        text = _VEILED_RUN.sub(_unveiled, text)
+    if "Q" in text:
+        text = _TON_ADDRESS.sub(_without_ton, text)
     found: dict[str, FoundAddress] = {}
     damaged: list[DamagedAddress] = []
     for match in _RUN.finditer(text):
@@ -173,7 +176,7 @@ def extract_addresses(text: str) -> Extraction:
 
 def has_part_of_address(text: str) -> bool:
     """Whether ``text`` has a run as long as a part of an address that white space cuts; numbers and words are none."""
-    return any(not run.isdigit() and not _is_word(run) for run in _LONG_PART.findall(text))
+    return any(map(_may_be_part, _LONG_PART.findall(text)))
 
 
 def is_solana_address(text: str) -> bool:
@@ -319,9 +322,12 @@ def _without_ton(match: re.Match[str]) -> str:
 
 
 def _cut_by_white_space(text: str) -> Iterator[DamagedAddress]:
-    """Neighbouring runs of which none is an address, and that are one together."""
+    """Neighbouring runs of which none is an address, and that are one together: a long one and those around it."""
     parts = list(_PART.finditer(text)) if has_part_of_address(text) else []
-    for index, first in enumerate(parts):
+    long = [index for index, part in enumerate(parts) if _LONG_PART.match(part.group()) and _may_be_part(part.group())]
+    beginnings = {index - back for index in long for back in range(_MOST_PARTS) if index >= back}
+    for index in sorted(beginnings):
+        first = parts[index]
         joined, end = first.group(), first.end()
         if _is_address(joined):
             continue
@@ -341,8 +347,9 @@ def _is_address(run: str) -> bool:
     return is_solana_address(run) or is_evm_address(run)
 
 
-def _is_word(run: str) -> bool:
-    return run.isalpha() and run[1:].islower()
+def _may_be_part(run: str) -> bool:
+    is_word = run.isalpha() and run[1:].islower()
+    return not is_word and not run.isdigit()
 
 
 def _has_all_kinds(run: str) -> bool:

@@ -246,7 +246,7 @@ def _distinct_messages(messages: pa.Table, start: datetime, end: datetime) -> It
     in_window = (pc.field("sent_ts") >= pa.scalar(start, UTC_TIMESTAMP)) & (
         pc.field("sent_ts") < pa.scalar(end, UTC_TIMESTAMP)
     )
-    wanted = _telling(messages.filter(in_window).select(_MESSAGE_FIELDS))
+    wanted = telling_messages(messages.filter(in_window).select(_MESSAGE_FIELDS))
     keep: dict[tuple[int, int, str], dict[str, Any]] = {}
     for row in wanted.to_pylist():
         key = (row["chat_id"], row["message_id"], row["content_id"])
@@ -265,8 +265,11 @@ def _distinct_messages(messages: pa.Table, start: datetime, end: datetime) -> It
             yield TelegramMessage(**{**row, "links": tuple(row["links"])})
 
 
-def _telling(messages: pa.Table) -> pa.Table:
-    """The messages without plain talk, which makes no call and no card whoever sends it: most need no object each."""
+def telling_messages(messages: pa.Table) -> pa.Table:
+    """The messages without plain talk, which makes no call and no card whoever sends it: most need no object each.
+
+    `events_of_day` gives the same for them as for all.
+    """
     links = pc.list_value_length(messages["links"]).to_pylist()
     texts = messages["text"].to_pylist()
     is_telling = [bool(count) or not is_plain(str(text), ()) for text, count in zip(texts, links, strict=True)]

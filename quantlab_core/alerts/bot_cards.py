@@ -8,7 +8,7 @@ numbers may be used, see `alert_events`.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from quantlab_core.alerts.addresses import STOP_LIST, extract_addresses, is_chain_name, normalise_chain
@@ -76,21 +76,34 @@ TRADING_BOT_PATTERNS: Mapping[str, str] = {
     "liquidity": r"LIQ:\s*" + _AMOUNT,
 }
 
-# A text is a card of a bot if all of these are in it.
-_SIGNATURES: Mapping[str, tuple[re.Pattern[str], ...]] = {
-    PHANES: (re.compile(r"^[^\n]{0,200}\(\$[^)\n]{1,60}\)[^\n]*\n\s*[├┣╠]\s*\S{32,}"),),
+# A text is a card of a bot if it begins with the first of these and has the second, where there is one, in it.
+_SIGNATURES: Mapping[str, tuple[re.Pattern[str], re.Pattern[str] | None]] = {
+    PHANES: (re.compile(r"[^\n]{0,200}\(\$[^)\n]{1,60}\)[^\n]*\n\s*[├┣╠]\s*\S{32,}"), None),
     RICK: (
-        re.compile(r"^[^\n]{0,200}(?:\[[^\]\n]{1,40}/[^\]\n]{1,40}%\]|\s-)\s+\$\S"),
+        re.compile(r"[^\n]{0,200}(?:\[[^\]\n]{1,40}/[^\]\n]{1,40}%\]|\s-)\s+\$\S"),
         re.compile(r"^[^\w\n]*FDV:|^[^\w\n]*\$\d|💦 Liq:", re.MULTILINE),
     ),
-    TRADING_BOT: (re.compile(r"^\W*(?:Buy|Sell)\s+\$\S+"), re.compile(r"^Price:\s*\$", re.MULTILINE)),
+    TRADING_BOT: (re.compile(r"\W*(?:Buy|Sell)\s+\$\S+"), re.compile(r"^Price:\s*\$", re.MULTILINE)),
 }
 _LONGEST_CARD = 8_192  # Telegram's own limit is 4,096 characters
 _LINE_FIELDS = frozenset({"first_caller", "mcap_at_call", "first_call_age"})
+
+
+def _finder(field: str, pattern: str) -> Callable[[str], re.Match[str] | None]:
+    """What finds a field in a card; a pattern for its beginning is tried there alone."""
+    if field in _LINE_FIELDS:
+        return re.compile(pattern, re.MULTILINE).search
+    compiled = re.compile(pattern)
+    return compiled.match if pattern.startswith("^") else compiled.search
+
+
 _TABLES = {
-    bot: {field: re.compile(pattern, re.MULTILINE if field in _LINE_FIELDS else 0) for field, pattern in table.items()}
+    bot: {field: _finder(field, pattern) for field, pattern in table.items()}
     for bot, table in ((RICK, RICK_PATTERNS), (PHANES, PHANES_PATTERNS), (TRADING_BOT, TRADING_BOT_PATTERNS))
 }
+_SUBSCRIPT = re.compile(r"0\.0([₀-₉]+)(\d+)")
+_NUMBER = re.compile(r"(-?\d{1,30}(?:\.\d{1,60})?(?:E[+-]?\d{1,2})?)([KMBT]?)", re.IGNORECASE)
+_WHOLE_DURATION = re.compile(r"(\d{1,6})(s|mo|m|h|d|w|y)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,8 +137,10 @@ class BotCard:
 def parse_card(text: str) -> BotCard | None:
     """The card that ``text`` is, or None."""
     stripped = text[:_LONGEST_CARD].lstrip()
-    for bot, signature in _SIGNATURES.items():
-        if all(pattern.search(stripped) for pattern in signature):
+    if "$" not in stripped:  # every signature has it
+        return None
+    for bot, (beginning, within) in _SIGNATURES.items():
+        if beginning.match(stripped) and (within is None or within.search(stripped)):
             return _read_card(bot, stripped)
     return None
 
@@ -133,9 +148,9 @@ def parse_card(text: str) -> BotCard | None:
 def parse_amount(text: str) -> float | None:
     """``$2.27M``, ``19.6K``, ``1,234.5`` or ``0.0₄5142`` (four zeros after the point) as a number, else None."""
     compact = text.strip().lstrip("$").replace(",", "").rstrip(".")
-    if subscript := re.fullmatch(r"0\.0([₀-₉]+)(\d+)", compact):
+    if subscript := _SUBSCRIPT.fullmatch(compact):
         compact = "0." + "0" * min(int(subscript[1].translate(_SUBSCRIPT_DIGITS)), 40) + subscript[2]
-    match = re.fullmatch(r"(-?\d{1,30}(?:\.\d{1,60})?(?:E[+-]?\d{1,2})?)([KMBT]?)", compact, re.IGNORECASE)
+    match = _NUMBER.fullmatch(compact)
     if match is None:
         return None
     # Rounding to 12 digits takes off the multiplication's noise: 19.6K is 19600.0, not 19600.000000000004.
@@ -144,7 +159,7 @@ def parse_amount(text: str) -> float | None:
 
 def parse_duration(text: str) -> int | None:
     """``8h``, ``10m``, ``5w`` or ``2mo`` in seconds (a month is 30 days); None if it is none."""
-    match = re.fullmatch(r"(\d{1,6})(s|mo|m|h|d|w|y)", text.strip())
+    match = _WHOLE_DURATION.fullmatch(text.strip())
     return int(match[1]) * _SECONDS[match[2]] if match else None
 
 
@@ -152,7 +167,7 @@ def _read_card(bot: str, text: str) -> BotCard:
     table = _TABLES[bot]
 
     def field(name: str) -> str | None:
-        match = table[name].search(text) if name in table else None
+        match = table[name](text) if name in table else None
         return match[1] if match else None
 
     def amount(name: str) -> float | None:

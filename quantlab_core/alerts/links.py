@@ -222,7 +222,9 @@ _CHAIN_NUMBERS = {
 
 def find_urls(text: str) -> list[tuple[int, int, str]]:
     """(start, end, url) of each link written out in ``text``, with or without a scheme, closing punctuation cut off."""
-    urls = []
+    urls: list[tuple[int, int, str]] = []
+    if "/" not in text:
+        return urls
     for match in _URL.finditer(text):
         url = match.group().rstrip(_TRAILING)
         urls.append((match.start(), match.start() + len(url), url))

@@ -9,11 +9,12 @@ from __future__ import annotations
 import re
 
 from quantlab_core.alerts.addresses import UNSEEN, has_part_of_address
-from quantlab_core.alerts.updates import may_be_update
+from quantlab_core.alerts.updates import is_update, may_be_update
 
 _COMMAND_SIGNS = ("/", "!", ".")
 _SHORTEST_ADDRESS = 32
 _RUN = re.compile(r"[0-9A-Za-z]{32}")
+_LONG_RUN = re.compile(r"[0-9A-Za-z]{14}")  # as long as a part of an address; most talk has none
 # Matched without regard to case, the letters i, s and k also match the first four; the others may stand in a run
 # without being seen. A text with any of them is looked at in full.
 _LOOKALIKE = re.compile(f"[\u0130\u0131\u017f\u212a{UNSEEN}]")
@@ -24,17 +25,24 @@ _TELLING_TICKER = re.compile(r"\A[^\w$]*\$|\(\$|(?:[\]\-]|Buy|Sell)\s+\$")
 
 def is_plain(text: str, links: tuple[str, ...]) -> bool:
     """Whether a message of these words and hidden links, sent by a person, says nothing about a token."""
-    if may_hold_address(text) or (len(text) > _SHORTEST_ADDRESS and has_part_of_address(text)):
-        return False
+    if len(text) >= _SHORTEST_ADDRESS:
+        if _LONG_RUN.search(text) and (_RUN.search(text) or has_part_of_address(text)):
+            return False
+        if _may_hide_address(text):
+            return False
     if ("$" in text and _TELLING_TICKER.search(text)) or text.lstrip().startswith(_COMMAND_SIGNS):
         return False
-    return not may_be_update(text.lower()) and not any(map(may_hold_address, links))
+    if may_be_update(text.lower()) and is_update(text):
+        return False
+    return not links or not any(map(may_hold_address, links))
 
 
 def may_hold_address(text: str) -> bool:
     """Whether ``text`` has so many letters and digits in a row as an address has, or hides some by %-encoding."""
-    if len(text) < _SHORTEST_ADDRESS:
-        return False
-    if _RUN.search(text) or ("%" in text and _ENCODED.search(text)):
+    return len(text) >= _SHORTEST_ADDRESS and (_RUN.search(text) is not None or _may_hide_address(text))
+
+
+def _may_hide_address(text: str) -> bool:
+    if "%" in text and _ENCODED.search(text):
         return True
     return not text.isascii() and _LOOKALIKE.search(text) is not None

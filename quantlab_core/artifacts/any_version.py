@@ -5,6 +5,8 @@ A lake may hold versions side by side: artifacts of the earlier store were adopt
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pyarrow as pa
 
 from quantlab_core.artifacts.artifact import Artifact
@@ -42,3 +44,12 @@ def read_newest(store: ArtifactStore, artifact: Artifact) -> pa.Table:
     Raises what `ArtifactStore.read` raises, and SchemaError when a value cannot be said in the newest version.
     """
     return upcast(store.read(artifact.artifact_id), artifact)
+
+
+def read_newest_in_parts(store: ArtifactStore, artifact: Artifact) -> Iterator[pa.Table]:
+    """The same rows in parts, as `ArtifactStore.read_in_parts`; an artifact of an earlier version comes as a whole."""
+    spec = newest_type_of(artifact)
+    if spec is None or spec.version == artifact.schema_version:
+        yield from store.read_in_parts(artifact.artifact_id)
+    else:
+        yield read_newest(store, artifact)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from quantlab_core.artifacts.artifact import (
@@ -76,6 +76,11 @@ class ArtifactStore(Protocol):
 
     def read(self, artifact_id: str) -> pa.Table:
         """The artifact's table after checking the stored bytes. Raises ArtifactDamagedError, ArtifactMissingError."""
+        ...
+
+    def read_in_parts(self, artifact_id: str) -> Iterator[pa.Table]:
+        """The same rows some ten thousand at a time, for tables that need not be in memory as a whole; all stored bytes
+        are checked before the first part. Raises as `read`, when the first part is taken."""
         ...
 
     def is_available(self) -> bool:

@@ -30,6 +30,12 @@ def cohort_window(day: date) -> tuple[datetime, datetime]:
     return midnight - HOURS_BEFORE, midnight + timedelta(days=1) + HOURS_AFTER
 
 
+def days_reached(start: datetime, end: datetime) -> list[date]:
+    """The cohort days whose windows candles of [start, end) can lie in."""
+    first, last = (start - HOURS_AFTER).date(), (end + HOURS_BEFORE).date()
+    return [first + timedelta(days=offset) for offset in range((last - first).days + 1)]
+
+
 def slice_key_parts(token: Token, resolution: str, start: datetime, end: datetime) -> dict[str, str]:
     """The logical key parts of the slice of ``token`` for [start, end)."""
     window = {"from": iso_text(epoch_microseconds(start)), "to": iso_text(epoch_microseconds(end))}

@@ -12,12 +12,14 @@ from functools import partial
 
 import pyarrow as pa
 
+from quantlab_core.alerts.stored_aliases import aliases_in
 from quantlab_core.artifacts.any_version import read_newest
 from quantlab_core.artifacts.artifact import PublishRequest, Writer
 from quantlab_core.artifacts.artifact_identity import artifact_id
 from quantlab_core.artifacts.artifact_store import ArtifactStore
 from quantlab_core.artifacts.artifact_type import ArtifactType
 from quantlab_core.artifacts.content_hash import content_hash
+from quantlab_core.artifacts.frozen_set_members import alerts_of
 from quantlab_core.artifacts.logical_key import format_key
 from quantlab_core.errors import ConflictError
 from quantlab_core.experiments.artifact_types import (
@@ -35,7 +37,7 @@ from quantlab_core.experiments.experiment import (
     ExperimentStatus,
     ExperimentTransition,
 )
-from quantlab_core.experiments.experiment_inputs import alerts_of, aliases_in, frozen_inputs
+from quantlab_core.experiments.experiment_inputs import frozen_inputs
 from quantlab_core.experiments.experiment_tables import ExperimentTables, run_experiment
 from quantlab_core.experiments.experiment_tracker import ExperimentTracker
 from quantlab_core.experiments.run_sweep import run_sweep
@@ -117,7 +119,7 @@ def simulated_tables(
     require_engine(definition)
     inputs = frozen_inputs(artifacts, definition)
     run = run_experiment
-    if "sweep" in definition.config.params:
+    if definition.config.is_sweep:
         run = run_sweep
         if record_indexes is not None:
             index_of = partial(record_indexes.of_calls, inputs.candle_set.content_hash)

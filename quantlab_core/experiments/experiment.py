@@ -71,6 +71,11 @@ class ExperimentConfig:
     date_range: DateRange
     params: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def is_sweep(self) -> bool:
+        """Whether many parameter sets are tried."""
+        return "sweep" in self.params
+
 
 @dataclass(frozen=True, slots=True)
 class ExperimentProvenance:

@@ -1,89 +1,54 @@
-"""The frozen inputs of an experiment: found, checked against what was frozen, and read."""
+"""The frozen inputs of an experiment: found, and checked against what was frozen."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
 
-from quantlab_core.alerts.artifact_types import ALERTS, CALLER_ALIASES
-from quantlab_core.alerts.caller_aliases import NO_ALIASES, CallerAliases, aliases_of
-from quantlab_core.artifacts.any_version import key_parts_of, read_newest
+from quantlab_core.artifacts.any_version import read_newest
 from quantlab_core.artifacts.artifact import Artifact, ArtifactStatus
 from quantlab_core.artifacts.artifact_store import ArtifactStore
 from quantlab_core.artifacts.frozen_set import set_members
-from quantlab_core.candles.artifact_types import OHLCV_SLICE, TOKEN_CANDLES
+from quantlab_core.artifacts.frozen_set_members import ALERT_MEMBERS, CANDLE_MEMBERS, require_members
 from quantlab_core.errors import IntegrityError, InvalidInputError
 from quantlab_core.experiments.experiment import ExperimentDefinition
-
-ReadTable = Callable[[Artifact], pa.Table]
-"""Gives a member's table in the newest version of its type."""
-
-ALERT_MEMBERS = frozenset({ALERTS.name})
-CANDLE_MEMBERS = frozenset({OHLCV_SLICE.name, TOKEN_CANDLES.name})
-"""Artifact types that a set of alerts or of candles may hold."""
+from quantlab_core.simulation.strategy import parse_strategy
+from quantlab_core.strategies.strategy_table import strategy_hash, strategy_of
 
 
 @dataclass(frozen=True, slots=True)
 class FrozenInputs:
-    """The two sets of an experiment and their members, in the order of the sets; the list of aliases if it has one."""
+    """The two sets of an experiment and their members, in the order of the sets; what else it pins, if it does."""
 
     alert_set: Artifact
     candle_set: Artifact
     alert_members: tuple[Artifact, ...]
     candle_members: tuple[Artifact, ...]
     caller_aliases: Artifact | None
+    strategy: Artifact | None
+
+    @property
+    def read_apart(self) -> tuple[Artifact, ...]:
+        """All but the sets, which were read to find their members."""
+        pinned = (self.caller_aliases, self.strategy)
+        return (*(one for one in pinned if one is not None), *self.alert_members, *self.candle_members)
 
 
 def frozen_inputs(store: ArtifactStore, definition: ExperimentDefinition) -> FrozenInputs:
     """The inputs of ``definition``, which are still what was frozen; superseded ones are.
 
-    Their bytes are checked when they are read. Raises ArtifactNotFoundError, InvalidInputError (a withdrawn input, or
-    one of a type that has no place in the set), IntegrityError (a member with other content than was frozen).
+    The bytes of members are checked when they are read. Raises ArtifactNotFoundError, InvalidInputError (a withdrawn
+    input, or one of a type that has no place in the set), IntegrityError (a member with other content than was frozen,
+    or a strategy other than the definition's), ArtifactDamagedError, ArtifactMissingError.
     """
     alert_set, alert_members = _checked_set(store, definition.alert_set_id, ALERT_MEMBERS)
     candle_set, candle_members = _checked_set(store, definition.candle_set_id, CANDLE_MEMBERS)
-    aliases_id = definition.caller_aliases_id
-    aliases = None if aliases_id is None else store.get_artifact(aliases_id)
-    if aliases is not None:
-        _require_in_use(aliases, "the experiment's list of aliases")
-    return FrozenInputs(alert_set, candle_set, alert_members, candle_members, aliases)
-
-
-def alerts_of(read: ReadTable, members: Sequence[Artifact]) -> pa.Table:
-    """The rows of all alerts artifacts among ``members``, in the newest schema of alerts_v1.
-
-    Raises InvalidInputError for a member that holds no alerts.
-    """
-    require_members(members, ALERT_MEMBERS)
-    schema = ALERTS.schema.remove_metadata()
-    return pa.concat_tables(
-        [schema.empty_table(), *(read(member).select(schema.names).cast(schema) for member in members)]
-    )
-
-
-def aliases_in(store: ArtifactStore, artifact: Artifact | None) -> CallerAliases:
-    """The aliases in the artifact, verified; none without one. Raises IntegrityError, InvalidInputError."""
-    if artifact is None:
-        return NO_ALIASES
-    require_members([artifact], frozenset({CALLER_ALIASES.name}))
-    return aliases_of(read_newest(store, artifact))
-
-
-def require_members(members: Sequence[Artifact], types: frozenset[str]) -> None:
-    """Raise InvalidInputError when a member is of a type or version that the set cannot hold, or has no key of it."""
-    for member in members:
-        if member.artifact_type not in types:
-            raise InvalidInputError(
-                f"{member.artifact_id} is a {member.artifact_type}; "
-                f"expected {' or '.join(sorted(types))}, or a frozen set of them"
-            )
-        if key_parts_of(member) is None:
-            raise InvalidInputError(
-                f"{member.artifact_id}: {member.logical_key!r} is no key of {member.artifact_type} version "
-                f"{member.schema_version}, so nobody knows what it is of; leave it out"
-            )
+    aliases = _pinned(store, definition.caller_aliases_id, "the experiment's list of aliases")
+    strategy = _pinned(store, definition.strategy_id, "the experiment's strategy")
+    if strategy is not None:
+        _require_same_strategy(definition, read_newest(store, strategy))
+    return FrozenInputs(alert_set, candle_set, alert_members, candle_members, aliases, strategy)
 
 
 def _checked_set(store: ArtifactStore, set_id: str, types: frozenset[str]) -> tuple[Artifact, tuple[Artifact, ...]]:
@@ -100,6 +65,22 @@ def _checked_set(store: ArtifactStore, set_id: str, types: frozenset[str]) -> tu
             )
     require_members(members, types)
     return artifact_set, tuple(members)
+
+
+def _pinned(store: ArtifactStore, artifact_id: str | None, what: str) -> Artifact | None:
+    if artifact_id is None:
+        return None
+    artifact = store.get_artifact(artifact_id)
+    _require_in_use(artifact, what)
+    return artifact
+
+
+def _require_same_strategy(definition: ExperimentDefinition, published: pa.Table) -> None:
+    if strategy_hash(strategy_of(published)) != strategy_hash(parse_strategy(definition.config.strategy)):
+        raise IntegrityError(
+            f"the strategy of experiment {definition.experiment_id} is not that of {definition.strategy_id}, "
+            "which it names; nothing was simulated, see `quantlab lake verify`"
+        )
 
 
 def _require_in_use(artifact: Artifact, what: str) -> None:

@@ -104,9 +104,14 @@ def param_id_of(strategy: Strategy) -> str:
 
 
 def _digest(mapping: Mapping[str, Any]) -> str:
-    meant = {key: value for key, value in mapping.items() if key in SWEPT_KEYS and value != _DEFAULTS.get(key)}
+    meant = {key: value for key, value in mapping.items() if key in SWEPT_KEYS and not _is_default(key, value)}
     text = json.dumps(meant, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:ID_DIGITS]
+
+
+def _is_default(key: str, value: Any) -> bool:
+    """False is no 0 here: a set that is left out for it must not have the id of one that is tried."""
+    return bool(value == _DEFAULTS.get(key)) and not isinstance(value, bool)
 
 
 _DEFAULTS = {field.name: canonical_value(field.default) for field in fields(Strategy)}

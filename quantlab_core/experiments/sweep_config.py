@@ -128,7 +128,7 @@ def canonical_value(value: Any) -> Any:
     if isinstance(value, float) and abs(value) < _LARGEST_WHOLE and value == math.floor(value):
         return int(value)
     if isinstance(value, Mapping):
-        return {str(key): canonical_value(value[key]) for key in sorted(value)}
+        return {str(key): canonical_value(value[key]) for key in sorted(value, key=str)}
     if isinstance(value, Sequence) and not isinstance(value, str | bytes):
         return [canonical_value(item) for item in value]
     return value

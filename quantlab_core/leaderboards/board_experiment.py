@@ -24,7 +24,7 @@ def board_experiment(experiments: Iterable[Experiment]) -> Experiment:
 
 def _only_holds(experiment: Experiment) -> bool:
     config = experiment.definition.config
-    return "sweep" not in config.params and not any(config.strategy.get(key) for key in _EXITS)
+    return not config.is_sweep and not any(config.strategy.get(key) for key in _EXITS)
 
 
 def _id(experiment: Experiment) -> str:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from quantlab_core.experiments.headline_set import headline_param_id
+from quantlab_core.experiments.chosen_set import headline_param_id
 from quantlab_core.leaderboards.artifact_types import CALLER_LEADERBOARD
 from quantlab_core.simulation.metrics import UNKNOWN_CALLER
 from quantlab_core.simulation.trade_intervals import LEAST_TOKENS

@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from quantlab_core.experiments.headline_set import headline_param_id
+from quantlab_core.experiments.chosen_set import headline_param_id
 from quantlab_core.leaderboards.artifact_types import EXPERIMENT_LEADERBOARD, LEADERBOARD_METRICS
 
 

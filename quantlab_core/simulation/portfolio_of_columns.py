@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-import numpy as np
+from collections.abc import Callable, Mapping
+from dataclasses import fields
+from typing import Any
 
 from quantlab_core.simulation.alert_outcome import AlertOutcome, OutcomeStatus
 from quantlab_core.simulation.compiled.purse import ColumnPurse
@@ -20,6 +20,9 @@ PortfolioOf = Callable[[Whole], PortfolioColumns]
 """Runs the portfolio on the trades at some rows alone."""
 
 _NO_PATH = PathMetrics(0.0, 0.0, 0.0, 0.0, 0.0, {}, {})
+_MADE_OTHERWISE = frozenset({"exits", "stale_exit_s", "path", "reason"})
+_COLUMN_OF = {"quantity": "size", "entry_fee": "entry_fees"}
+"""Fields of a position whose columns have another name."""
 
 
 def portfolio_of_columns(trades: TradeColumns, config: PortfolioConfig, strategy_stake: float) -> PortfolioOf:
@@ -48,39 +51,18 @@ def _outcome(trades: TradeColumns, row: int) -> AlertOutcome:
 
 
 def _position(trades: TradeColumns, row: int) -> Position:
-    columns, legs = trades.positions, trades.legs
+    legs = trades.legs
     exits = tuple(
-        ExitLeg(
-            fraction=float(legs.fraction[leg]),
-            raw_price=float(legs.raw_price[leg]),
-            price=float(legs.price[leg]),
-            quantity=float(legs.quantity[leg]),
-            fee=float(legs.fee[leg]),
-            ts_ms=int(legs.ts_ms[leg]),
-            candle_ts_ms=int(legs.candle_ts_ms[leg]),
-            reason=EXIT_REASONS[legs.reason[leg]],
-        )
-        for leg in np.arange(legs.offsets[row], legs.offsets[row + 1]).tolist()
+        ExitLeg(**_facts(ExitLeg, legs, leg), reason=EXIT_REASONS[legs.reason[leg]])
+        for leg in range(legs.offsets[row], legs.offsets[row + 1])
     )
-    return Position(
-        stake=float(columns.stake[row]),
-        entry_ts_ms=int(columns.entry_ts_ms[row]),
-        entry_fill_ts_ms=int(columns.entry_fill_ts_ms[row]),
-        entry_raw_price=float(columns.entry_raw_price[row]),
-        entry_price=float(columns.entry_price[row]),
-        quantity=float(columns.size[row]),
-        entry_fee=float(columns.entry_fees[row]),
-        exits=exits,
-        gross_return=float(columns.gross_return[row]),
-        net_return=float(columns.net_return[row]),
-        mfe=float(columns.mfe[row]),
-        mae=float(columns.mae[row]),
-        is_ambiguous=bool(columns.is_ambiguous[row]),
-        return_pessimistic=float(columns.return_pessimistic[row]),
-        return_optimistic=float(columns.return_optimistic[row]),
-        is_censored=bool(columns.is_censored[row]),
-        stale_exit_s=None,
-        candles_used=int(columns.candles_used[row]),
-        missing_candles=int(columns.missing_candles[row]),
-        path=_NO_PATH,
-    )
+    facts = _facts(Position, trades.positions, row, _COLUMN_OF)
+    return Position(**facts, exits=exits, stale_exit_s=None, path=_NO_PATH)
+
+
+def _facts(
+    of: type[Position | ExitLeg], columns: Any, row: int, column_of: Mapping[str, str] | None = None
+) -> dict[str, Any]:
+    """The fields that are a column's value as it is; ``column_of`` says which column has another name."""
+    names = (field.name for field in fields(of) if field.name not in _MADE_OTHERWISE)
+    return {name: getattr(columns, (column_of or {}).get(name, name))[row].item() for name in names}

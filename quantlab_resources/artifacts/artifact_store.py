@@ -35,6 +35,7 @@ from quantlab_resources.artifacts.changes.experiment_journal import ExperimentJo
 from quantlab_resources.artifacts.files.local_artifact_files import LocalArtifactFiles
 from quantlab_resources.artifacts.files.parquet_files import (
     decode,
+    decode_in_parts,
     read_verified_bytes,
     with_schema_of,
     without_identity,
@@ -152,16 +153,19 @@ class ParquetArtifactStore(ArtifactCatalogue):
         of the earlier store with other columns than its type, or in another order of rows, comes as it is stored.
         Raises ArtifactNotFoundError, ArtifactDamagedError, ArtifactMissingError, StorageError.
         """
-        with self.manifest.reading() as connection:
-            artifact = manifest_queries.get(connection, artifact_id)
-        try:
-            data = read_verified_bytes(self.files, artifact.path_parquet, artifact.file_hash)
-        except ArtifactMissingError:
-            with self.manifest.reading() as connection:
-                check_not_collected(connection, artifact)
-            raise
+        artifact, data = self._verified(artifact_id)
         table = decode(data, origin=self.files.location(artifact.path_parquet))
         return _in_its_schema(table, registered_type(artifact.artifact_type, artifact.schema_version))
+
+    def read_in_parts(self, artifact_id: str) -> Iterator[pa.Table]:
+        """The same rows some ten thousand at a time, so that a large table is never in memory as a whole.
+
+        All stored bytes are checked before the first part. Raises as `read`.
+        """
+        artifact, data = self._verified(artifact_id)
+        spec = registered_type(artifact.artifact_type, artifact.schema_version)
+        for part in decode_in_parts(data, origin=self.files.location(artifact.path_parquet)):
+            yield _in_its_schema(part, spec)
 
     @contextmanager
     def publishing(self) -> Iterator[None]:
@@ -172,6 +176,17 @@ class ParquetArtifactStore(ArtifactCatalogue):
             self._has_cleared_leftovers = True
         with publishing(self.paths):
             yield
+
+    def _verified(self, artifact_id: str) -> tuple[Artifact, bytes]:
+        """An artifact and its stored bytes, which are what was recorded."""
+        with self.manifest.reading() as connection:
+            artifact = manifest_queries.get(connection, artifact_id)
+        try:
+            return artifact, read_verified_bytes(self.files, artifact.path_parquet, artifact.file_hash)
+        except ArtifactMissingError:
+            with self.manifest.reading() as connection:
+                check_not_collected(connection, artifact)
+            raise
 
     def _store_all(self, prepared: Sequence[PreparedTable]) -> list[StoredFiles]:
         """The files of the prepared tables: those already there, checked and repaired, or new ones (``byte_size`` > 0).

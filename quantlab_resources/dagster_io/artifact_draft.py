@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
@@ -67,22 +67,21 @@ class PublishedPartition:
 
 
 class StepDrafts:
-    """All groups of one step, shared by the outputs of a multi-asset.
+    """The drafts of a step over one partition, or over none, shared by the outputs of a multi-asset.
 
-    Groups are drawn one at a time, so that a run over many partitions holds one partition in memory and each finished
-    partition is safe. Whichever output comes first publishes; the others find the results here. ``resources`` is what
-    the step holds until its drafts are published.
+    Whichever output comes first publishes; the others find the results here. ``resources`` is what the step holds until
+    its drafts are published.
     """
 
-    def __init__(self, groups: Iterable[DraftGroup], resources: ExitStack) -> None:
-        self._groups: Iterator[DraftGroup] | None = iter(groups)
+    def __init__(self, group: DraftGroup, resources: ExitStack) -> None:
+        self._group: DraftGroup | None = group
         self._resources = resources
-        self._published: dict[str, list[PublishedPartition]] = {}
+        self._published: dict[str, PublishedPartition] = {}
 
-    def pending(self) -> Iterator[DraftGroup]:
-        """The groups that nobody has published yet; can be drawn once."""
-        groups, self._groups = self._groups, None
-        yield from groups or ()
+    def pending(self) -> DraftGroup | None:
+        """The group, to whoever asks first."""
+        group, self._group = self._group, None
+        return group
 
     def release_after(self, error: BaseException) -> None:
         """Let go of the step's resources because publishing failed, and tell them why.
@@ -92,13 +91,64 @@ class StepDrafts:
         """
         self._resources.__exit__(type(error), error, error.__traceback__)
 
-    def record(self, asset: str, published: PublishedPartition) -> None:
-        """Remember what was published for ``asset``."""
-        self._published.setdefault(asset, []).append(published)
+    def record(self, published: Mapping[str, PublishedPartition]) -> None:
+        """Remember what was published, by asset."""
+        self._published.update(published)
 
     def published(self, asset: str) -> list[PublishedPartition]:
-        """What was published for ``asset``, one entry per partition in the order of the run."""
-        return self._published.get(asset, [])
+        """What was published for ``asset``."""
+        return [self._published[asset]] if asset in self._published else []
+
+
+class RangeDrafts:
+    """The partitions of a step over many of them: their drafts are made one partition at a time, each published before
+    the next is begun.
+
+    ``group_of`` makes the drafts of a partition, and pushes on the stack what is to be held until they are published.
+    ``tags`` are those of all materialization events. ``after_failures`` is called at the end when partitions failed.
+    ``totals`` is filled for each asset.
+    """
+
+    def __init__(
+        self,
+        keys: Sequence[str],
+        group_of: Callable[[str, ExitStack], DraftGroup],
+        *,
+        specs: Sequence[ArtifactType],
+        code_version: str,
+        tags: Mapping[str, str],
+        after_failures: Callable[[], None],
+    ) -> None:
+        self.keys = keys
+        self.group_of = group_of
+        self.specs = specs
+        self.code_version = code_version
+        self.tags = tags
+        self.after_failures = after_failures
+        self.totals: dict[str, RangeTotal] = {}
+        self._is_pending = True
+
+    def pending(self) -> bool:
+        """Whether nobody has begun yet; the first who asks begins."""
+        is_pending, self._is_pending = self._is_pending, False
+        return is_pending
+
+
+@dataclass(slots=True)
+class RangeTotal:
+    """What a range came to for one asset."""
+
+    partitions: int = 0
+    artifacts: int = 0
+    new: int = 0
+    rows: int = 0
+
+    def add(self, published: PublishedPartition) -> None:
+        """Count a partition in."""
+        self.partitions += 1
+        self.artifacts += len(published.results)
+        self.new += sum(not result.deduped for result in published.results)
+        self.rows += sum(result.artifact.row_count for result in published.results)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,4 +156,4 @@ class AssetDrafts:
     """The value of one Dagster output: this asset's share of the step's drafts."""
 
     asset: str
-    step: StepDrafts
+    step: StepDrafts | RangeDrafts

@@ -11,9 +11,10 @@ from collections.abc import Mapping
 from typing import Any, Self
 
 from dagster._core.storage.local_compute_log_manager import LocalComputeLogManager
-from dagster._core.storage.sqlite_storage import DagsterSqliteStorage
+from dagster._core.storage.sqlite_storage import DagsterSqliteStorage, _event_logs_directory
 from dagster._serdes import ConfigurableClassData
 
+from quantlab_resources.dagster_io.event_storage import LakeEventLogStorage
 from quantlab_resources.lake_paths import LakePaths
 
 POOL_LIMITS = {"clickhouse": 2}
@@ -21,10 +22,14 @@ POOL_LIMITS = {"clickhouse": 2}
 
 
 class LakeDagsterStorage(DagsterSqliteStorage):
-    """Runs, events and schedules in SQLite files under ``<home>/dagster``.
+    """Runs, events and schedules in SQLite files under ``<home>/dagster``; events as `LakeEventLogStorage` stores them.
 
     Pools get their `POOL_LIMITS` unless somebody has set another limit (``dagster instance concurrency set``).
     """
+
+    def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None) -> None:
+        super().__init__(base_dir, inst_data=inst_data)
+        self._event_log_storage = LakeEventLogStorage(_event_logs_directory(base_dir))
 
     @classmethod
     def config_type(cls) -> dict[str, Any]:

@@ -12,17 +12,18 @@ import dagster as dg
 from pydantic import Field
 
 from quantlab_core.artifacts.any_version import key_parts_of
-from quantlab_core.artifacts.artifact import Artifact, PublishRequest, Writer
+from quantlab_core.artifacts.artifact import Artifact
 from quantlab_core.artifacts.artifact_type import ArtifactType
 from quantlab_core.artifacts.registry import ARTIFACT_TYPES
 from quantlab_core.errors import ConflictError, SchemaError
-from quantlab_resources.dagster_io.artifact_draft import AssetDrafts, DraftGroup, PublishedPartition, StepDrafts
+from quantlab_resources.dagster_io.artifact_draft import AssetDrafts, RangeDrafts
 from quantlab_resources.dagster_io.frames import frame_of
-from quantlab_resources.dagster_io.materialization_metadata import metadata_of
+from quantlab_resources.dagster_io.materialization_metadata import metadata_of, total_metadata
+from quantlab_resources.dagster_io.own_events import own_events
+from quantlab_resources.dagster_io.publish_group import publish_group
+from quantlab_resources.dagster_io.publish_range import publish_range
 from quantlab_resources.dagster_io.upstream_artifacts import UpstreamArtifacts
-from quantlab_resources.lab import Lab, lab_at
-from quantlab_resources.progress import PublishedUnit, report_progress
-from quantlab_resources.version import QUANTLAB_VERSION
+from quantlab_resources.lab import lab_at
 
 
 class LakeIOManager(dg.ConfigurableIOManager):
@@ -43,14 +44,26 @@ class LakeIOManager(dg.ConfigurableIOManager):
                 "artifact drafts (see quantlab_assets/artifact_asset.py); nothing was published"
             )
         lab = lab_at(self.home)
+        step = obj.step
+        if isinstance(step, RangeDrafts):
+            with own_events(context) as events:
+                if step.pending():
+                    publish_range(context, lab, step, events)
+            context.add_output_metadata(total_metadata(step.totals.get(obj.asset)))
+            return
         try:
-            for group in obj.step.pending():
-                self._publish(context, lab, group, obj.step)
+            group = step.pending()
+            if group is not None:
+                step.record(publish_group(context, lab, group))
         except BaseException as error:
-            obj.step.release_after(error)
+            step.release_after(error)
             raise
-        published = obj.step.published(obj.asset)
-        context.add_output_metadata(dict(metadata_of(published)))
+        for published in step.published(obj.asset):
+            own = len(published.results)
+            new = sum(not result.deduped for result in published.results)
+            where = f"[{published.partition}]" if published.partition else ""
+            context.log.info(f"{obj.asset}{where}: {own} artifacts, {new} new")
+        context.add_output_metadata(dict(metadata_of(step.published(obj.asset))))
 
     def load_input(self, context: dg.InputContext) -> Any:
         """The upstream artifacts, as the consumer's annotation asks for them."""
@@ -90,40 +103,6 @@ class LakeIOManager(dg.ConfigurableIOManager):
         partitions = list(context.asset_partition_keys) if context.has_asset_partitions else None
         return frame_of(upstream, partitions, wanted)
 
-    def _publish(self, context: dg.OutputContext, lab: Lab, group: DraftGroup, step: StepDrafts) -> None:
-        run_id, step_key = context.step_context.run_id, context.step_context.step.key
-        code = lab.code_provenance.code_version()
-        requests = []
-        for draft in group.drafts:
-            inputs = tuple(lab.read_ledger.read_by(run_id, step_key) if draft.inputs is None else draft.inputs)
-            lab.read_ledger.check(run_id, step_key, inputs, draft.logical_key)
-            requests.append(
-                PublishRequest(
-                    artifact_type=draft.spec.name,
-                    schema_version=draft.spec.version,
-                    logical_key=draft.logical_key,
-                    data=draft.table,
-                    writer=Writer(f"quantlab.{draft.asset}", QUANTLAB_VERSION, code.git_commit, code.git_dirty),
-                    tags=draft.tags,
-                    input_artifact_ids=inputs,
-                    params=draft.params,
-                    run_id=run_id,
-                    as_of_sequence=lab.run_view(run_id).sequence,
-                )
-            )
-        results = lab.artifacts.publish_many(requests, transition=group.transition)
-        for asset in _assets_of_step(context):
-            pairs = [pair for pair in zip(group.drafts, results, strict=True) if pair[0].asset == asset]
-            own = tuple(result for _, result in pairs)
-            preview = {name: value for draft, _ in pairs for name, value in draft.preview.items()}
-            size = lab.artifacts.stored_bytes([result.artifact.artifact_id for result in own])
-            step.record(asset, PublishedPartition(group.partition, own, preview, size))
-            new = sum(not result.deduped for result in own)
-            context.log.info(
-                f"{asset}{f'[{group.partition}]' if group.partition else ''}: {len(own)} artifacts, {new} new"
-            )
-            report_progress(PublishedUnit(asset, group.partition, len(own), new))
-
 
 def spec_of_asset(asset: str) -> ArtifactType:
     """The newest artifact type that the asset owns. Raises ConflictError for an asset without one."""
@@ -139,9 +118,3 @@ def _owner_prefix(spec: ArtifactType, context: dg.InputContext) -> str:
     owner = context.asset_key.to_user_string()
     value = next(value for value, asset in spec.asset.items() if asset == owner)
     return f"{spec.key_parts[0]}={value}/"
-
-
-def _assets_of_step(context: dg.OutputContext) -> list[str]:
-    layer = context.step_context.job_def.asset_layer
-    node = layer.get(context.asset_key).assets_def
-    return [key.to_user_string() for key in node.keys]

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 import dagster as dg
 
 from quantlab_core.artifacts.artifact import Artifact, PublishResult
-from quantlab_resources.dagster_io.artifact_draft import PublishedPartition
+from quantlab_resources.dagster_io.artifact_draft import PublishedPartition, RangeTotal
 
 MAX_TABLE_ROWS = 50
 
@@ -28,6 +28,17 @@ def metadata_of(published: Sequence[PublishedPartition]) -> dict[str, dg.Metadat
     if len(published) == 1:
         metadata.update(published[0].preview)
     return metadata
+
+
+def total_metadata(total: RangeTotal | None) -> dict[str, dg.MetadataValue]:
+    """Of a run over many partitions: what they came to. Each partition has an event of its own beside it."""
+    total = RangeTotal() if total is None else total
+    return {
+        "partitions": dg.MetadataValue.int(total.partitions),
+        "artifacts": dg.MetadataValue.int(total.artifacts),
+        "new_artifacts": dg.MetadataValue.int(total.new),
+        "rows": dg.MetadataValue.int(total.rows),
+    }
 
 
 def described(

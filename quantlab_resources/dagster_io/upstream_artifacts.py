@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
+from typing import Protocol, TypeVar, cast
 
 import pyarrow as pa
 
-from quantlab_core.artifacts.any_version import read_newest
+from quantlab_core.artifacts.any_version import read_newest, read_newest_in_parts
 from quantlab_core.artifacts.artifact import Artifact
 from quantlab_core.artifacts.artifact_store import ArtifactStore
 from quantlab_core.artifacts.artifact_type import ArtifactType
@@ -15,7 +16,19 @@ from quantlab_core.artifacts.frozen_set import set_members
 from quantlab_core.artifacts.timestamp_text import find_timestamp
 
 CACHE_BYTES = 256 * 1024 * 1024
-"""Tables that were read stay in memory up to this size, the latest read ones: neighbouring partitions share them."""
+"""What was read stays in memory up to this size, the latest asked for: neighbouring partitions share it."""
+
+
+class HeldInMemory(Protocol):
+    """A table, or what was made of one."""
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that it takes."""
+        ...
+
+
+Made = TypeVar("Made", bound=HeldInMemory)
 
 
 class UpstreamArtifacts:
@@ -37,7 +50,7 @@ class UpstreamArtifacts:
         self._heads = heads
         self._record = record
         self._key_prefix = key_prefix
-        self._tables: dict[str, pa.Table] = {}
+        self._kept: dict[object, HeldInMemory] = {}
 
     def with_key(self, **parts: str) -> list[Artifact]:
         """Heads whose logical key begins with these parts, e.g. ``with_key(day="2025-05-01")``, sorted by key."""
@@ -63,17 +76,17 @@ class UpstreamArtifacts:
     def read(self, artifact: Artifact) -> pa.Table:
         """The artifact's table, verified, in the newest version of its type; recorded as an input."""
         self._record(artifact.artifact_id)
-        table = self._tables.pop(artifact.artifact_id, None)
-        if table is None:
-            table = read_newest(self._store, artifact)
-        self._tables[artifact.artifact_id] = table
-        while len(self._tables) > 1 and sum(kept.nbytes for kept in self._tables.values()) > CACHE_BYTES:
-            del self._tables[next(iter(self._tables))]
-        return table
+        return self._keep(artifact.artifact_id, lambda: read_newest(self._store, artifact))
+
+    def made_of_parts(self, artifact: Artifact, make: Callable[[Iterator[pa.Table]], Made]) -> Made:
+        """What ``make`` makes of the artifact's rows, which come to it in parts: for large tables of which little is
+        wanted. Verified, recorded and kept in memory as by `read`."""
+        self._record(artifact.artifact_id)
+        return self._keep((artifact.artifact_id, make), lambda: make(read_newest_in_parts(self._store, artifact)))
 
     def drop_cache(self) -> None:
-        """Forget tables that were read, to bound memory over many partitions."""
-        self._tables.clear()
+        """Forget what was read, to bound memory over many partitions."""
+        self._kept.clear()
 
     def reference(self, artifact: Artifact) -> str:
         """The artifact's id, recorded as an input although only its manifest entry is used (frozen sets)."""
@@ -94,6 +107,15 @@ class UpstreamArtifacts:
     def read_member(self, member: Artifact) -> pa.Table:
         """A member's table as `read` gives it. Not recorded: the set that was read stands for it."""
         return read_newest(self._store, member)
+
+    def _keep(self, key: object, made: Callable[[], Made]) -> Made:
+        """What was kept under ``key``, else what is made now; what was asked for longest ago makes room."""
+        known = self._kept.pop(key, None)
+        asked = made() if known is None else cast("Made", known)
+        self._kept[key] = asked
+        while len(self._kept) > 1 and sum(kept.nbytes for kept in self._kept.values()) > CACHE_BYTES:
+            del self._kept[next(iter(self._kept))]
+        return asked
 
 
 def _may_hold(artifact: Artifact, start: datetime, end: datetime) -> bool:

@@ -12,17 +12,18 @@ from datetime import date
 from typing import Any
 
 from quantlab_core.alerts.artifact_types import ALERTS, CALLER_ALIASES
-from quantlab_core.alerts.current_aliases import current_aliases
+from quantlab_core.alerts.stored_aliases import current_aliases
 from quantlab_core.artifacts.any_version import key_parts_of
 from quantlab_core.artifacts.artifact import Artifact, ArtifactStatus, PublishRequest, Writer
 from quantlab_core.artifacts.artifact_types import ARTIFACT_SET
 from quantlab_core.artifacts.frozen_set import CURRENT, frozen_set_table, set_members
+from quantlab_core.artifacts.frozen_set_members import ALERT_MEMBERS, CANDLE_MEMBERS, require_members
 from quantlab_core.artifacts.logical_key import format_key, is_key_value
 from quantlab_core.artifacts.registry import owning_asset
 from quantlab_core.candles.artifact_types import OHLCV_SLICE, TOKEN_CANDLES
 from quantlab_core.candles.slices import HOURS_AFTER
 from quantlab_core.errors import InvalidInputError, StrategyError
-from quantlab_core.experiments.checked_config import check_config
+from quantlab_core.experiments.checked_config import CheckedConfig, check_config
 from quantlab_core.experiments.experiment import (
     DateRange,
     Experiment,
@@ -32,9 +33,10 @@ from quantlab_core.experiments.experiment import (
     ExperimentProvenance,
 )
 from quantlab_core.experiments.experiment_identity import definition_hash, experiment_id_for
-from quantlab_core.experiments.experiment_inputs import ALERT_MEMBERS, CANDLE_MEMBERS, require_members
+from quantlab_core.simulation.portfolio import initial_purse
 from quantlab_core.simulation.strategy import Strategy, parse_strategy, strategy_mapping
 from quantlab_core.strategies.strategy_table import strategy_hash
+from quantlab_resources.experiments.alerts_in_range import require_alerts_in_range
 from quantlab_resources.experiments.code_patches import keep_patch
 from quantlab_resources.experiments.running_provenance import running_provenance
 from quantlab_resources.lab import Lab
@@ -94,18 +96,23 @@ def freeze_experiment(lab: Lab, request: ExperimentRequest) -> FrozenExperiment:
     """Freeze the inputs of a new experiment and publish its strategy; nothing is recorded of the experiment yet.
 
     Where an equal experiment exists it is returned, and only sets that were not frozen before are published. Raises
-    StrategyError, InvalidInputError, ArtifactNotFoundError, ConflictError (another definition under this id).
+    StrategyError, InvalidInputError, ArtifactNotFoundError, ConflictError (another definition under this id), and
+    IntegrityError where alerts that are looked at are damaged.
     """
     strategy, strategy_id = _strategy(lab, request)
     config = ExperimentConfig(strategy_mapping(strategy), request.date_range, request.params)
-    for one in check_config(config).strategies():
+    checked = check_config(config)
+    for one in checked.strategies():
         _require_hold_within_slices(one)
+    _require_affordable_stake(checked)
     if request.experiment_id is not None:
         _checked_id(request.experiment_id)
     aliases = _aliases(lab, request.caller_aliases)
     # Both are checked before either is frozen: what is refused leaves nothing behind.
     alerts = _chosen(lab, "alerts", _alert_members(lab, request), ALERT_MEMBERS)
     candles = _chosen(lab, "candles", [_artifact(lab, artifact_id) for artifact_id in request.ohlcv], CANDLE_MEMBERS)
+    listed = set_members(lab.artifacts, alerts) if isinstance(alerts, Artifact) else alerts
+    require_alerts_in_range(lab.artifacts, listed, checked.alert_range)
     alert_set, candle_set = _frozen(lab, "alerts", alerts), _frozen(lab, "candles", candles)
     provenance = request.provenance or running_provenance(lab)
     identity = definition_hash(
@@ -181,6 +188,17 @@ def _require_hold_within_slices(strategy: Strategy) -> None:
             f"max_hold_min {strategy.max_hold_min} reaches beyond the candles: with entry_delay_s and limit_ttl_min a "
             f"trade may end {latest_s / 3600:g} h after its call, slices end "
             f"{HOURS_AFTER.total_seconds() / 3600:g} h after the day of the call"
+        )
+
+
+def _require_affordable_stake(checked: CheckedConfig) -> None:
+    """A sweep may try stakes that are too large, if it tries another."""
+    portfolio = checked.params.portfolio
+    stake, capital = initial_purse(portfolio, min(one.stake for one in checked.strategies()))
+    if portfolio.sizing == "equal_stake" and stake > capital:
+        raise InvalidInputError(
+            f"portfolio: starting_capital {capital:g} is less than the stake of {stake:g}: no trade could open; "
+            "set portfolio.stake or more capital"
         )
 
 

@@ -79,7 +79,7 @@ def reproduced(lab: Lab, experiment: Experiment, *, tolerance: float = DEFAULT_T
 
 def recorded_outputs(lab: Lab, experiment: Experiment) -> dict[str, Artifact]:
     """The result artifacts by name. Raises ConflictError where the experiment has not got all of them."""
-    is_sweep = "sweep" in experiment.definition.config.params
+    is_sweep = experiment.definition.config.is_sweep
     ids = {
         name: getattr(experiment.outputs, f"{name}_artifact_id", None)
         for name in OUTPUTS

@@ -6,11 +6,14 @@ import json
 from collections.abc import Mapping
 from dataclasses import replace
 
+from quantlab_core.alerts.stored_aliases import aliases_in
 from quantlab_core.artifacts.any_version import read_newest
 from quantlab_core.artifacts.artifact import Artifact
+from quantlab_core.artifacts.frozen_set_members import alerts_of
+from quantlab_core.experiments.chosen_set import chosen_set
 from quantlab_core.experiments.execute_experiment import require_engine
 from quantlab_core.experiments.experiment import Experiment, ExperimentConfig, ExperimentDefinition
-from quantlab_core.experiments.experiment_inputs import alerts_of, aliases_in, frozen_inputs
+from quantlab_core.experiments.experiment_inputs import frozen_inputs
 from quantlab_core.experiments.result_rows import BASE_PARAM_ID
 from quantlab_core.experiments.verification.experiment_audit import AuditExtent, ExperimentAudit, audit_experiment
 from quantlab_resources.experiments.experiment_rerun import recorded_outputs
@@ -42,11 +45,10 @@ def audited_experiment(lab: Lab, experiment: Experiment, extent: AuditExtent) ->
 def _audited_set(
     lab: Lab, definition: ExperimentDefinition, recorded: Mapping[str, Artifact]
 ) -> tuple[ExperimentConfig, str]:
-    """The configuration and the id of the parameter set whose trades are on record in full."""
+    """The configuration of the parameter set whose trades are audited, as of an experiment of its own, and its id."""
     if "parameter_sets" not in recorded:
         return definition.config, BASE_PARAM_ID
-    sets = lab.artifacts.read(recorded["parameter_sets"].artifact_id)
-    (chosen,) = (row for row in sets.to_pylist() if row["is_chosen"])
+    chosen = chosen_set(lab.artifacts.read(recorded["parameter_sets"].artifact_id))
     others = {name: block for name, block in definition.config.params.items() if name != "sweep"}
     config = replace(definition.config, strategy=json.loads(chosen["strategy"]), params=others)
-    return config, chosen["param_id"]
+    return config, str(chosen["param_id"])

@@ -19,7 +19,14 @@ import numpy.typing as npt
 from quantlab_core.simulation.candle_pack import CandlePack
 from quantlab_core.simulation.candle_series import CandleSeries
 from quantlab_core.token import Token
-from quantlab_resources.projections.sealed_file import checksum, read_footer, replacing, sealed_footer, write_at
+from quantlab_resources.projections.sealed_file import (
+    checksum,
+    mapped_file,
+    read_footer,
+    replacing,
+    sealed_footer,
+    write_at,
+)
 
 FORMAT = "quantlab-candle-pack/1"
 """Part of every footer: a pack of another format is built again."""
@@ -133,13 +140,8 @@ def mapped_pack(path: Path, content_hash: str) -> MappedPack | None:
     Every byte that a pack is made of is checked. The views stay good when the file is replaced or deleted.
     """
     try:
-        with path.open("rb") as file:
-            footer = read_footer(file.fileno(), _MAGIC, FORMAT)
-            if footer is None or footer["contentHash"] != content_hash:
-                return None
-            # Private and writable: no write ever reaches the file, and compiled code sees one kind of array.
-            memory = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
-        return _pack(memory, footer)
+        found = mapped_file(path, _MAGIC, FORMAT, contentHash=content_hash)
+        return None if found is None else _pack(*found)
     except (OSError, ValueError, KeyError, TypeError):
         return None
 

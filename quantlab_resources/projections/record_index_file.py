@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import mmap
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -17,7 +16,7 @@ from quantlab_core.simulation.candle_pack import Calls
 from quantlab_core.simulation.engine_version import ENGINE_VERSION
 from quantlab_core.simulation.sweep.entry_rule import EntryRule
 from quantlab_resources.projections import candle_pack_file
-from quantlab_resources.projections.sealed_file import checksum, read_footer, replacing, sealed_footer, write_at
+from quantlab_resources.projections.sealed_file import checksum, mapped_file, replacing, sealed_footer, write_at
 
 if TYPE_CHECKING:
     from quantlab_core.simulation.sweep.record_index import RecordIndex
@@ -72,12 +71,10 @@ def mapped_index(path: Path, identity: Identity) -> RecordIndex | None:
     from quantlab_core.simulation.sweep.record_index import RecordIndex
 
     try:
-        with path.open("rb") as file:
-            footer = read_footer(file.fileno(), _MAGIC, FORMAT)
-            if footer is None or footer["identity"] != identity:
-                return None
-            # Private and writable: no write ever reaches the file, and compiled code sees one kind of array.
-            memory = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
+        found = mapped_file(path, _MAGIC, FORMAT, identity=identity)
+        if found is None:
+            return None
+        memory, footer = found
         block = memoryview(memory)[: footer["size"]]
         if checksum(np.frombuffer(block, dtype=np.uint64)) != footer["sum"]:
             return None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import mmap
 import os
 import struct
 import sys
@@ -74,6 +75,19 @@ def read_footer(descriptor: int, magic: bytes, file_format: str) -> dict[str, An
         return None
     footer: dict[str, Any] = json.loads(text)
     return footer if footer.get("format") == file_format and footer.get("byteorder") == sys.byteorder else None
+
+
+def mapped_file(path: Path, magic: bytes, file_format: str, **stated: Any) -> tuple[mmap.mmap, dict[str, Any]] | None:
+    """The file in memory and its footer; None unless the footer can be read and says what is ``stated``.
+
+    The map stays good when the file is replaced or deleted. Raises OSError, ValueError, KeyError.
+    """
+    with path.open("rb") as file:
+        footer = read_footer(file.fileno(), magic, file_format)
+        if footer is None or any(footer[name] != value for name, value in stated.items()):
+            return None
+        # Private and writable: no write ever reaches the file, and compiled code sees one kind of array.
+        return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY), footer
 
 
 def checksum(values: npt.NDArray[Any], state: int | None = None) -> int:

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from quantlab_core.coverage.measured_coverage import AlertCoverage
+from quantlab_core.experiments.chosen_set import reported_param_id
 from quantlab_core.experiments.experiment import Experiment
 from quantlab_core.experiments.experiment_params import parse_params
 from quantlab_core.simulation.candle_series import CandleSeries
@@ -39,10 +40,8 @@ from quantlab_resources.reports.scope_tables import (
     month_rows,
 )
 from quantlab_resources.reports.strategy_rules import flat_settings, strategy_rules
-from quantlab_resources.reports.sweep_view import chosen_param_id, sweep_view
+from quantlab_resources.reports.sweep_view import sweep_view
 from quantlab_resources.reports.trade_cards import picked_trades, trade_cards
-
-BASE_PARAM_ID = "base"
 
 
 def render_experiment_report(
@@ -67,7 +66,7 @@ def render_experiment_report(
     be measured. ``lineage_note`` is a sentence on where the inputs come from. Every text from outside is escaped. The
     page loads nothing from anywhere. Raises InvalidInputError for parameter sets without a chosen one.
     """
-    param_id = param_id or _shown_set(parameter_sets)
+    param_id = param_id or reported_param_id(parameter_sets)
     trades, metrics, curves = (of_param(table, param_id) for table in (trades, metrics, curves))
     fills = fills.filter(pc.is_in(fills["trade_id"], value_set=pc.unique(trades["trade_id"])))
     overall = metrics_by_key(metrics, "all").get("all", {})
@@ -139,11 +138,7 @@ def render_experiment_report(
 
 def shown_tokens(trades: pa.Table, parameter_sets: pa.Table | None = None) -> set[Token]:
     """The tokens whose candles the page of these tables draws."""
-    return picked_trades(of_param(trades, _shown_set(parameter_sets))).tokens
-
-
-def _shown_set(parameter_sets: pa.Table | None) -> str:
-    return BASE_PARAM_ID if parameter_sets is None else chosen_param_id(parameter_sets)
+    return picked_trades(of_param(trades, reported_param_id(parameter_sets))).tokens
 
 
 def of_param(table: pa.Table, param_id: str) -> pa.Table:

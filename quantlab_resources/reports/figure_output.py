@@ -65,6 +65,7 @@ def png_of(figure: Figure) -> bytes:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     figure.set_facecolor("white")
+    figure.patch.set_alpha(1)  # for pages the figure has no ground of its own
     sink = io.BytesIO()
     FigureCanvasAgg(figure).print_png(sink, metadata={"Software": None})  # type: ignore[no-untyped-call]
     return sink.getvalue()

@@ -11,7 +11,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from quantlab_core.errors import InvalidInputError
+from quantlab_core.experiments.chosen_set import chosen_set
 from quantlab_resources.reports.headline_figures import Figure, tone
 from quantlab_resources.reports.metric_values import MetricsOfKey, value_of
 from quantlab_resources.reports.number_text import MISSING, count, number, percent
@@ -94,14 +94,6 @@ class SweepView:
     heat_maps: tuple[ParameterHeatMap, ...]
 
 
-def chosen_param_id(sets: pa.Table) -> str:
-    """The id of the chosen set. Raises InvalidInputError unless exactly one is."""
-    chosen = [row["param_id"] for row in sets.select(["param_id", "is_chosen"]).to_pylist() if row["is_chosen"]]
-    if len(chosen) != 1:
-        raise InvalidInputError(f"parameter sets: {len(chosen)} of {sets.num_rows} are the chosen one, expected one")
-    return str(chosen[0])
-
-
 def sweep_view(sets: pa.Table, overall: MetricsOfKey, *, chosen_by: str = "") -> SweepView:
     """The section for a table with a row per set.
 
@@ -110,7 +102,7 @@ def sweep_view(sets: pa.Table, overall: MetricsOfKey, *, chosen_by: str = "") ->
     the column ``measure``. Columns that are not there are not shown. Raises InvalidInputError unless exactly one set is
     chosen.
     """
-    chosen = chosen_param_id(sets)
+    chosen = str(chosen_set(sets)["param_id"])
     chosen_by = chosen_by or ("measure" if "measure" in sets.column_names else "mean_return")
     tried = sorted(
         (row for row in sets.to_pylist() if row["rank"] is not None), key=lambda row: (row["rank"], row["param_id"])

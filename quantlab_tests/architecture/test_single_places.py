@@ -14,6 +14,8 @@ ROOT = Path(__file__).parents[2]
 PACKAGES = ("quantlab_core", "quantlab_resources", "quantlab_assets", "quantlab_cli")
 
 MANIFEST_MODULE = "quantlab_resources/artifacts/manifest/manifest_file.py"
+DAGSTER_STORAGE_MODULE = "quantlab_resources/backup/dagster_storage_copy.py"
+"""Copies files that are Dagster's, with the SQLite that Dagster uses."""
 PARQUET_MODULE = "quantlab_resources/artifacts/files/parquet_files.py"
 DUCKDB_WRITERS = {
     "quantlab_resources/projections/duckdb_file.py",
@@ -155,7 +157,7 @@ def places(check: Callable[[str], list[int]]) -> set[str]:
 
 
 def test_the_manifest_is_opened_by_one_module() -> None:
-    assert places(sqlite_openings) == {MANIFEST_MODULE}
+    assert places(sqlite_openings) == {MANIFEST_MODULE, DAGSTER_STORAGE_MODULE}
 
 
 def test_parquet_is_written_by_one_module() -> None:

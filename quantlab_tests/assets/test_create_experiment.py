@@ -164,6 +164,21 @@ def refusals(runs: LakeRuns) -> dict[str, tuple[dict[str, Any], type[QuantlabErr
             InvalidInputError,
             SECOND,
         ),
+        "a stake beyond the capital": (
+            by_id | {"params": {"portfolio": {"starting_capital": 99}}},
+            InvalidInputError,
+            "starting_capital 99 is less than the stake of 100: no trade could open",
+        ),
+        "a range before all alerts": (
+            by_id | {"date_range": DateRange(None, "2024-12-31")},
+            InvalidInputError,
+            r"no alert was sent to 2025-01-01T00:00:00\+00:00; the 3 alerts are from",
+        ),
+        "a range between the alerts of a day": (
+            by_id | {"date_range": DateRange(f"{FIRST}T12:00:10Z", f"{FIRST}T12:00:50Z")},
+            InvalidInputError,
+            "no alert was sent from .* to .*; the 3 alerts are from",
+        ),
         "an id that cannot be a key": (by_id | {"experiment_id": "../up"}, InvalidInputError, "cannot be a partition"),
     }
 
@@ -180,6 +195,9 @@ REFUSED = (
     "an unknown key of the strategy",
     "an unknown parameter",
     "a range that ends before it begins",
+    "a stake beyond the capital",
+    "a range before all alerts",
+    "a range between the alerts of a day",
     "an id that cannot be a key",
 )
 

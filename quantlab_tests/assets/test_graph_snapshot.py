@@ -18,6 +18,7 @@ from quantlab_assets.group_guides import GROUP_GUIDES
 from quantlab_assets.lake_checks import IS_WHOLE, ROW_COUNT
 from quantlab_core.artifacts.registry import ARTIFACT_TYPES
 from quantlab_resources.first_day import first_day
+from quantlab_resources.freshness.lake_freshness import UPSTREAM
 
 ROOT = Path(__file__).parents[2]
 HEAVY = ("polars", "pandas", "duckdb", "matplotlib", "numba", "chdb")
@@ -155,6 +156,7 @@ def test_the_checks_of_the_graph_and_which_are_judged_before_anything_is_publish
         ("telegram_messages", "none_is_of_the_future"): True,
         ("experiment_trades", "does_not_look_ahead"): False,
         ("research_projection", "file_holds_the_receipt"): False,
+        **{(asset, "is_current"): False for asset in UPSTREAM},
     }
 
 

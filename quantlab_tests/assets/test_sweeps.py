@@ -19,11 +19,12 @@ from quantlab_core.errors import InvalidInputError, QuantlabError, StrategyError
 from quantlab_core.experiments.experiment import Experiment, ExperimentStatus
 from quantlab_core.experiments.sweep_file import parse_sweep_file
 from quantlab_core.experiments.verification.experiment_audit import AuditExtent
+from quantlab_core.simulation.strategy import parse_strategy
 from quantlab_resources.experiments.completed_results import result_table
 from quantlab_resources.experiments.experiment_freezing import ExperimentRequest
 from quantlab_resources.experiments.experiment_rerun import reproduced
 from quantlab_resources.experiments.recorded_audit import audited_experiment
-from quantlab_resources.reports.sweep_heatmap import sweep_heatmap_svg
+from quantlab_resources.strategies.known_strategies import find_strategy, publish_strategy
 from quantlab_tests.assets.small_inputs import artifacts, is_untouched
 from quantlab_tests.assets.small_research import HOLD_1H, OWL, small_research
 from quantlab_tests.assets.test_execute_experiment import refusing_trades, states
@@ -72,6 +73,18 @@ def test_an_equal_sweep_is_the_one_that_is_there_whatever_its_order(runs: LakeRu
     assert single.definition.experiment_id != first.definition.experiment_id
 
 
+def test_a_sweep_of_an_earlier_strategy_pins_it_and_leaves_its_name_to_the_current_one(runs: LakeRuns) -> None:
+    earlier, current = (
+        publish_strategy(
+            runs.lab.artifacts, parse_strategy({**HOLD_1H, "name": "held", "stake": stake}), runs.lab.code_provenance
+        )[0]
+        for stake in (5, 6)
+    )
+    definition = created(runs, name="of an earlier one", strategy=earlier.artifact_id).definition
+    assert (definition.strategy_id, definition.config.strategy["stake"]) == (earlier.artifact_id, 5)
+    assert find_strategy(runs.lab.artifacts, "held").artifact == current
+
+
 def test_an_interrupted_sweep_publishes_nothing_and_runs_again(runs: LakeRuns) -> None:
     experiment_id = created(runs, name="interrupted").definition.experiment_id
     before = artifacts(runs)
@@ -106,7 +119,6 @@ def test_dagster_shows_the_best_sets_and_a_map(runs: LakeRuns) -> None:
     assert shown["n_sets"].value == 120
     assert len(shown["best_sets"].value.splitlines()) == 2 + MOST_SETS_SHOWN
     assert shown["heat_map"].value.startswith("![The measure by both keys](data:image/png;base64,")
-    assert sweep_heatmap_svg(sets) == sweep_heatmap_svg(sets) != sweep_heatmap_svg(sets, is_narrow=True)
 
 
 def test_a_strategy_file_is_looked_for_beside_the_sweep_file(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import pytest
 
 from benchmarks.__main__ import NAMES
 from benchmarks.child_process import PYTHON, programs
+from benchmarks.dagster_ui import CHROMIUM
 from benchmarks.measurement import Figure, Measured
 
 ROOT = Path(__file__).parents[2]
@@ -29,10 +30,26 @@ def figures(folder: Path, names: Sequence[str]) -> list[dict[str, Any]]:
     return json.loads(answer.stdout)["figures"]
 
 
-IN_ONE = [name for name in NAMES if name != "startup"]
+ALONE = ("startup", "pages")
+IN_ONE = [name for name in NAMES if name not in ALONE]
 
 
-@pytest.mark.parametrize("names", [IN_ONE, pytest.param(["startup"], marks=pytest.mark.slow)], ids=["work", "startup"])
+@pytest.mark.parametrize(
+    "names",
+    [
+        pytest.param(IN_ONE, id="work"),
+        pytest.param(["startup"], marks=pytest.mark.slow, id="startup"),
+        pytest.param(
+            ["pages"],
+            marks=[
+                pytest.mark.browser,
+                pytest.mark.slow,
+                pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here: pages cannot be opened"),
+            ],
+            id="pages",
+        ),
+    ],
+)
 def test_every_benchmark_gives_figures_beside_peers_and_leaves_nothing_behind(tmp_path: Path, names: list[str]) -> None:
     found = figures(tmp_path, names)
     assert [*dict.fromkeys(figure["benchmark"] for figure in found)] == names

@@ -45,6 +45,10 @@ def test_impact_foretells_what_is_stale_after_a_withdrawal(lake: SmallLake) -> N
     assert {row["kind"] for row in rows} == {"artifact", "experiment"}
     assert json.loads(rows[0]["path"])[-1] == alerts_id
     assert {row["reason"] for row in rows} == {"wrong group"}
+    behind = {row["asset"]: row for row in after["notCurrent"]}
+    assert behind["alert_set"]["withdrawnInputs"] == 1
+    assert "alert_set" in behind["research_projection"]["upstreamNotCurrent"]
+    assert "not made from everything that is current:" in result.stdout
     assert "`quantlab lake stale` says why" in lake.call("lake", "status").stdout
     assert sum(lake.json("lake", "status")["stale"]["artifacts"].values()) == after["artifactCount"]
 

@@ -62,6 +62,7 @@ def words(lake: Path, tmp_path: Path) -> dict[str, Callable[[], str]]:
         "ADDRESS": lambda: FIRST_TOKEN,
         "KEY=VALUE": lambda: "chain=solana",
         "PATH": earlier_lake,
+        "DEST": lambda: str(tmp_path / "backup"),
         "FILE": lambda: str(tmp_path / "rebuilt.sqlite"),
     }
 

@@ -129,7 +129,7 @@ def set_event_aside(folder: Path, seq: int) -> Path:
     return kept
 
 
-def remove_staged_events(folder: Path) -> Iterator[Path]:
+def remove_staged_files(folder: Path) -> Iterator[Path]:
     """Remove what crashes left half-written, while nobody writes. Raises StorageError."""
     try:
         with storage_errors(folder):

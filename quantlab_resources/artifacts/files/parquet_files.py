@@ -27,16 +27,16 @@ MAX_DECODED_BYTES = 4 * 1024**3
 IDENTITY_KEYS = ("artifact_type", "schema_version", "logical_key")
 _ROW_GROUP_ROWS = 2**20
 _ZSTD_LEVEL = 3
-_ROWS_OF_A_PART = 2**16
+_ROWS_OF_A_PART = 2**14
 _WORTH_THREADS_BYTES = 2**20
 
 
-def sha256_of(data: bytes) -> str:
+def sha256_of(data: bytes | memoryview) -> str:
     """The file hash as the manifest writes it: ``sha256:`` and 64 hex digits."""
     return "sha256:" + hashlib.sha256(data).hexdigest()
 
 
-def to_parquet(table: pa.Table, spec: ArtifactType, logical_key: str) -> bytes:
+def to_parquet(table: pa.Table, spec: ArtifactType, logical_key: str) -> memoryview:
     """The Parquet bytes of a table in normal form. Raises SchemaError for a table over `MAX_DECODED_BYTES`."""
     if table.get_total_buffer_size() > MAX_DECODED_BYTES < table.nbytes:  # buffers may hold more than the table
         raise SchemaError(
@@ -60,7 +60,7 @@ def to_parquet(table: pa.Table, spec: ArtifactType, logical_key: str) -> bytes:
         writer.write_table(pa.table(table.columns, schema=schema), row_group_size=_ROW_GROUP_ROWS)
         identity = dict(zip(IDENTITY_KEYS, (spec.name, str(spec.version), logical_key), strict=True))
         writer.add_key_value_metadata(attributes | identity)
-    return sink.getvalue().to_pybytes()
+    return memoryview(sink.getvalue()).cast("B")
 
 
 def plain_parquet(table: pa.Table) -> bytes:
@@ -94,36 +94,30 @@ def decode(data: bytes, *, origin: str, max_bytes: int = MAX_DECODED_BYTES) -> p
     Text is decoded as dictionaries first, so that a short value repeated a billion times is measured before it is
     spread out. Page checksums are checked. Raises InvalidInputError when it is no readable Parquet or too large.
     """
-    with _parquet_errors(origin):
-        with pq.ParquetFile(pa.BufferReader(data)) as probe:
-            metadata, schema = probe.metadata, probe.schema_arrow
-        _check_footer(metadata, schema, origin, max_bytes)
-        text_columns = [field.name for field in schema if _is_text(field.type)]
-        with pq.ParquetFile(
-            pa.BufferReader(data), metadata=metadata, read_dictionary=text_columns, page_checksum_verification=True
-        ) as file:
-            packed = file.read(use_threads=len(data) > _WORTH_THREADS_BYTES)
-        if _most_spread_size(packed) > max_bytes:
-            _check_size(sum(_spread_size(column) for column in packed.columns), origin, max_bytes)
-        # By type, not by name: "a.list.element" names a column, and the values of the list column "a".
-        columns = [
-            column if column.type == field.type else column.cast(field.type)
-            for field, column in zip(schema, packed.columns, strict=True)
-        ]
-        fields = [pa.field(field.name, field.type, field.nullable) for field in schema]
-        return pa.table(columns, schema=pa.schema(fields).with_metadata(schema.metadata))
+    with _parquet_errors(origin), _packed_file(data, origin, max_bytes) as (file, schema):
+        return _spread_out(file.read(use_threads=len(data) > _WORTH_THREADS_BYTES), schema, origin, max_bytes)
 
 
-def decode_own(data: bytes, *, origin: str) -> pa.Table:
+def decode_in_parts(data: bytes, *, origin: str, max_bytes: int = MAX_DECODED_BYTES) -> Iterator[pa.Table]:
+    """The same table in parts of some ten thousand rows, checked as `decode` checks the whole."""
+    with _parquet_errors(origin), _packed_file(data, origin, max_bytes) as (file, schema):
+        given = 0
+        for batch in file.iter_batches(_ROWS_OF_A_PART, use_threads=False):
+            part = _spread_out(pa.Table.from_batches([batch]), schema, origin, max_bytes, given=given)
+            given += part.nbytes
+            yield part
+
+
+def decode_own(data: bytes | memoryview, *, origin: str) -> pa.Table:
     """The table in bytes that `to_parquet` has just made, whose size is known. Raises InvalidInputError."""
     with _parquet_errors(origin), pq.ParquetFile(pa.BufferReader(data), page_checksum_verification=True) as file:
         return file.read(use_threads=len(data) > _WORTH_THREADS_BYTES)
 
 
-def decoded_parts(data: bytes, *, origin: str) -> Iterator[pa.Table]:
+def decode_own_in_parts(data: bytes | memoryview, *, origin: str) -> Iterator[pa.Table]:
     """The same table in parts of some ten thousand rows, so that a large one is never in memory as a whole."""
     with _parquet_errors(origin), pq.ParquetFile(pa.BufferReader(data), page_checksum_verification=True) as file:
-        for batch in file.iter_batches(_ROWS_OF_A_PART, use_threads=len(data) > _WORTH_THREADS_BYTES):
+        for batch in file.iter_batches(_ROWS_OF_A_PART, use_threads=False):
             yield pa.Table.from_batches([batch]).replace_schema_metadata(file.schema_arrow.metadata)
 
 
@@ -155,6 +149,33 @@ def _parquet_errors(origin: str) -> Iterator[None]:
         yield
     except (pa.ArrowException, OSError, ValueError) as error:
         raise InvalidInputError(f"{origin} cannot be read as Parquet: {first_line(error, at_most=200)}") from error
+
+
+@contextmanager
+def _packed_file(data: bytes, origin: str, max_bytes: int) -> Iterator[tuple[pq.ParquetFile, pa.Schema]]:
+    """A file whose footer claims no more than ``max_bytes``, opened so that text comes as dictionaries; its schema."""
+    with pq.ParquetFile(pa.BufferReader(data)) as probe:
+        metadata, schema = probe.metadata, probe.schema_arrow
+    _check_footer(metadata, schema, origin, max_bytes)
+    text_columns = [field.name for field in schema if _is_text(field.type)]
+    with pq.ParquetFile(
+        pa.BufferReader(data), metadata=metadata, read_dictionary=text_columns, page_checksum_verification=True
+    ) as file:
+        yield file, schema
+
+
+def _spread_out(packed: pa.Table, schema: pa.Schema, origin: str, max_bytes: int, *, given: int = 0) -> pa.Table:
+    """The table with its text spread out, once it is known to take no more than ``max_bytes`` then, with all parts
+    that were ``given`` before."""
+    if given + _most_spread_size(packed) > max_bytes:
+        _check_size(given + sum(_spread_size(column) for column in packed.columns), origin, max_bytes)
+    # By type, not by name: "a.list.element" names a column, and the values of the list column "a".
+    columns = [
+        column if column.type == field.type else column.cast(field.type)
+        for field, column in zip(schema, packed.columns, strict=True)
+    ]
+    fields = [pa.field(field.name, field.type, field.nullable) for field in schema]
+    return pa.table(columns, schema=pa.schema(fields).with_metadata(schema.metadata))
 
 
 def _check_footer(metadata: pq.FileMetaData, schema: pa.Schema, origin: str, max_bytes: int) -> None:

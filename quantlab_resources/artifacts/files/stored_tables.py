@@ -26,7 +26,7 @@ from quantlab_resources.artifacts.files.file_names import (
 )
 from quantlab_resources.artifacts.files.parquet_files import (
     decode_own,
-    decoded_parts,
+    decode_own_in_parts,
     read_verified_bytes,
     sha256_of,
     to_parquet,
@@ -38,6 +38,7 @@ from quantlab_resources.artifacts.files.sidecar import (
     read_sidecar,
     sidecar_bytes,
 )
+from quantlab_resources.artifacts.files.stored_bytes import holds_bytes
 from quantlab_resources.artifacts.incoming_tables import incoming_table
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -175,9 +176,9 @@ def _instant(time: pa.TimestampScalar[Any, Any]) -> str | None:
     return None if time.value is None else format_timestamp_us(_EPOCH + timedelta(microseconds=time.value))
 
 
-def _check_staged(files: ArtifactFiles, staged: str, prepared: PreparedTable, written: bytes) -> None:
+def _check_staged(files: ArtifactFiles, staged: str, prepared: PreparedTable, written: memoryview) -> None:
     """Read back what was written: the same bytes, and they decode to the same content."""
-    are_same = files.read(staged) == written
+    are_same = holds_bytes(files, staged, written)
     if not (are_same and _decodes_to(written, prepared)):
         raise StorageError(
             f"{files.location(staged)}: reading back {prepared.spec.label} {prepared.request.logical_key} gave other"
@@ -185,11 +186,11 @@ def _check_staged(files: ArtifactFiles, staged: str, prepared: PreparedTable, wr
         )
 
 
-def _decodes_to(data: bytes, prepared: PreparedTable) -> bool:
+def _decodes_to(data: memoryview, prepared: PreparedTable) -> bool:
     """Whether Parquet bytes hold the content of the prepared table."""
     origin = f"{prepared.spec.label} {prepared.request.logical_key}"
     rows = 0
-    for part in decoded_parts(data, origin=origin):
+    for part in decode_own_in_parts(data, origin=origin):
         if not has_bits_of(part, prepared.table.slice(rows, part.num_rows), prepared.spec.attributes):
             break
         rows += part.num_rows

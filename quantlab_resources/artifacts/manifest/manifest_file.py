@@ -16,7 +16,7 @@ from pathlib import Path
 
 import apsw
 
-from quantlab_core.errors import ConflictError, IntegrityError, InvalidInputError
+from quantlab_core.errors import ConflictError, IntegrityError, InvalidInputError, StorageError
 from quantlab_resources.artifacts.manifest.manifest_schema import (
     EARLIER_STORE_VERSION,
     LATEST_VERSION,
@@ -28,6 +28,7 @@ from quantlab_resources.artifacts.manifest.manifest_schema import (
 BUSY_TIMEOUT_MS = 30_000
 SIDE_FILES = ("-wal", "-shm")
 
+_LAST_EVENT = "SELECT coalesce(max(seq), 0) FROM events"
 _KNOWN_STATE = """
 SELECT (SELECT coalesce(max(seq), 0) FROM events), (
     SELECT count(*) FROM artifacts a WHERE a.published_seq IS NULL
@@ -159,6 +160,40 @@ def put_in_place(new: Path, path: Path, *, at: datetime) -> Path | None:
         new.replace(path)
     sync_directory(path.parent)
     return aside if was_there else None
+
+
+def copy_manifest(source: Path, target: Path, *, continuing: Path | None = None) -> int:
+    """Write the manifest of one moment to ``target``, while others may publish; the number of its last event.
+
+    With ``continuing``, an older copy, the last event of that must be in the new one too. ``target`` is checked whole;
+    where anything is raised it is not there. Raises ConflictError (another past than the older copy's), IntegrityError,
+    LakeNotFoundError (of the earlier store), StorageError.
+    """
+    _remove(target)
+    try:
+        with closing(open_manifest(source)) as live, closing(apsw.Connection(str(target))) as copy:
+            check_version(live, str(source))
+            with copy.backup("main", live, "main") as pages:
+                pages.step()  # all at once, which is one moment; writers go on in the WAL
+            check_whole(copy, target)
+            if continuing is not None:
+                _check_continues(copy, continuing)
+            return int(copy.execute(_LAST_EVENT).get)
+    except BaseException as error:
+        _remove(target)
+        if isinstance(error, apsw.Error):
+            raise StorageError(f"{source} cannot be copied to {target}: {error}; the lake is as it was") from error
+        raise
+
+
+def _check_continues(copy: apsw.Connection, older: Path) -> None:
+    with closing(open_manifest(older)) as connection:
+        last = connection.execute("SELECT seq, sha256 FROM events ORDER BY seq DESC LIMIT 1").fetchone()
+    if last is not None and copy.execute("SELECT 1 FROM events WHERE seq = ? AND sha256 = ?", last).fetchone() is None:
+        raise ConflictError(
+            f"{older} is of another lake, or of this one before its past was changed; nothing was changed, name a new"
+            " folder for the backup"
+        )
 
 
 def check_output(output: Path, building: Path, *, own: Sequence[Path]) -> None:

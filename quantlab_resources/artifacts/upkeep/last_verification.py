@@ -81,6 +81,14 @@ def last_verification(paths: LakePaths) -> LastVerification | None:
         return None
 
 
+def verified_at(paths: LakePaths) -> int:
+    """When the note of the last verification was written, in ns of its file system; 0 without one."""
+    try:
+        return _path(paths).stat().st_mtime_ns
+    except OSError:
+        return 0
+
+
 def remember(paths: LakePaths, run: VerificationRun, problems: Sequence[KnownProblem]) -> None:
     """Keep what ``run`` found together with what older runs found elsewhere. Raises StorageError."""
     known = None if run.parts == 1 else last_verification(paths)

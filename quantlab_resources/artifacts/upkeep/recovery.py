@@ -25,7 +25,7 @@ from quantlab_core.errors import (
     LogicalKeyError,
     StorageError,
 )
-from quantlab_resources.artifacts.events.event_files import has_event, remove_staged_events, set_event_aside
+from quantlab_resources.artifacts.events.event_files import has_event, remove_staged_files, set_event_aside
 from quantlab_resources.artifacts.events.interrupted_event import next_number
 from quantlab_resources.artifacts.files.file_names import raw_file_name
 from quantlab_resources.artifacts.files.owner_of_files import claim
@@ -80,7 +80,7 @@ def recover(store: ParquetArtifactStore, *, wait_s: float = 30.0) -> RecoveryRep
             interrupted = next_number(connection)
         onlooker.close()
         finished, set_aside = _settle(store, interrupted)
-        staged = [*_discard_staged(store.files), *map(str, remove_staged_events(store.paths.events))]
+        staged = [*_discard_staged(store.files), *map(str, remove_staged_files(store.paths.events))]
         orphans, left = _set_orphans_aside(store)
         return RecoveryReport(
             staging_files=tuple(staged),

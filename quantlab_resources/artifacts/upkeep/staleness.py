@@ -82,10 +82,9 @@ class Replacement:
 
 
 @dataclass(frozen=True, slots=True)
-class Impact:
-    """What would become stale, or is stale, because of one artifact; nearest first. Counts include what was cut."""
+class Reached:
+    """What changes reach, nearest first. Counts include what a limit cut off."""
 
-    changed: Artifact
     artifacts: tuple[Affected, ...]
     experiments: tuple[AffectedExperiment, ...]
     artifact_count: int
@@ -98,19 +97,17 @@ class Impact:
 
 
 @dataclass(frozen=True, slots=True)
-class StaleReport:
-    """What is stale, nearest to its cause first, and why: ``causes`` has the last artifact of every path, by id."""
+class Impact(Reached):
+    """What would become stale, or is stale, because of one artifact."""
 
-    artifacts: tuple[Affected, ...]
-    experiments: tuple[AffectedExperiment, ...]
+    changed: Artifact
+
+
+@dataclass(frozen=True, slots=True)
+class StaleReport(Reached):
+    """What is stale, and why: ``causes`` has the last artifact of every path, by id."""
+
     causes: Mapping[str, Replacement]
-    artifact_count: int
-    experiment_count: int
-
-    @property
-    def is_cut(self) -> bool:
-        """Whether the limit left something out."""
-        return len(self.artifacts) < self.artifact_count or len(self.experiments) < self.experiment_count
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +131,11 @@ def impact(store: ParquetArtifactStore, artifact_id: str, *, limit: int | None =
         artifacts = tuple(answer.artifacts(None, limit))
         experiments = tuple(answer.experiments(limit))
         return Impact(
-            answer.located(changed), artifacts, experiments, answer.artifact_count(None), answer.experiment_count()
+            artifacts=artifacts,
+            experiments=experiments,
+            artifact_count=answer.artifact_count(None),
+            experiment_count=answer.experiment_count(),
+            changed=answer.located(changed),
         )
 
 
@@ -151,11 +152,11 @@ def stale(store: ParquetArtifactStore, *, artifact_type: str | None = None, limi
         paths = [*(item.path for item in artifacts), *(item.path for item in experiments)]
         ends = {path[-1].artifact_id: path[-1] for path in paths}
         return StaleReport(
-            artifacts,
-            experiments,
-            {artifact_id: answer.replacement(artifact) for artifact_id, artifact in ends.items()},
-            answer.artifact_count(artifact_type),
-            0 if artifact_type else answer.experiment_count(),
+            artifacts=artifacts,
+            experiments=experiments,
+            artifact_count=answer.artifact_count(artifact_type),
+            experiment_count=0 if artifact_type else answer.experiment_count(),
+            causes={artifact_id: answer.replacement(artifact) for artifact_id, artifact in ends.items()},
         )
 
 

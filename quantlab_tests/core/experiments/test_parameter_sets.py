@@ -75,6 +75,21 @@ def test_sets_that_contradict_themselves_are_left_out_with_the_reason() -> None:
     ]
 
 
+def test_a_value_with_keys_of_several_types_makes_no_strategy_and_is_said_so() -> None:
+    """Only YAML on the command line can write such keys: `--param sweep.grid='{stop_loss: [{1: 2, a: 3}]}'`."""
+    with pytest.raises(InvalidInputError, match="stop_loss must be a finite number"):
+        sets_of(grid={"stop_loss": [{1: 2, "a": 3}]})
+
+
+@pytest.mark.parametrize(("key", "default", "look_alike"), [("fee", 0, False), ("stake", 1, True)])
+def test_a_set_that_is_left_out_shares_no_id_with_one_that_is_tried(key: str, default: int, look_alike: bool) -> None:
+    """Python's False is 0 and True is 1; a table of parameter sets holds each id once."""
+    found = sets_of(grid={key: [default, look_alike]})
+    assert ids(found) == [param_id_of(BASE)]
+    assert [one.reason for one in found.excluded] == [f"strategy: {key} must be a finite number, got {look_alike}"]
+    assert found.excluded[0].param_id not in ids(found)
+
+
 def test_a_sweep_without_any_strategy_is_refused() -> None:
     with pytest.raises(InvalidInputError, match=r'none of the 2 parameter sets is a strategy; .*"stop_loss": 2'):
         sets_of(grid={"stop_loss": [2, 3]})

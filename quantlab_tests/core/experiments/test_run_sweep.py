@@ -15,8 +15,8 @@ from quantlab_core.errors import InvalidInputError
 from quantlab_core.experiments import run_sweep as module
 from quantlab_core.experiments import sweep_scores
 from quantlab_core.experiments.artifact_types import EXPERIMENT_PARAMETER_SETS
+from quantlab_core.experiments.chosen_set import headline_param_id, reported_param_id
 from quantlab_core.experiments.experiment_tables import ExperimentTables, run_experiment
-from quantlab_core.experiments.headline_set import headline_param_id
 from quantlab_core.experiments.run_sweep import run_sweep
 from quantlab_core.experiments.sweep_map import sweep_map
 from quantlab_core.simulation.candle_pack import Calls, CandlePack
@@ -116,7 +116,7 @@ def test_every_row_of_a_set_is_that_of_the_single_experiment(choice: dict[str, A
         if row["is_chosen"]:
             scopes = [table.filter(pc.field("scope") != "all") for table in (tables.metrics, alone.metrics)]
             assert without_ids(scopes[0]).equals(without_ids(scopes[1]))
-            assert headline_param_id(tables.metrics) == row["param_id"]
+            assert headline_param_id(tables.metrics) == row["param_id"] == reported_param_id(tables.parameter_sets)
 
 
 def test_trades_and_fills_are_of_the_chosen_set_or_of_all() -> None:

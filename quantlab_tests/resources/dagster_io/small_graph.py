@@ -1,7 +1,7 @@
 """A small asset graph over real artifact types: what its assets yield is set by the test, all else is as in the lab."""
 
 import dataclasses
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -131,6 +131,7 @@ class SmallGraph:
         *assets: str,
         partition: str | None = None,
         days: tuple[str, str] | None = None,
+        tags: Mapping[str, str] | None = None,
         more: Sequence[dg.AssetsDefinition] = (),
         raise_on_error: bool = True,
     ) -> dg.ExecuteInProcessResult:
@@ -141,7 +142,7 @@ class SmallGraph:
             resources=self._resources(),
             selection=list(assets),
             partition_key=partition,
-            tags={RANGE_START_TAG: days[0], RANGE_END_TAG: days[1]} if days else None,
+            tags={**({RANGE_START_TAG: days[0], RANGE_END_TAG: days[1]} if days else {}), **(tags or {})},
             raise_on_error=raise_on_error,
         )
 

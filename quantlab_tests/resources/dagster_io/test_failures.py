@@ -27,7 +27,6 @@ from quantlab_tests.resources.artifacts.lakes import files_under
 from quantlab_tests.resources.dagster_io.small_graph import (
     FIRST,
     SECOND,
-    THIRD,
     SmallGraph,
     damage,
     events_table,
@@ -95,23 +94,6 @@ def test_a_crash_between_manifest_and_event_is_reported_by_the_next_run(graph: S
     (event,) = graph.materializations("alert_events")
     assert event.metadata["new_artifacts"].value == 0
     assert graph.data_versions("alert_events") == {FIRST: artifact.content_hash}
-
-
-def test_the_days_before_a_failing_day_are_safe_and_the_next_run_reports_all(graph: SmallGraph) -> None:
-    graph.feed.mcap.update({FIRST: 1.0, SECOND: 2.0, THIRD: 3.0})
-
-    def fail(step: str) -> None:
-        if step == f"alert_events[{SECOND}]":
-            raise ConflictError("the second day fails")
-
-    graph.feed.before = fail
-    graph.run("alert_events", days=(FIRST, THIRD), raise_on_error=False)
-    assert [head.logical_key for head in graph.lab.artifacts.heads("alerts_event_v1")] == [f"day={FIRST}/chain=solana"]
-    graph.feed.before = lambda _step: None
-    graph.run("alert_events", days=(FIRST, THIRD))
-    assert graph.data_versions("alert_events") == {
-        day: graph.head("alerts_event_v1", f"day={day}/").content_hash for day in (FIRST, SECOND, THIRD)
-    }
 
 
 @pytest.mark.parametrize(

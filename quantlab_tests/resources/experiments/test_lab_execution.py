@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +25,13 @@ from quantlab_core.errors import (
 )
 from quantlab_core.experiments.execute_experiment import OUTPUTS, ExperimentPorts, execute_experiment, simulated_tables
 from quantlab_core.experiments.experiment import ExperimentStatus
+from quantlab_core.simulation.strategy import parse_strategy
 from quantlab_core.simulation.sweep import record_index
 from quantlab_core.simulation.sweep.record_index import build_record_index
 from quantlab_resources.experiments.lab_execution import execute_in_lab
 from quantlab_resources.lab import Lab
 from quantlab_resources.lake_paths import LakePaths
+from quantlab_resources.strategies.known_strategies import publish_strategy
 from quantlab_tests.resources.projections.damaged_files import damage
 
 WRITER = Writer("test", "1", "0" * 40, False)
@@ -175,6 +178,24 @@ def test_a_member_with_other_content_than_was_frozen_is_refused(lab: Lab, sets: 
 def test_a_set_of_the_wrong_kind_is_refused(lab: Lab, sets: tuple[str, str]) -> None:
     create_experiment(lab, "one", (sets[1], sets[0]))
     refused(lab, "one", InvalidInputError, "expected alerts_v1")
+
+
+def test_a_strategy_that_was_withdrawn_damaged_or_is_another_is_refused(lab: Lab, sets: tuple[str, str]) -> None:
+    definition = create_experiment(lab, "unnamed", sets)
+    own, other = (
+        publish_strategy(lab.artifacts, parse_strategy(mapping), lab.code_provenance)[0]
+        for mapping in (definition.config.strategy, {**definition.config.strategy, "stake": 7})
+    )
+    lab.experiments.create(replace(definition, experiment_id="one", strategy_id=other.artifact_id))
+    refused(lab, "one", IntegrityError, f"is not that of {other.artifact_id}")
+    lab.experiments.create(replace(definition, experiment_id="two", strategy_id=own.artifact_id))
+    path = Path(own.path_parquet)
+    whole = path.read_bytes()
+    damage(path)
+    refused(lab, "two", ArtifactDamagedError, path.name)
+    path.write_bytes(whole)
+    lab.artifacts.tombstone(own.artifact_id, reason="wrong")
+    refused(lab, "two", InvalidInputError, f"{own.artifact_id} .*, the experiment's strategy, was withdrawn")
 
 
 def test_an_experiment_that_is_not_under_way_is_not_run(lab: Lab, sets: tuple[str, str]) -> None:

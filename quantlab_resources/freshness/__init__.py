@@ -1,0 +1,1 @@
+"""Which assets are made from everything that is current, and which inputs changed since."""
