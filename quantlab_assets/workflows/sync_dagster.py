@@ -159,7 +159,11 @@ class _Sync:
                 asset_key=asset,
                 partition=partition,
                 metadata=described(
-                    sample, artifact_count=content.artifact_count, row_count=content.row_count, version=version
+                    sample,
+                    artifact_count=content.artifact_count,
+                    row_count=content.row_count,
+                    version=version,
+                    byte_size=content.byte_size,
                 ),
                 tags=tags,
             )

@@ -30,6 +30,7 @@ class PartitionContent:
     """The latest change that made one of its artifacts a head."""
     artifact_count: int = 0
     row_count: int = 0
+    byte_size: int = 0
     sample: list[str] = field(default_factory=list)
     _hash: SetHash = field(default_factory=SetHash)
 
@@ -38,9 +39,10 @@ class PartitionContent:
         """The content hash of its only artifact, or the hash of the set."""
         return self._hash.value()
 
-    def add(self, artifact: Artifact) -> None:
+    def add(self, artifact: Artifact, byte_size: int) -> None:
         """Take in the next artifact, in the order of keys."""
         self.artifact_count += 1
+        self.byte_size += byte_size
         self.row_count += artifact.row_count
         self._hash.add((artifact.artifact_type, artifact.logical_key, artifact.content_hash))
         if len(self.sample) < MAX_TABLE_ROWS:
@@ -79,7 +81,7 @@ def asset_contents(spec: ArtifactType, asset: str, heads: Callable[[], Iterable[
             continue
         found = None if place is None else partitions.get(place.partition)
         if found is not None and _belongs(origin, found):
-            found.add(origin.artifact)
+            found.add(origin.artifact, origin.byte_size)
     return AssetContents(partitions, tuple(outside))
 
 

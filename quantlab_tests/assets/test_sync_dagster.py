@@ -92,7 +92,7 @@ def test_an_event_says_of_its_partition_what_a_run_says(
     counted = {"tokens_called", "tokens_unknown_to_source", "tokens_refused", "slices_without_candles", "slices_kept"}
     own = {"new_artifacts", "conflicting_candles", "rejected_rows", *counted}
     assert set(of_sync.metadata) == set(of_run.metadata) - own
-    for name in ("dagster/row_count", "artifacts"):
+    for name in ("dagster/row_count", "dagster/size_bytes", "artifacts"):
         assert of_sync.metadata[name] == of_run.metadata[name]
     shared = {"dagster/data_version", "dagster/code_version"}
     assert {k: v for k, v in of_sync.tags.items() if k in shared} == {k: of_run.tags[k] for k in shared}

@@ -15,7 +15,7 @@ BATCH = 5_000
 _QUERY = f"""
 SELECT {ARTIFACT_COLUMNS}, h.seq, coalesce(
     (SELECT max(p.seq) FROM publications p WHERE p.artifact_id = h.artifact_id AND p.run_id IS NOT NULL), 0
-)
+), coalesce(a.byte_size, 0)
 FROM artifact_heads h JOIN artifacts a ON a.artifact_id = h.artifact_id
 WHERE h.artifact_type = ? AND h.logical_key > ? ORDER BY h.logical_key LIMIT ?
 """  # noqa: S608 - fixed text
@@ -23,11 +23,12 @@ WHERE h.artifact_type = ? AND h.logical_key > ? ORDER BY h.logical_key LIMIT ?
 
 @dataclass(frozen=True, slots=True)
 class HeadOrigin:
-    """A head: the change that made it one, and the last change in which a run published it (0: none did)."""
+    """A head: the change that made it one, the last change in which a run published it (0: none did), and its size."""
 
     artifact: Artifact
     head_sequence: int
     run_sequence: int
+    byte_size: int
 
 
 def head_origins(manifest: Manifest, artifact_type: str) -> Iterator[HeadOrigin]:
@@ -47,4 +48,4 @@ def head_origins(manifest: Manifest, artifact_type: str) -> Iterator[HeadOrigin]
 
 def _batch(connection: apsw.Connection, artifact_type: str, after: str) -> list[HeadOrigin]:
     rows = connection.execute(_QUERY, (artifact_type, after, BATCH))
-    return [HeadOrigin(artifact_of(row[:-2]), row[-2], row[-1]) for row in rows]
+    return [HeadOrigin(artifact_of(row[:-3]), *row[-3:]) for row in rows]
