@@ -99,13 +99,16 @@ def decode(data: bytes, *, origin: str, max_bytes: int = MAX_DECODED_BYTES) -> p
 
 
 def decode_in_parts(data: bytes, *, origin: str, max_bytes: int = MAX_DECODED_BYTES) -> Iterator[pa.Table]:
-    """The same table in parts of some ten thousand rows, checked as `decode` checks the whole."""
-    with _parquet_errors(origin), _packed_file(data, origin, max_bytes) as (file, schema):
-        given = 0
-        for batch in file.iter_batches(_ROWS_OF_A_PART, use_threads=False):
-            part = _spread_out(pa.Table.from_batches([batch]), schema, origin, max_bytes, given=given)
-            given += part.nbytes
-            yield part
+    """The same table in parts of some ten thousand rows, checked as by `decode`, before the first of them.
+
+    For the check each column is decoded alone: parts whose text comes as dictionaries would hold all text of the parts
+    before them.
+    """
+    with _parquet_errors(origin):
+        with _packed_file(data, origin, max_bytes) as (packed, schema):
+            columns = (column for name in schema.names for column in packed.read(columns=[name]).columns)
+            _check_size(sum(map(_spread_size, columns)), origin, max_bytes)
+        yield from decode_own_in_parts(data, origin=origin)
 
 
 def decode_own(data: bytes | memoryview, *, origin: str) -> pa.Table:
@@ -164,11 +167,10 @@ def _packed_file(data: bytes, origin: str, max_bytes: int) -> Iterator[tuple[pq.
         yield file, schema
 
 
-def _spread_out(packed: pa.Table, schema: pa.Schema, origin: str, max_bytes: int, *, given: int = 0) -> pa.Table:
-    """The table with its text spread out, once it is known to take no more than ``max_bytes`` then, with all parts
-    that were ``given`` before."""
-    if given + _most_spread_size(packed) > max_bytes:
-        _check_size(given + sum(_spread_size(column) for column in packed.columns), origin, max_bytes)
+def _spread_out(packed: pa.Table, schema: pa.Schema, origin: str, max_bytes: int) -> pa.Table:
+    """The table with its text spread out, once it is known to take no more than ``max_bytes`` then."""
+    if _most_spread_size(packed) > max_bytes:
+        _check_size(sum(_spread_size(column) for column in packed.columns), origin, max_bytes)
     # By type, not by name: "a.list.element" names a column, and the values of the list column "a".
     columns = [
         column if column.type == field.type else column.cast(field.type)

@@ -7,7 +7,10 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
+from quantlab_core.alerts.local_times import utc_text
 from quantlab_core.alerts.telegram_message import TelegramMessage, UnreadableMessage, normalise_message
 from quantlab_tests.core.alerts.invented_chat import CHAT
 
@@ -30,6 +33,15 @@ def test_a_local_date_is_placed_with_the_zones_own_summer_time() -> None:
     assert placed("2021-07-01T18:30:05").sent_ts == datetime(2021, 7, 1, 16, 30, 5, tzinfo=UTC)
     assert placed("2021-01-01T18:30:05").sent_ts == datetime(2021, 1, 1, 17, 30, 5, tzinfo=UTC)
     assert placed("2021-07-01T18:30:05").sent_ts.tzinfo is UTC
+
+
+@settings(deadline=None, max_examples=200, derandomize=True)
+@given(st.integers(1_376_438_400, 4_102_444_799))
+@example(1_735_689_599)
+@example(1_735_689_600)
+def test_the_text_of_a_time_is_its_iso_format(unix_s: int) -> None:
+    time = datetime.fromtimestamp(unix_s, UTC)
+    assert utc_text(time) == time.isoformat()
 
 
 def test_unix_time_counts_more_than_the_local_date() -> None:

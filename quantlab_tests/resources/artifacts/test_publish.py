@@ -333,17 +333,17 @@ def test_a_small_file_that_unpacks_to_gigabytes_is_refused(tmp_path: Path) -> No
         new_store(tmp_path / "lake").publish(replace(free_request([]), data=bomb))
 
 
-def test_a_bomb_is_refused_before_a_part_of_it_is_spread_out_and_so_are_parts_that_are_too_much_together() -> None:
+def test_a_bomb_is_refused_before_a_part_of_it_is_spread_out() -> None:
     rows, text = 40_000, "x" * 65_536
     bomb = plain_parquet(
         pa.table({"t": pa.DictionaryArray.from_arrays(pa.array([0] * rows, pa.int32()), pa.array([text]))})
     )
-    with pytest.raises(InvalidInputError, match="would take 1073741824 bytes"):
+    with pytest.raises(InvalidInputError, match="would take 2621440000 bytes"):
         next(decode_in_parts(bomb, origin="a bomb", max_bytes=2**30 - 1))
     harmless = plain_parquet(pa.table({"t": ["x" * 10] * 40_000}))
-    assert sum(part.num_rows for part in decode_in_parts(harmless, origin="no bomb", max_bytes=600_000)) == 40_000
-    with pytest.raises(InvalidInputError, match="would take .* more than the 500000 allowed"):
-        list(decode_in_parts(harmless, origin="too much", max_bytes=500_000))
+    assert sum(part.num_rows for part in decode_in_parts(harmless, origin="no bomb", max_bytes=500_001)) == 40_000
+    with pytest.raises(InvalidInputError, match="would take 400000 bytes"):
+        list(decode_in_parts(harmless, origin="too much", max_bytes=399_999))
 
 
 def test_a_table_read_in_parts_is_the_whole_table_and_of_a_damaged_one_no_part_is_read(tmp_path: Path) -> None:
