@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -106,6 +108,26 @@ def test_a_second_backup_adds_what_is_new_and_leaves_the_rest(home: Path, tmp_pa
     assert len(new) == 2
     assert all("strategy_v1" in name for name in new)
     assert Lab(folder).artifacts.last_sequence() == Lab(home).artifacts.last_sequence()
+
+
+def test_a_backup_that_was_interrupted_is_the_one_before_it_and_the_next_one_is_whole(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "backup"
+    first = backed_up(home, folder)
+    assert call_quantlab("strategies", "publish", strategy_file(tmp_path), home=home).exit_code == 0
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "copy2", full)
+        result = call_quantlab("lake", "backup", folder, home=home)
+    assert (result.exit_code, "free some space" in result.stderr) == (1, True), result.output
+    assert Lab(folder).artifacts.last_sequence() == first["lastEvent"]
+    assert call_quantlab("lake", "verify", home=folder).exit_code == 0
+    Lab(folder).close()
+    assert backed_up(home, folder)["lastEvent"] > first["lastEvent"]
 
 
 def test_links_share_the_bytes_of_artifacts_and_of_nothing_else(home: Path, tmp_path: Path) -> None:
