@@ -33,6 +33,7 @@ NAMES = (
     "manifest",
     "startup",
     "pages",
+    "backfill",
 )
 
 

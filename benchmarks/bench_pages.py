@@ -30,7 +30,7 @@ GROUPS = ("alerts", "ohlcv", "coverage", "projections", "experiments")
 
 def figures(size: Size, folder: Path) -> Iterator[Figure]:
     """Time until the partitions of tokens and of days are counted, and until the graph shows every group."""
-    fill(folder / "full", tokens=size.page_tokens, days=size.page_days)
+    fill(folder / "full", tokens=size.page_tokens, days=size.days)
     Lab(folder / "empty").make_lake()
     with ExitStack() as stack:
         addresses = {
@@ -69,9 +69,7 @@ def _views(size: Size) -> dict[str, Callable[[Page, bool], None]]:
         f"partitions of {size.page_tokens:,} tokens": lambda page, full: _partitions(
             page, "token_candles", size.page_tokens if full else 0
         ),
-        f"partitions of {size.page_days:,} days": lambda page, full: _partitions(
-            page, "alerts", size.page_days if full else 0
-        ),
+        f"partitions of {size.days:,} days": lambda page, full: _partitions(page, "alerts", size.days if full else 0),
         f"graph of {len(ASSETS)} steps": lambda page, _full: _graph(page),
     }
 

@@ -29,8 +29,8 @@ _WRITER = Writer(name="benchmarks", version="1", git_commit="0" * 40, git_dirty=
 @dataclass(frozen=True, slots=True)
 class Size:
     """How much work: ``rounds`` of measuring (see `interleaved`), operations of a round (``batch``), ``processes``
-    that work together, size of inputs. ``series`` and ``calls`` are those of a whole experiment, ``page_tokens`` and
-    ``page_days`` the partitions that pages show."""
+    that work together, size of inputs. ``series`` and ``calls`` are those of a whole experiment, ``days`` and
+    ``slices`` those of a backfill, ``page_tokens`` the partitions of a page."""
 
     rounds: int
     batch: int
@@ -44,7 +44,8 @@ class Size:
     series: int
     calls: int
     page_tokens: int
-    page_days: int
+    days: int
+    slices: int
 
 
 FULL = Size(
@@ -60,7 +61,8 @@ FULL = Size(
     series=3_641,
     calls=20_000,
     page_tokens=5_000,
-    page_days=750,
+    days=750,
+    slices=3_641,
 )
 TINY = Size(
     rounds=0,
@@ -75,7 +77,8 @@ TINY = Size(
     series=2,
     calls=4,
     page_tokens=2,
-    page_days=2,
+    days=3,
+    slices=6,
 )
 
 

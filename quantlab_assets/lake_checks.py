@@ -80,22 +80,21 @@ def lake_checks(assets: Iterable[dg.AssetsDefinition | dg.AssetSpec]) -> dg.Asse
 
 def is_whole_result(asset: str, found: SpotCheck, partitions: Collection[str] | None = None) -> dg.AssetCheckResult:
     """What Dagster shows of a spot check."""
-    where = "" if partitions is None else f" of {len(partitions):,} partition{'s' * (len(partitions) != 1)}"
-    looked_at = f"{found.read:,} of {found.artifacts:,} artifacts{where} read"
-    if found.read == found.artifacts:
-        looked_at = f"all {found.artifacts:,} artifacts{where} read"
+    where = "" if partitions is None else f" of {_counted(len(partitions), 'partition')}"
+    artifacts = _counted(found.artifacts, "artifact")
+    is_complete = found.read == found.artifacts
+    looked_at = f"{artifacts}{where} read" if is_complete else f"{found.read:,} of {artifacts}{where} read"
     if found.problems:
         first = found.problems[0]
-        description = f"{len(found.problems):,} problems in {looked_at}; first: {first.detail}"
+        description = f"{_counted(len(found.problems), 'problem')} in {looked_at}; first: {first.detail}"
     elif not found.artifacts:
-        description = "nothing to look at: the asset has no current artifact" + (" there" if where else "")
-    elif found.read < found.artifacts:
-        there = (
-            "all files are there" if found.looked_for == found.artifacts else f"{found.looked_for:,} files are there"
-        )
-        description = f"{there}; {looked_at} and whole"
+        description = f"nothing to look at: there is no current artifact{where}"
+    elif is_complete:
+        description = f"{looked_at}, and whole"
     else:
-        description = f"{looked_at} and whole"
+        has_looked = found.looked_for == found.artifacts
+        there = "all files are there" if has_looked else f"{found.looked_for:,} files are there"
+        description = f"{there}; {looked_at}, and whole"
     metadata: dict[str, dg.MetadataValue] = {
         "artifacts": dg.MetadataValue.int(found.artifacts),
         "files_found": dg.MetadataValue.int(found.looked_for),
@@ -160,6 +159,10 @@ def row_count_result(asset: str, counts: Sequence[RowCounts]) -> dg.AssetCheckRe
         description=description,
         metadata=metadata,
     )
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def _partitions_of(

@@ -7,6 +7,7 @@ are stored; what writes brings the DuckDB index up to date, too.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import fields as dataclass_fields
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -32,8 +33,6 @@ DEFAULT_LIMIT = 100
 MAX_LIMIT = 100_000
 UNBOUNDED = {"from": "0001-01-01", "to": "9999-12-31"}
 """Stands for a bound that an experiment does not have: clients need both. Given in a definition, it means the same."""
-
-_OUTPUTS = ("trades", "fills", "metrics", "curves", "diagnostics", "outcome")
 
 
 def answer(document: Mapping[str, Any]) -> Any:
@@ -83,7 +82,7 @@ def update_status(lab: Lab, request: JsonRequest) -> Json:
 def store_results(lab: Lab, request: JsonRequest) -> Json:
     """``{"success": true}``; anything else is an error."""
     given = JsonRequest(request.mapping("results"), "the results")
-    names = [f"{output}_artifact_id" for output in _OUTPUTS]
+    names = [field.name for field in dataclass_fields(ExperimentResults)]
     given.check_names(*names)
     results = ExperimentResults(**{name: given.text(name, default=None) for name in names})
     lab.experiments.store_results(request.text("experiment_id"), results)
@@ -160,6 +159,11 @@ def _strategy(lab: Lab, given: Any, ids: list[str]) -> tuple[Mapping[str, Any] |
         if not isinstance(given, dict):
             raise InvalidInputError("config: strategy must be an object, or the name or id of a known strategy")
         return given, ids
+    if not ids:
+        from quantlab_resources.experiments.experiment_freezing import strategy_fields
+
+        named = strategy_fields(lab.artifacts, name)
+        return named.get("strategy"), list(named.get("strategies", ()))
     from quantlab_core.simulation.strategy import strategy_mapping
     from quantlab_resources.strategies.known_strategies import find_strategy
 

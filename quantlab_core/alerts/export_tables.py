@@ -35,6 +35,7 @@ DUPLICATE = "duplicate"
 
 FIRST_DAY = date(2018, 1, 1)
 OUTSIDE_DAYS = "outside_days"
+_ON_BOTH = ("ordinal", "chat_id", "message_id", "sent_ts")
 _LOWEST_ID = -(1 << 63) - 1
 _END_OF_TIME = datetime.max.replace(tzinfo=UTC)
 
@@ -88,6 +89,7 @@ def export_tables(
             dispositions.append((ordinal, chat_id, message_id, sent_ts, QUARANTINED, kind, rule_id, 0))
             rejected = (rule_id, RULE_VERSIONS[rule_id], verdict.reason, payload_json(payload))
             quarantine.append((ordinal, chat_id, message_id, sent_ts, *rejected))
+    dispositions.share(messages, _ON_BOTH)
     repeated = _repeated(messages) if may_repeat else np.empty(0, dtype=np.int64)
     if not len(repeated):
         return ExportTables(messages.table(), dispositions.table(), quarantine.table())

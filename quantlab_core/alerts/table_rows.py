@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from quantlab_core.artifacts.artifact_type import ArtifactType
+from quantlab_core.artifacts.row_order import rises
 
 # Rows are turned into Arrow columns in batches of this size; larger ones are not faster and hold more Python objects.
 BATCH_ROWS = 4_096
@@ -43,6 +44,13 @@ class TableRows:
         """Put other values into a column, one per row."""
         self._columns[self._spec.schema.get_field_index(name)] = column.chunks
 
+    def share(self, other: TableRows, names: Sequence[str]) -> None:
+        """Hold one copy for both of each of these columns that has the same values in ``other``."""
+        for name in names:
+            column = other.column(name)
+            if self.column(name).equals(column):
+                self.replace(name, column)
+
     def table(self, without: npt.NDArray[np.int64] | None = None) -> pa.Table:
         """The rows in the order of the sort key, ``without`` those that came at these places. Gives all rows away."""
         self._flush()
@@ -56,24 +64,13 @@ class TableRows:
 
     def _order(self, without: npt.NDArray[np.int64] | None) -> npt.NDArray[np.int64] | None:
         """Places of the rows in sorted order; None where they are all there and in order, as exports are."""
-        if without is None and self._is_sorted():
+        if without is None and rises(self.column(name) for name in self._spec.sort_key):
             return None
         names = self._spec.sort_key
         keys = pa.table([self.column(name) for name in names], names=list(names))
         ascending: list[tuple[str, Literal["ascending"]]] = [(name, "ascending") for name in names]
         order: npt.NDArray[np.int64] = pc.sort_indices(keys, ascending).to_numpy().astype(np.int64)
         return order if without is None else order[~np.isin(order, without)]
-
-    def _is_sorted(self) -> bool:
-        """Whether the rows came in the order of the sort key, looked at batch by batch."""
-        places = [self._spec.schema.get_field_index(name) for name in self._spec.sort_key]
-        before: list[pa.Array[Any]] = []
-        for batch in zip(*(self._columns[place] for place in places), strict=True):
-            keys = [pa.concat_arrays(parts) for parts in zip(before, batch, strict=True)] if before else list(batch)
-            if not _is_ascending(keys):
-                return False
-            before = [key.slice(len(key) - 1) for key in batch]
-        return True
 
     def _flush(self) -> None:
         if not self._rows:
@@ -91,17 +88,3 @@ class TableRows:
                 # Of a column that says one thing throughout, like the chat's name, all parts are one.
                 kept.append(kept[-1] if kept and kept[-1].equals(joined) else joined)
             self._loose_batches = 0
-
-
-def _is_ascending(keys: Sequence[pa.Array[Any]]) -> bool:
-    """Whether each row of the key columns ``keys`` is behind or equal to the row before it."""
-    undecided = np.ones(max(len(keys[0]) - 1, 0), dtype=np.bool_)
-    for key in keys:
-        if not undecided.any():
-            break
-        is_text = pa.types.is_string(key.type)
-        values = key.to_numpy(zero_copy_only=False) if is_text else key.cast(pa.int64()).to_numpy()
-        if (undecided & (values[1:] < values[:-1])).any():
-            return False
-        undecided &= values[1:] == values[:-1]
-    return True

@@ -14,13 +14,14 @@ from hashlib import sha256
 from json.encoder import encode_basestring
 from typing import NamedTuple, TypeGuard
 
-from quantlab_core.alerts.local_times import edited_by_local_date, sent_by_local_date, unix_time
+from quantlab_core.alerts.local_times import edited_by_local_date, sent_by_local_date, unix_time, utc_text
 
 MESSAGE = "message"
 SERVICE = "service"
 UNSUPPORTED = "unsupported"
 
 _INT64 = 1 << 63
+_SURELY_INT64 = 19  # so many digits may be more than 64 bits hold
 _OLD_USER_IDS = 1 << 32
 
 _NO_ID = ("no_message_id", "the message has no id")
@@ -113,8 +114,9 @@ def normalise_message(
     text, links = _text_and_links(raw.get("text"))
     if "inline_bot_buttons" in raw:
         links = (*links, *_button_links(raw["inline_bot_buttons"]))
-    edited_ts = _edit_time(raw, time_zone)
-    sender_id = _sender_id(raw.get("from_id", raw.get("actor_id")))
+    is_edit_told = "edited_unixtime" in raw or time_zone is not None
+    edited_ts = _edit_time(raw, time_zone) if is_edit_told else None
+    sender_id = _sender_id(raw["from_id"] if "from_id" in raw else raw.get("actor_id"))
     forwarded_from = _optional_text(raw.get("forwarded_from"))
     via_bot = _optional_text(raw.get("via_bot"))
     reply_to = _integer(raw.get("reply_to_message_id"))
@@ -130,7 +132,7 @@ def normalise_message(
         message_type,
         edited_ts,
         sender_id,
-        _optional_text(raw.get("from", raw.get("actor"))),
+        _optional_text(raw["from"] if "from" in raw else raw.get("actor")),
         forwarded_from,
         via_bot,
         reply_to,
@@ -164,7 +166,7 @@ def _content_id(
     """Of the content as one compact JSON array; written out here because `json.dumps` takes several times as long."""
     edited = "null" if edited_ts is None else f'"{edited_ts.isoformat()}"'
     canonical = (
-        f'["{sent_ts.isoformat()}","{message_type}",{edited},'
+        f'["{utc_text(sent_ts)}","{message_type}",{edited},'
         f"{'null' if sender_id is None else encode_basestring(sender_id)},"
         f"{'null' if forwarded_from is None else encode_basestring(forwarded_from)},"
         f"{'null' if via_bot is None else encode_basestring(via_bot)},"
@@ -184,9 +186,13 @@ def _message_type(value: object) -> str:
 
 def _integer(value: object) -> int | None:
     """An id: an integer, or its decimal text. Booleans and numbers beyond 64 bits are none."""
+    if type(value) is int:  # almost always
+        return value if -_INT64 <= value < _INT64 else None
     if value is None:
         return None
-    if type(value) is not int and isinstance(value, str):
+    if isinstance(value, str):
+        if len(value) < _SURELY_INT64 and value.isdecimal():
+            return int(value)
         digits = value.strip()
         value = int(digits) if len(digits) < 20 and digits.removeprefix("-").isdecimal() else None
     if not isinstance(value, int) or isinstance(value, bool):

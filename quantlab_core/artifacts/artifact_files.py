@@ -43,7 +43,7 @@ class ArtifactFiles(Protocol):
         """Make the root if it is not there."""
         ...
 
-    def staged(self, blocks: Iterable[bytes]) -> AbstractContextManager[str]:
+    def staged(self, blocks: Iterable[bytes | memoryview]) -> AbstractContextManager[str]:
         """Within the block, the joined bytes are durable under the yielded name in `STAGING`; afterwards that name is
         gone. Takes one block at a time, so memory does not grow with the file."""
         ...

@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 
 from quantlab_core.artifacts.artifact_type import ArtifactType
 from quantlab_core.artifacts.logical_type import is_list_like, logical_type_name, plain_type, value_type
+from quantlab_core.artifacts.row_order import rises
 from quantlab_core.errors import SchemaError, first_line
 
 
@@ -170,9 +171,9 @@ def _sorted(table: pa.Table, spec: ArtifactType) -> pa.Table:
     order = row_order(spec)
     if not order or table.num_rows < 2:
         return table
-    indices = pc.sort_indices(table, sort_keys=[(name, "ascending") for name in order])
-    if np.array_equal(indices.to_numpy(), np.arange(table.num_rows, dtype=np.uint64)):
+    if rises(table.column(name) for name in order):
         return table
+    indices = pc.sort_indices(table, sort_keys=[(name, "ascending") for name in order])
     return table.take(indices)
 
 
@@ -200,16 +201,19 @@ def _checked_unique(table: pa.Table, spec: ArtifactType) -> pa.Table:
 def _possibly_repeated(keys: pa.Table) -> pa.Table:
     """The rows that another row equals in all times and integers: a hash table of all keys would take as much memory as
     the widest columns."""
-    numbers = [
-        column.to_numpy()
+    columns = [
+        column
         for column in keys.columns
         if not column.null_count and (pa.types.is_integer(column.type) or pa.types.is_timestamp(column.type))
     ]
-    if not numbers:
+    if not columns:
         return keys
-    order = np.lexsort(numbers)
-    equals_next = np.logical_and.reduce([number[order[1:]] == number[order[:-1]] for number in numbers])
-    is_suspect = np.zeros(len(order), dtype=np.bool_)
+    numbers = [column.to_numpy() for column in columns]
+    order = None if rises(columns) else np.lexsort(numbers)
+    if order is not None:
+        numbers = [number[order] for number in numbers]
+    equals_next = np.logical_and.reduce([number[1:] == number[:-1] for number in numbers])
+    is_suspect = np.zeros(keys.num_rows, dtype=np.bool_)
     is_suspect[1:] |= equals_next
     is_suspect[:-1] |= equals_next
-    return keys.take(order[is_suspect])
+    return keys.take(np.flatnonzero(is_suspect) if order is None else order[is_suspect])

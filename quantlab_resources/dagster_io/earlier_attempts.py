@@ -7,6 +7,7 @@ manifest, whatever became of its events.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import dagster as dg
 
@@ -93,8 +94,8 @@ def _parent_of(run: dg.DagsterRun) -> str | None:
 
 
 def _config(run: dg.DagsterRun, step: str) -> object:
-    ops = run.run_config.get("ops") or {}
-    return (ops.get(step) or {}).get("config") or {}
+    config: Any = run.run_config
+    return ((config.get("ops") or {}).get(step) or {}).get("config") or {}
 
 
 def _partition(artifact: Artifact) -> str | None:

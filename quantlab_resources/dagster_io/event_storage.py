@@ -54,7 +54,7 @@ class LakeEventLogStorage(SqliteEventLogStorage):
                     if event.run_id == run_id:
                         connection.execute(statement)
         with self.index_transaction() as connection:
-            ids = [int(connection.execute(statement).inserted_primary_key[0]) for statement in statements]
+            ids = [_number(connection.execute(statement).inserted_primary_key) for statement in statements]
             self._store_asset_event_tags(connection, of_assets, ids)
             # What is kept of an asset is its last event of a kind: the earlier ones of the batch need not be written.
             last = {(_asset(event), event.dagster_event_type): place for place, event in enumerate(of_assets)}
@@ -125,6 +125,10 @@ def _dispose_all(engines: dict[tuple[int, str], sa.Engine]) -> None:
     while engines:
         (pid, _), engine = engines.popitem()
         engine.dispose(close=pid == os.getpid())
+
+
+def _number(primary_key: Any) -> int:
+    return int(primary_key[0])
 
 
 def _asset(event: EventLogEntry) -> str:

@@ -41,7 +41,7 @@ class OwnEvents:
         """Write what waits, in one transaction where the storage can."""
         self._written = time.monotonic()
         waiting, self._waiting = self._waiting, []
-        batch = generate_event_batch_id()
+        batch: str = generate_event_batch_id()  # type: ignore[no-untyped-call]
         step: Any = self._context.step_context
         for number, event in enumerate(waiting, 1):
             metadata = DagsterEventBatchMetadata(batch, number == len(waiting))

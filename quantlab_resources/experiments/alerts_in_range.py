@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -28,7 +29,7 @@ def require_alerts_in_range(store: ArtifactStore, members: Sequence[Artifact], a
     found: list[int] = []
     for member in sorted(members, key=lambda one: not _may_meet(one, alert_range)):
         alerts = alerts_of(lambda one: read_newest(store, one), [member])
-        times = pc.cast(alerts["alert_ts_utc"], pa.int64()).to_pylist()
+        times: list[Any] = pc.cast(alerts["alert_ts_utc"], pa.int64()).to_pylist()
         if any(map(alert_range.holds, times)):
             return
         found += times

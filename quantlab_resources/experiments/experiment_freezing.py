@@ -23,7 +23,7 @@ from quantlab_core.artifacts.registry import owning_asset
 from quantlab_core.candles.artifact_types import OHLCV_SLICE, TOKEN_CANDLES
 from quantlab_core.candles.slices import HOURS_AFTER
 from quantlab_core.errors import InvalidInputError, StrategyError
-from quantlab_core.experiments.checked_config import check_config
+from quantlab_core.experiments.checked_config import CheckedConfig, check_config
 from quantlab_core.experiments.experiment import (
     DateRange,
     Experiment,
@@ -33,6 +33,7 @@ from quantlab_core.experiments.experiment import (
     ExperimentProvenance,
 )
 from quantlab_core.experiments.experiment_identity import definition_hash, experiment_id_for
+from quantlab_core.simulation.portfolio import initial_purse
 from quantlab_core.simulation.strategy import Strategy, parse_strategy, strategy_mapping
 from quantlab_core.strategies.strategy_table import strategy_hash
 from quantlab_resources.experiments.alerts_in_range import require_alerts_in_range
@@ -103,6 +104,7 @@ def freeze_experiment(lab: Lab, request: ExperimentRequest) -> FrozenExperiment:
     checked = check_config(config)
     for one in checked.strategies():
         _require_hold_within_slices(one)
+    _require_affordable_stake(checked)
     if request.experiment_id is not None:
         _checked_id(request.experiment_id)
     aliases = _aliases(lab, request.caller_aliases)
@@ -186,6 +188,17 @@ def _require_hold_within_slices(strategy: Strategy) -> None:
             f"max_hold_min {strategy.max_hold_min} reaches beyond the candles: with entry_delay_s and limit_ttl_min a "
             f"trade may end {latest_s / 3600:g} h after its call, slices end "
             f"{HOURS_AFTER.total_seconds() / 3600:g} h after the day of the call"
+        )
+
+
+def _require_affordable_stake(checked: CheckedConfig) -> None:
+    """A sweep may try stakes that are too large, if it tries another."""
+    portfolio = checked.params.portfolio
+    stake, capital = initial_purse(portfolio, min(one.stake for one in checked.strategies()))
+    if portfolio.sizing == "equal_stake" and stake > capital:
+        raise InvalidInputError(
+            f"portfolio: starting_capital {capital:g} is less than the stake of {stake:g}: no trade could open; "
+            "set portfolio.stake or more capital"
         )
 
 

@@ -164,6 +164,11 @@ def refusals(runs: LakeRuns) -> dict[str, tuple[dict[str, Any], type[QuantlabErr
             InvalidInputError,
             SECOND,
         ),
+        "a stake beyond the capital": (
+            by_id | {"params": {"portfolio": {"starting_capital": 99}}},
+            InvalidInputError,
+            "starting_capital 99 is less than the stake of 100: no trade could open",
+        ),
         "a range before all alerts": (
             by_id | {"date_range": DateRange(None, "2024-12-31")},
             InvalidInputError,
@@ -190,6 +195,7 @@ REFUSED = (
     "an unknown key of the strategy",
     "an unknown parameter",
     "a range that ends before it begins",
+    "a stake beyond the capital",
     "a range before all alerts",
     "a range between the alerts of a day",
     "an id that cannot be a key",

@@ -59,14 +59,14 @@ def one_head(runs: LakeRuns, spec: ArtifactType) -> Artifact:
 def test_every_asset_of_a_sound_lake_is_whole_and_says_how_much_was_read(research: LakeRuns) -> None:
     found = checked(research, "telegram_exports", "alerts", "ohlcv_slices", "token_candles", "alert_set", "strategies")
     assert [asset for asset, (passed, *_) in found.items() if not passed] == []
-    assert found["alerts"][1] == "all 3 artifacts read and whole"
+    assert found["alerts"][1] == "3 artifacts read, and whole"
     assert found["alerts"][2]["artifacts_read"] == 3
-    assert found["strategies"][1] == "nothing to look at: the asset has no current artifact"
+    assert found["strategies"][1] == "nothing to look at: there is no current artifact"
 
 
 def test_a_run_of_one_day_looks_at_that_day_alone(research: LakeRuns) -> None:
     found = checked(research, "alerts", "ohlcv_slices", "alert_set", tags={"dagster/partition": FIRST_DAY})
-    assert found["alerts"][1] == "all 1 artifacts of 1 partition read and whole"
+    assert found["alerts"][1] == "1 artifact of 1 partition read, and whole"
     assert found["ohlcv_slices"][2]["artifacts"] == 2
     assert found["alert_set"][2]["artifacts_read"] == 1
 
@@ -74,7 +74,7 @@ def test_a_run_of_one_day_looks_at_that_day_alone(research: LakeRuns) -> None:
 def test_a_run_over_a_range_of_days_looks_at_these_days(research: LakeRuns) -> None:
     days = {"dagster/asset_partition_range_start": FIRST_DAY, "dagster/asset_partition_range_end": NEXT_DAY}
     found = checked(research, "alerts", "ohlcv_slices", tags=days)
-    assert found["alerts"][1] == "all 2 artifacts of 2 partitions read and whole"
+    assert found["alerts"][1] == "2 artifacts of 2 partitions read, and whole"
     assert found["ohlcv_slices"][2]["artifacts"] == 3
 
 

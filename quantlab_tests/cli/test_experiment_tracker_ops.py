@@ -21,8 +21,10 @@ from quantlab_core.errors import (
 )
 from quantlab_core.experiments.experiment import ExperimentStatus
 from quantlab_core.simulation.engine_version import ENGINE_VERSION
+from quantlab_core.simulation.strategy import parse_strategy
 from quantlab_resources.experiments.experiment_lock import INTERRUPTED, attempt_lock, heal_interrupted
 from quantlab_resources.lab import Lab
+from quantlab_resources.strategies.known_strategies import find_strategy, publish_strategy
 from quantlab_tests.cli import response_schemas as schemas
 from quantlab_tests.cli.json_callers import ROOT, Answer, call
 from quantlab_tests.cli.small_lake import SmallLake
@@ -245,6 +247,29 @@ def test_a_strategy_is_given_as_mapping_by_name_or_by_id(caller: Caller) -> None
         created = experiment(caller.ask("create_experiment", definition=definition))
         assert created["config"]["strategy"] == mapping
         assert created["inputs"]["strategies"] == identifier
+
+
+def test_an_earlier_strategy_given_by_its_id_is_pinned_and_its_name_stays_with_the_current_one(caller: Caller) -> None:
+    lab = Lab(caller.home)
+    earlier, current = (
+        publish_strategy(lab.artifacts, parse_strategy({"name": "held", "max_hold_min": minutes}), lab.code_provenance)
+        for minutes in (30, 40)
+    )
+    definition = caller.define("of-an-earlier-one")
+    definition["config"]["strategy"] = earlier[0].artifact_id
+    created = caller.ask("create_experiment", definition=definition)
+    assert created["inputs"]["strategies"] == [earlier[0].artifact_id]
+    assert find_strategy(lab.artifacts, "held").artifact == current[0]
+
+
+def test_a_program_that_runs_a_sweep_reports_its_parameter_sets(caller: Caller, small_lake: SmallLake) -> None:
+    sets = outputs_of(caller, small_lake.experiment_id)["metricsArtifactId"]
+    definition = caller.define("their-sweep")
+    definition["config"]["params"] = {"sweep": {"grid": {"stop_loss": [0.3, 0.4]}}}
+    caller.ask("create_experiment", definition=definition)
+    caller.ask("update_status", experiment_id="their-sweep", status="running")
+    caller.ask("store_results", experiment_id="their-sweep", results={"parameterSetsArtifactId": sets})
+    assert caller.ask("get_experiment", experiment_id="their-sweep")["outputs"] == {"parameterSets": sets}
 
 
 @pytest.mark.parametrize(

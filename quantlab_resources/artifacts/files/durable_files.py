@@ -31,7 +31,7 @@ def storage_errors(path: Place) -> Iterator[None]:
         raise StorageError(f"{path}: {error.strerror or error}; {_remedy(error.errno)}") from error
 
 
-def write_staged(staging: Place, blocks: Iterable[bytes]) -> str:
+def write_staged(staging: Place, blocks: Iterable[bytes | memoryview]) -> str:
     """Write ``blocks`` to a new read-only file in ``staging`` and fsync it; whatever is raised, nothing is left then.
 
     After a failed fsync the kernel may have dropped the pages and report success next time, so the file is discarded.
@@ -63,7 +63,7 @@ def _created(path: str, folder: Place) -> int:
             return os.open(path, _NEW_FILE, _OWNER_ONLY)
 
 
-def _write_all(descriptor: int, data: bytes) -> None:
+def _write_all(descriptor: int, data: bytes | memoryview) -> None:
     """Write every byte; the system call may stop short."""
     remaining = memoryview(data)
     while remaining:

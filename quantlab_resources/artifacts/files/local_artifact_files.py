@@ -45,7 +45,7 @@ class LocalArtifactFiles:
         make_directory(self._root)
 
     @contextmanager
-    def staged(self, blocks: Iterable[bytes]) -> Iterator[str]:
+    def staged(self, blocks: Iterable[bytes | memoryview]) -> Iterator[str]:
         """Bytes in a read-only file in the staging folder, synced; removed when the block ends."""
         path = write_staged(self._staging, blocks)
         try:

@@ -27,7 +27,7 @@ MAX_DECODED_BYTES = 4 * 1024**3
 IDENTITY_KEYS = ("artifact_type", "schema_version", "logical_key")
 _ROW_GROUP_ROWS = 2**20
 _ZSTD_LEVEL = 3
-_ROWS_OF_A_PART = 2**16
+_ROWS_OF_A_PART = 2**14
 _WORTH_THREADS_BYTES = 2**20
 
 
@@ -101,8 +101,11 @@ def decode(data: bytes, *, origin: str, max_bytes: int = MAX_DECODED_BYTES) -> p
 def decode_in_parts(data: bytes, *, origin: str, max_bytes: int = MAX_DECODED_BYTES) -> Iterator[pa.Table]:
     """The same table in parts of some ten thousand rows, checked as `decode` checks the whole."""
     with _parquet_errors(origin), _packed_file(data, origin, max_bytes) as (file, schema):
-        for batch in file.iter_batches(_ROWS_OF_A_PART, use_threads=len(data) > _WORTH_THREADS_BYTES):
-            yield _spread_out(pa.Table.from_batches([batch]), schema, origin, max_bytes)
+        given = 0
+        for batch in file.iter_batches(_ROWS_OF_A_PART, use_threads=False):
+            part = _spread_out(pa.Table.from_batches([batch]), schema, origin, max_bytes, given=given)
+            given += part.nbytes
+            yield part
 
 
 def decode_own(data: bytes | memoryview, *, origin: str) -> pa.Table:
@@ -114,7 +117,7 @@ def decode_own(data: bytes | memoryview, *, origin: str) -> pa.Table:
 def decode_own_in_parts(data: bytes | memoryview, *, origin: str) -> Iterator[pa.Table]:
     """The same table in parts of some ten thousand rows, so that a large one is never in memory as a whole."""
     with _parquet_errors(origin), pq.ParquetFile(pa.BufferReader(data), page_checksum_verification=True) as file:
-        for batch in file.iter_batches(_ROWS_OF_A_PART, use_threads=len(data) > _WORTH_THREADS_BYTES):
+        for batch in file.iter_batches(_ROWS_OF_A_PART, use_threads=False):
             yield pa.Table.from_batches([batch]).replace_schema_metadata(file.schema_arrow.metadata)
 
 
@@ -161,10 +164,11 @@ def _packed_file(data: bytes, origin: str, max_bytes: int) -> Iterator[tuple[pq.
         yield file, schema
 
 
-def _spread_out(packed: pa.Table, schema: pa.Schema, origin: str, max_bytes: int) -> pa.Table:
-    """The table with its text spread out, once it is known to take no more than ``max_bytes`` then."""
-    if _most_spread_size(packed) > max_bytes:
-        _check_size(sum(_spread_size(column) for column in packed.columns), origin, max_bytes)
+def _spread_out(packed: pa.Table, schema: pa.Schema, origin: str, max_bytes: int, *, given: int = 0) -> pa.Table:
+    """The table with its text spread out, once it is known to take no more than ``max_bytes`` then, with all parts
+    that were ``given`` before."""
+    if given + _most_spread_size(packed) > max_bytes:
+        _check_size(given + sum(_spread_size(column) for column in packed.columns), origin, max_bytes)
     # By type, not by name: "a.list.element" names a column, and the values of the list column "a".
     columns = [
         column if column.type == field.type else column.cast(field.type)

@@ -48,6 +48,17 @@ def test_a_column_can_be_replaced_as_a_whole() -> None:
     assert rows.table()["kind"].to_pylist() == ["first", "second"]
 
 
+def test_a_column_with_the_same_values_as_anothers_is_held_once_and_any_other_is_kept() -> None:
+    rows, other = TableRows(MESSAGE_DISPOSITIONS), TableRows(MESSAGE_DISPOSITIONS)
+    for ordinal in (1, 2):
+        rows.append(row(ordinal))
+        other.append(row(ordinal, "another"))
+    rows.share(other, ["ordinal", "kind"])
+    table, others = rows.table(), other.table()
+    assert table["ordinal"].chunk(0).buffers()[1].address == others["ordinal"].chunk(0).buffers()[1].address
+    assert (table["kind"].to_pylist(), others["kind"].to_pylist()) == (["call"] * 2, ["another"] * 2)
+
+
 _PEAK = """
 import pyarrow as pa
 from quantlab_core.alerts.artifact_types import MESSAGE_DISPOSITIONS

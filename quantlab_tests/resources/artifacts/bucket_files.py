@@ -27,7 +27,7 @@ class BucketFiles:
         self.log.append(("create", ""))
 
     @contextmanager
-    def staged(self, blocks: Iterable[bytes]) -> Iterator[str]:
+    def staged(self, blocks: Iterable[bytes | memoryview]) -> Iterator[str]:
         self._uploads += 1
         key = f"{STAGING}/upload-{self._uploads}"
         self.objects[key] = b"".join(blocks)

@@ -33,7 +33,7 @@ from quantlab_core.errors import (
 )
 from quantlab_resources.artifacts.artifact_store import ParquetArtifactStore
 from quantlab_resources.artifacts.files.file_names import SUFFIX_LENGTHS
-from quantlab_resources.artifacts.files.parquet_files import to_parquet
+from quantlab_resources.artifacts.files.parquet_files import decode_in_parts, plain_parquet, to_parquet
 from quantlab_resources.artifacts.files.sidecar import MAX_PARAMS_DEPTH
 from quantlab_resources.artifacts.upkeep.verification import verify
 from quantlab_resources.lake_paths import LakePaths
@@ -331,6 +331,35 @@ def test_a_small_file_that_unpacks_to_gigabytes_is_refused(tmp_path: Path) -> No
     assert bomb.stat().st_size < 1_000_000
     with pytest.raises(InvalidInputError, match="would take 26214400000 bytes"):
         new_store(tmp_path / "lake").publish(replace(free_request([]), data=bomb))
+
+
+def test_a_bomb_is_refused_before_a_part_of_it_is_spread_out_and_so_are_parts_that_are_too_much_together() -> None:
+    rows, text = 40_000, "x" * 65_536
+    bomb = plain_parquet(
+        pa.table({"t": pa.DictionaryArray.from_arrays(pa.array([0] * rows, pa.int32()), pa.array([text]))})
+    )
+    with pytest.raises(InvalidInputError, match="would take 1073741824 bytes"):
+        next(decode_in_parts(bomb, origin="a bomb", max_bytes=2**30 - 1))
+    harmless = plain_parquet(pa.table({"t": ["x" * 10] * 40_000}))
+    assert sum(part.num_rows for part in decode_in_parts(harmless, origin="no bomb", max_bytes=600_000)) == 40_000
+    with pytest.raises(InvalidInputError, match="would take .* more than the 500000 allowed"):
+        list(decode_in_parts(harmless, origin="too much", max_bytes=500_000))
+
+
+def test_a_table_read_in_parts_is_the_whole_table_and_of_a_damaged_one_no_part_is_read(tmp_path: Path) -> None:
+    store = new_store(tmp_path)
+    artifact = store.publish(free_request(list(range(40_000)))).artifact
+    parts = list(store.read_in_parts(artifact.artifact_id))
+    assert [part.num_rows for part in parts] == [16_384, 16_384, 7_232]
+    assert pa.concat_tables(parts).equals(store.read(artifact.artifact_id), check_metadata=True)
+    path = Path(artifact.path_parquet)
+    path.chmod(0o644)
+    path.write_bytes(path.read_bytes()[:-1] + b"?")
+    with pytest.raises(ArtifactDamagedError, match="is damaged"):
+        next(store.read_in_parts(artifact.artifact_id))
+    path.unlink()
+    with pytest.raises(ArtifactMissingError, match="is gone"):
+        next(store.read_in_parts(artifact.artifact_id))
 
 
 def test_a_clock_that_goes_backwards_changes_no_identity_and_no_head(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from quantlab_tests.resources.adoption.earlier_store import small_earlier_lake
 from quantlab_tests.resources.adoption.lakes_before_and_after import adopted
 from quantlab_tests.resources.artifacts.eventful_lake import eventful_lake
 from quantlab_tests.resources.artifacts.lakes import WRITER, free_request, new_store, slice_request
+from quantlab_tests.resources.artifacts.test_schema_2_lakes import made_older
 from quantlab_tests.resources.openlineage.openlineage_rules import breaches
 from quantlab_tests.resources.openlineage.received_lineage import Event, edges, received, recorded, waiting_events
 
@@ -179,6 +180,14 @@ def test_what_was_adopted_is_told_with_the_lineage_that_the_earlier_store_knew(t
         assert sorted(outputs) == sorted(taken_over)
         assert manifest
         assert taken_over
+
+
+def test_events_that_were_written_before_they_held_whole_artifacts_tell_the_same(tmp_path: Path) -> None:
+    store = eventful_lake(tmp_path / "lake")
+    by_hand = changes(told(store))
+    assert made_older(store) > 0
+    assert received(told(store)) == recorded(store)
+    assert changes(told(store)) == by_hand
 
 
 def test_a_damaged_event_file_stops_the_sending_and_says_what_to_do(store: ParquetArtifactStore) -> None:

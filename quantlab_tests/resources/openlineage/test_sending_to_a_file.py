@@ -5,12 +5,14 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from quantlab_core.errors import ConflictError, InvalidInputError
 from quantlab_resources.artifacts.artifact_store import ParquetArtifactStore
+from quantlab_resources.artifacts.events.event_files import event_path
 from quantlab_resources.artifacts.upkeep.manifest_rebuild import rebuild
 from quantlab_tests.copied_lake import copied_lake
 from quantlab_tests.resources.artifacts.eventful_lake import eventful_lake
@@ -155,6 +157,21 @@ def test_a_manifest_made_anew_sends_nothing_again(tmp_path: Path, file: Path) ->
     store.publish(free_request([99]))
     assert send(store, file) == 1
     assert received(events_in(file)) == recorded(store)
+
+
+@pytest.mark.parametrize("lost", [1, 2])
+def test_a_lake_that_lost_an_event_goes_on_with_what_was_salvaged(
+    store: ParquetArtifactStore, file: Path, lost: int
+) -> None:
+    send(store, file)
+    before = file.read_bytes()
+    event_path(store.paths.events, lost).unlink()
+    store.paths.manifest_db.unlink()
+    rebuild(store, salvage=True)
+    assert received(waiting_events(store, store.paths)) == recorded(store)
+    send(store, file)
+    assert file.read_bytes().startswith(before)
+    assert recorded(store) - received(events_in(file)) == Counter()
 
 
 def test_two_senders_never_write_at_once(store: ParquetArtifactStore, file: Path) -> None:
