@@ -34,11 +34,11 @@ class Daemon:
     clock: ShiftedClock = field(default_factory=ShiftedClock)
 
     def __post_init__(self) -> None:
-        self.lab.clock = self.clock
         self._defs = build_defs(home=str(self.lab.paths.home))
 
     def tick(self) -> dg.SensorResult:
         """One look; what it asks for is in `requested`, too."""
+        self.lab.clock = self.clock
         with dg.build_sensor_context(
             instance=self.instance,
             cursor=self.cursor,
