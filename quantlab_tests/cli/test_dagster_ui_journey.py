@@ -69,7 +69,7 @@ def test_a_dropped_export_becomes_a_finished_experiment(page: Page, lake: Path, 
     lab = Lab(lake)
     until("alerts of both days", lambda: len(lab.artifacts.heads("alerts_v1")) == 2, lab)
     page.goto("/runs")
-    expect(page.get_by_text("ingest", exact=True).first).to_be_visible()
+    expect(page.get_by_text("ingest", exact=True).first).to_be_visible(timeout=WAIT_S * 1_000)
 
     launch(page, "import_candles", CANDLES_CONFIG)
     until("coverage of the alerts", lambda: bool(lab.artifacts.heads("alert_forward_coverage")), lab)
@@ -78,7 +78,7 @@ def test_a_dropped_export_becomes_a_finished_experiment(page: Page, lake: Path, 
     found = until("the experiment that the queue runs", lambda: completed(lab), lab)
     page.goto(f"/assets/experiment_outcome?view=partitions&partition={found.experiment_id}")
     (outcome,) = lab.artifacts.heads("experiment_outcome", f"experiment={found.experiment_id}")
-    expect(page.get_by_text(outcome.artifact_id).first).to_be_visible()
+    expect(page.get_by_text(outcome.artifact_id).first).to_be_visible(timeout=WAIT_S * 1_000)
     page.screenshot(path=str(tmp_path / "outcome.png"))
     lab.artifacts.close()
 
