@@ -11,6 +11,16 @@ import pyarrow.compute as pc
 from quantlab_assets.picture_preview import picture_preview
 from quantlab_core.experiments.chosen_set import headline_param_id
 from quantlab_core.simulation.headline_metrics import IN_A_ROW
+from quantlab_resources.lab import Lab
+from quantlab_resources.reports.page_address import page_address
+
+
+def report_links(lab: Lab, experiment_id: str) -> dict[str, dg.MetadataValue]:
+    """Where the experiment's page is: the address that a browser opens, and the file."""
+    return {
+        "report": dg.MetadataValue.url(page_address(experiment_id)),
+        "report_file": dg.MetadataValue.path(str(lab.paths.report(experiment_id))),
+    }
 
 
 def metrics_preview(metrics: pa.Table) -> dict[str, Any]:

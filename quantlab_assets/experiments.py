@@ -8,7 +8,7 @@ import dagster as dg
 import pyarrow as pa
 
 from quantlab_assets.artifact_asset import Drafts, Step, Upstream, artifact_asset
-from quantlab_assets.experiment_previews import curves_preview, metrics_preview, parameter_sets_preview
+from quantlab_assets.experiment_previews import curves_preview, metrics_preview, parameter_sets_preview, report_links
 from quantlab_assets.partitions import EXPERIMENTS
 from quantlab_core.artifacts.artifact_type import ArtifactType
 from quantlab_core.artifacts.logical_key import format_key
@@ -40,7 +40,6 @@ from quantlab_resources.dagster_io.artifact_draft import ArtifactDraft
 from quantlab_resources.experiments.input_checks import require_whole_inputs
 from quantlab_resources.experiments.running_attempt import running_attempt
 from quantlab_resources.lab import Lab
-from quantlab_resources.reports.page_address import page_address
 
 GROUP = "experiments"
 RESULT_ASSETS = tuple(str(spec.asset) for spec in (*OUTPUTS.values(), EXPERIMENT_OUTCOME))
@@ -135,17 +134,13 @@ def _result_draft(
     lab: Lab, experiment_id: str, spec: ArtifactType, table: pa.Table, inputs: list[str]
 ) -> ArtifactDraft:
     preview = _PREVIEWS.get(spec.name)
-    report = {
-        "report": dg.MetadataValue.url(page_address(experiment_id)),
-        "report_file": dg.MetadataValue.path(str(lab.paths.report(experiment_id))),
-    }
     return ArtifactDraft(
         spec,
         {"experiment": experiment_id},
         table,
         inputs,
         tags={"experiment_id": experiment_id},
-        preview=report | (preview(table) if preview else {}),
+        preview=report_links(lab, experiment_id) | (preview(table) if preview else {}),
     )
 
 

@@ -15,6 +15,7 @@ import dagster as dg
 
 from quantlab_assets.alerts import READING_PARAM, last_params
 from quantlab_assets.automation.requested_runs import ENDED_BADLY, status_of, unused_run_key
+from quantlab_assets.metadata_table import table_of
 from quantlab_assets.partitions import file_key
 from quantlab_core.alerts.artifact_types import TELEGRAM_MESSAGES
 from quantlab_core.alerts.drop_folder import DropFolder, DroppedExport
@@ -81,6 +82,10 @@ def ingest_dropped_exports(context: dg.OpExecutionContext) -> None:
         {"export": name, "became": "refused", "messages": 0, "reason": reason}
         for name, reason in report.refused.items()
     ]
+    rows += [
+        {"export": name, "became": "gone", "messages": 0, "reason": "it lay in the drop folder no more"}
+        for name in report.gone
+    ]
     context.add_output_metadata(
         {
             "ingested": len(report.accepted),
@@ -88,7 +93,7 @@ def ingest_dropped_exports(context: dg.OpExecutionContext) -> None:
             "gone": len(report.gone),
             "messages": sum(found.messages for found in report.accepted.values()),
             "days": len({day for found in report.accepted.values() for day in found.days}),
-            "exports": dg.MetadataValue.table([dg.TableRecord(row) for row in rows[:MOST_NAMED]]),
+            **table_of("exports", rows),
         }
     )
 

@@ -72,7 +72,7 @@ def run_if_asked(
 
 
 def _described(runs: LakeRuns, experiment: Experiment) -> dict[str, Any]:
-    from quantlab_assets.experiment_previews import metrics_preview
+    from quantlab_assets.experiment_previews import metrics_preview, report_links
     from quantlab_resources.experiments.completed_results import result_table
     from quantlab_resources.experiments.journaled_state import results_mapping
 
@@ -91,5 +91,5 @@ def _described(runs: LakeRuns, experiment: Experiment) -> dict[str, Any]:
         facts |= metrics_preview(result_table(runs.lab.artifacts, experiment, "metrics"))
         facts["results"] = dg.MetadataValue.asset(dg.AssetKey("experiment_metrics"))
     if report.exists():
-        facts["report"] = dg.MetadataValue.path(str(report))
+        facts |= report_links(runs.lab, definition.experiment_id)
     return {**facts, **artifact_counts(runs)}

@@ -11,8 +11,8 @@ from quantlab_assets.launchpad.launched_runs import (
     check_refresh_settings,
     given_path,
     launched_runs,
-    table_of,
 )
+from quantlab_assets.metadata_table import table_of
 
 # Written out, not imported: what reads candle files takes a while to load, and a test holds these to what it knows.
 Source = Enum(

@@ -9,8 +9,8 @@ from quantlab_assets.launchpad.launched_runs import (
     given_day,
     given_path,
     launched_runs,
-    table_of,
 )
+from quantlab_assets.metadata_table import table_of
 
 
 class ExportToIngest(dg.Config):

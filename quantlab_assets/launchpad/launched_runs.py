@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 STAGING = "staging"
 """The folder of the lake in which relative paths start."""
 LONGEST_PATH = 4096
-MOST_TABLE_ROWS = 50
 _OPTION = re.compile(r"(?<![\w-])--([a-z]+(?:-[a-z]+)*)")
 
 
@@ -107,13 +106,6 @@ def given_days(first: str | None, last: str | None) -> tuple[date, date] | None:
     if first_day > last_day:
         raise InvalidInputError(f"first_day {first_day} is after last_day {last_day}; no day lies between them")
     return first_day, last_day
-
-
-def table_of(name: str, rows: list[dict[str, str | int]]) -> dict[str, dg.MetadataValue]:
-    """``rows`` as a table under ``name``, for the UI, which is slow with more than `MOST_TABLE_ROWS`; none: nothing."""
-    if not rows:
-        return {}
-    return {name: dg.MetadataValue.table([dg.TableRecord(row) for row in rows[:MOST_TABLE_ROWS]])}
 
 
 def artifact_counts(runs: LakeRuns) -> dict[str, dg.MetadataValue]:

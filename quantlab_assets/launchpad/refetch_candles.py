@@ -8,8 +8,8 @@ from quantlab_assets.launchpad.launched_runs import (
     check_refresh_settings,
     given_day,
     launched_runs,
-    table_of,
 )
+from quantlab_assets.metadata_table import table_of
 
 
 class TokensToRefetch(dg.Config):

@@ -111,7 +111,7 @@ def test_an_export_and_a_candle_file_become_an_experiment_by_three_jobs_alone(ru
     assert experiment.outputs is not None
     assert told["metrics_artifact"] == experiment.outputs.metrics_artifact_id
     assert told["n_trades"] == 2
-    assert Path(told["report"]).read_text(encoding="utf-8").startswith("<!doctype html>")
+    assert Path(told["report_file"]).read_text(encoding="utf-8").startswith("<!doctype html>")
     # Each asset ran under a run of its own, so the UI shows its partitions as materialized.
     assert runs.instance.get_materialized_partitions(dg.AssetKey("experiment_trades")) == {told["experiment_id"]}
     _, again = launch(runs, "create_experiment")

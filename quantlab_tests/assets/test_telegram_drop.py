@@ -114,6 +114,18 @@ def test_the_first_export_makes_the_lake(tmp_path: Path, instance: dg.DagsterIns
     assert daemon.heads("alerts_v1") == 1
 
 
+def test_an_export_that_is_taken_away_before_its_run_is_no_failure(daemon: Daemon) -> None:
+    file = drop(daemon, "a.json")
+    daemon.tick()
+    (request,) = daemon.tick().run_requests or []
+    file.unlink()
+    result = daemon.run(request)
+    assert result.success
+    (output,) = (event for event in result.all_events if event.is_successful_output)
+    assert output.step_output_data.metadata["gone"].value == 1
+    assert daemon.heads("alerts_v1") == 0
+
+
 def test_what_is_being_written_is_left_alone(daemon: Daemon) -> None:
     growing = drop(daemon, "a.json")
     drop(daemon, "b.json.part")

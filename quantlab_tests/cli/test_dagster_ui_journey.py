@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from threading import Thread
 from typing import TYPE_CHECKING, TypeVar
 
 import pytest
@@ -13,6 +14,7 @@ import pytest
 from benchmarks.dagster_ui import CHROMIUM, DEV, browser, new_page, served
 from quantlab_core.experiments.experiment import Experiment, ExperimentFilter, ExperimentStatus
 from quantlab_resources.lab import Lab
+from quantlab_resources.reports.page_server import PageServer
 from quantlab_tests.cli.small_lake import small_candles, small_export
 
 if TYPE_CHECKING:
@@ -53,8 +55,12 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def page(lake: Path) -> Iterator[Page]:
-    with served(lake, DEV, lake.parent / "ui.log") as address, browser() as opened:
-        yield new_page(opened, address)
+    with PageServer(lake / "reports", port=0) as pages:
+        Thread(target=pages.serve_forever, daemon=True).start()
+        settings = {"QUANTLAB_REPORTS_URL": pages.address}
+        with served(lake, DEV, lake.parent / "ui.log", settings=settings) as address, browser() as opened:
+            yield new_page(opened, address)
+        pages.shutdown()
 
 
 def test_a_dropped_export_becomes_a_finished_experiment(page: Page, lake: Path, tmp_path: Path) -> None:
@@ -72,14 +78,18 @@ def test_a_dropped_export_becomes_a_finished_experiment(page: Page, lake: Path, 
     expect(page.get_by_text("ingest", exact=True).first).to_be_visible(timeout=WAIT_S * 1_000)
 
     launch(page, "import_candles", CANDLES_CONFIG)
-    until("coverage of the alerts", lambda: bool(lab.artifacts.heads("alert_forward_coverage")), lab)
+    until("coverage of the alerts", lambda: bool(lab.artifacts.heads("alert_forward_coverage_v1")), lab)
 
     launch(page, "create_experiment", EXPERIMENT_CONFIG)
     found = until("the experiment that the queue runs", lambda: completed(lab), lab)
     page.goto(f"/assets/experiment_outcome?view=partitions&partition={found.experiment_id}")
-    (outcome,) = lab.artifacts.heads("experiment_outcome", f"experiment={found.experiment_id}")
+    (outcome,) = lab.artifacts.heads("experiment_outcome_v1", f"experiment={found.experiment_id}")
     expect(page.get_by_text(outcome.artifact_id).first).to_be_visible(timeout=WAIT_S * 1_000)
     page.screenshot(path=str(tmp_path / "outcome.png"))
+    page.locator(f"a[href$='{found.experiment_id}.html']").first.click()
+    report = page.context.pages[-1]
+    expect(report.get_by_text("from the launchpad").first).to_be_visible(timeout=WAIT_S * 1_000)
+    report.screenshot(path=str(tmp_path / "report.png"))
     lab.artifacts.close()
 
 
