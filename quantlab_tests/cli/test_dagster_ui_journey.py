@@ -81,13 +81,14 @@ def test_a_dropped_export_becomes_a_finished_experiment(page: Page, lake: Path, 
     until("coverage of the alerts", lambda: bool(lab.artifacts.heads("alert_forward_coverage_v1")), lab)
 
     launch(page, "create_experiment", EXPERIMENT_CONFIG)
-    found = until("the experiment that the queue runs", lambda: completed(lab), lab)
-    page.goto(f"/assets/experiment_outcome?view=partitions&partition={found.experiment_id}")
-    (outcome,) = lab.artifacts.heads("experiment_outcome_v1", f"experiment={found.experiment_id}")
+    experiment_id = until("the experiment that the queue runs", lambda: completed(lab), lab).definition.experiment_id
+    page.goto(f"/assets/experiment_outcome?view=partitions&partition={experiment_id}")
+    (outcome,) = lab.artifacts.heads("experiment_outcome_v1", f"experiment={experiment_id}")
     expect(page.get_by_text(outcome.artifact_id).first).to_be_visible(timeout=WAIT_S * 1_000)
     page.screenshot(path=str(tmp_path / "outcome.png"))
-    page.locator(f"a[href$='{found.experiment_id}.html']").first.click()
-    report = page.context.pages[-1]
+    with page.context.expect_page() as tab:
+        page.locator(f"a[href$='{experiment_id}.html']").first.click()
+    report = tab.value
     expect(report.get_by_text("from the launchpad").first).to_be_visible(timeout=WAIT_S * 1_000)
     report.screenshot(path=str(tmp_path / "report.png"))
     lab.artifacts.close()
