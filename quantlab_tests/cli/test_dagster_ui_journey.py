@@ -86,6 +86,7 @@ def test_a_dropped_export_becomes_a_finished_experiment(page: Page, lake: Path, 
     (outcome,) = lab.artifacts.heads("experiment_outcome_v1", f"experiment={experiment_id}")
     expect(page.get_by_text(outcome.artifact_id).first).to_be_visible(timeout=WAIT_S * 1_000)
     page.screenshot(path=str(tmp_path / "outcome.png"))
+    until("the page, which is written after the results", lab.paths.report(experiment_id).exists, lab)
     with page.context.expect_page() as tab:
         page.locator(f"a[href$='{experiment_id}.html']").first.click()
     report = tab.value
