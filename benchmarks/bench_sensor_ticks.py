@@ -60,9 +60,11 @@ def figures(size: Size, folder: Path) -> Iterator[Figure]:
         looks: dict[str, Any] = {f"look of {one.name}, nothing new": lambda one=one: look(one) for one in sensors}
         bare = {"the manifest's last change": lab.catalogue.last_sequence}
         yield figure(interleaved(looks | bare, rounds=10 * size.rounds), "ms")
-        yield figure(
-            interleaved({f"judging {size.series:,} slices": lambda: lake_freshness(lab)}, rounds=size.rounds), "ms"
-        )
+        judging: dict[str, Any] = {
+            f"judging {size.series:,} slices": lambda: lake_freshness(lab),
+            "listing the current slices": lambda: lab.artifacts.heads(OHLCV_SLICE.name),
+        }
+        yield figure(interleaved(judging, rounds=size.rounds), "ms")
 
 
 def _build(lab: Lab, slices: int) -> None:

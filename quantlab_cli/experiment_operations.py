@@ -160,7 +160,7 @@ def _strategy(lab: Lab, given: Any, ids: list[str]) -> tuple[Mapping[str, Any] |
             raise InvalidInputError("config: strategy must be an object, or the name or id of a known strategy")
         return given, ids
     if not ids:
-        from quantlab_resources.experiments.experiment_freezing import strategy_fields
+        from quantlab_resources.strategies.chosen_strategy import strategy_fields
 
         named = strategy_fields(lab.artifacts, name)
         return named.get("strategy"), list(named.get("strategies", ()))

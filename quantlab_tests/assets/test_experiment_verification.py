@@ -139,7 +139,9 @@ def test_results_of_another_definition_are_told_row_by_row(runs: LakeRuns, compl
     """The record of one experiment held against another's definition: owl is stopped elsewhere, with its values."""
     experiment = runs.lab.experiments.get(completed)
     config = replace(experiment.definition.config, strategy=STOPPED | {"fee": 0.05})
-    found = reproduced(runs.lab, replace(experiment, definition=replace(experiment.definition, config=config)))
+    found = reproduced(
+        runs.lab, replace(experiment, definition=replace(experiment.definition, config=config, strategy_id=None))
+    )
     by_name = {output.name: output for output in found.outputs}
     trades = by_name["trades"]
     assert trades.verdict == "different"
@@ -234,7 +236,9 @@ def test_differences_are_json_of_keys_and_values(runs: LakeRuns, completed: str)
 
     experiment = runs.lab.experiments.get(completed)
     config = replace(experiment.definition.config, strategy=STOPPED | {"stake": 50.0})
-    found = reproduced(runs.lab, replace(experiment, definition=replace(experiment.definition, config=config)))
+    found = reproduced(
+        runs.lab, replace(experiment, definition=replace(experiment.definition, config=config, strategy_id=None))
+    )
     table = reproduction_table(found).to_pylist()
     row = next(row for row in table if row["kind"] == "difference" and row["name"] == "trades")
     assert json.loads(row["recorded"])["stake"] == 100.0
