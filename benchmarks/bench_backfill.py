@@ -19,9 +19,9 @@ from benchmarks.child_process import PYTHON, ROOT, programs
 from benchmarks.measurement import Figure, Measured, figure, interleaved
 from benchmarks.workload import Size
 from quantlab_assets.artifact_asset import Step, artifact_asset
+from quantlab_assets.automation.reconcile_events import reconcile_events_sensor
+from quantlab_assets.automation.telegram_drop import telegram_drop_sensor
 from quantlab_assets.partitions import DAYS
-from quantlab_assets.reconcile_events import reconcile_events_sensor
-from quantlab_assets.telegram_drop import telegram_drop_sensor
 from quantlab_assets.workflows.archive import archive_file
 from quantlab_assets.workflows.import_candles import import_candle_files
 from quantlab_assets.workflows.ingest_alerts import read_exports

@@ -14,8 +14,8 @@ import dagster as dg
 from benchmarks.large_export import write_large_export
 from benchmarks.measurement import Figure, figure, interleaved
 from benchmarks.workload import Size
+from quantlab_assets.automation.telegram_drop import WHOLE_AFTER_S, drop_folder, telegram_drop_sensor
 from quantlab_assets.definitions import build_defs
-from quantlab_assets.telegram_drop import WHOLE_AFTER_S, drop_folder, telegram_drop_sensor
 from quantlab_cli.dagster_instance import dagster_instance
 from quantlab_core.alerts.artifact_types import MESSAGE_DISPOSITIONS
 from quantlab_resources.dagster_io.lab_resource import LabResource

@@ -9,7 +9,7 @@ from datetime import date
 import pyarrow as pa
 
 from quantlab_assets.artifact_asset import Step
-from quantlab_assets.blocking_checks import BlockingCheck, Finding
+from quantlab_assets.checks.blocking_checks import BlockingCheck, Finding
 from quantlab_core.alerts.adopted_calls import CallKey, calls_of, covered_calls
 from quantlab_core.alerts.artifact_types import ALERT_EVENTS, ALERTS
 from quantlab_core.artifacts.any_version import key_parts_of, read_newest

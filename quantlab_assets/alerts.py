@@ -12,9 +12,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from quantlab_assets.adopted_calls import DROP_ADOPTED, adopted_calls, adopted_chains, keeps_adopted_calls
-from quantlab_assets.alert_checks import DAY_CHECKS, EXPORT_CHECKS
 from quantlab_assets.artifact_asset import OWNER, Step, Upstream, artifact_asset, type_tags
 from quantlab_assets.callers import caller_aliases
+from quantlab_assets.checks.alert_checks import DAY_CHECKS, EXPORT_CHECKS
 from quantlab_assets.frozen_sets import current_set, current_set_draft
 from quantlab_assets.group_guides import guided
 from quantlab_assets.partitions import DAYS, EXPORTS, day_of

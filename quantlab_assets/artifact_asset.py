@@ -16,7 +16,7 @@ from typing import Any
 
 import dagster as dg
 
-from quantlab_assets.blocking_checks import BlockingCheck, Verdicts
+from quantlab_assets.checks.blocking_checks import BlockingCheck, Verdicts
 from quantlab_assets.column_lineage import with_column_lineage
 from quantlab_assets.group_guides import guided
 from quantlab_core.artifacts.any_version import key_parts_of

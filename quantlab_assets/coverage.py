@@ -10,7 +10,7 @@ import dagster as dg
 import pyarrow as pa
 
 from quantlab_assets.artifact_asset import Step, Upstream, artifact_asset
-from quantlab_assets.coverage_checks import COVERAGE_CHECKS
+from quantlab_assets.checks.coverage_checks import COVERAGE_CHECKS
 from quantlab_assets.frozen_sets import SeriesByToken, current_set
 from quantlab_assets.picture_preview import picture_preview
 from quantlab_core.artifacts.artifact import Artifact

@@ -9,20 +9,17 @@ import dagster as dg
 
 from quantlab_assets.alerts import ALERT_ASSETS
 from quantlab_assets.automation.automation import AUTOMATION_JOBS, AUTOMATION_SCHEDULES, AUTOMATION_SENSORS
+from quantlab_assets.checks.is_current import freshness_checks
+from quantlab_assets.checks.lake_checks import lake_checks
 from quantlab_assets.coverage import COVERAGE_ASSETS
 from quantlab_assets.coverage_jobs import COVERAGE_JOBS
 from quantlab_assets.experiment_verification import VERIFICATION_ASSETS, VERIFICATION_CHECKS
 from quantlab_assets.experiments import EXPERIMENT_ASSETS
-from quantlab_assets.is_current import FRESHNESS_CHECKS
-from quantlab_assets.lake_checks import lake_checks
 from quantlab_assets.launchpad.launchpad_jobs import LAUNCHPAD_JOBS
 from quantlab_assets.leaderboards import LEADERBOARD_ASSETS
 from quantlab_assets.ohlcv import OHLCV_ASSETS
-from quantlab_assets.openlineage_outbox import openlineage_outbox
 from quantlab_assets.projections import PROJECTION_ASSETS, PROJECTION_CHECKS, RESEARCH
-from quantlab_assets.reconcile_events import reconcile_events_sensor
 from quantlab_assets.strategies import STRATEGY_ASSETS
-from quantlab_assets.telegram_drop import ingest, telegram_drop_sensor
 from quantlab_resources.dagster_io.io_manager import LakeIOManager
 from quantlab_resources.dagster_io.lab_resource import LabResource
 from quantlab_resources.dagster_io.projection_resource import ProjectionResource
@@ -38,8 +35,7 @@ ASSETS = (
     *LEADERBOARD_ASSETS,
 )
 
-
-FILE_CHECKS = lake_checks(ASSETS)
+LAKE_CHECKS = (lake_checks(ASSETS), freshness_checks)
 
 
 def build_defs(
@@ -51,15 +47,12 @@ def build_defs(
     ``judges_lake`` no run is followed by the checks that look at the whole lake, and nothing runs by itself: workflows
     of many small runs judge nothing between.
     """
-    checks = [FILE_CHECKS, *FRESHNESS_CHECKS] if judges_lake else []
     return dg.Definitions(
         assets=list(ASSETS),
-        asset_checks=[*PROJECTION_CHECKS, *VERIFICATION_CHECKS, *checks],
-        jobs=[ingest, *COVERAGE_JOBS, *LAUNCHPAD_JOBS, *(AUTOMATION_JOBS if judges_lake else ())],
-        sensors=[telegram_drop_sensor, reconcile_events_sensor, openlineage_outbox, *AUTOMATION_SENSORS]
-        if judges_lake
-        else [],
-        schedules=[*AUTOMATION_SCHEDULES] if judges_lake else [],
+        asset_checks=[*PROJECTION_CHECKS, *VERIFICATION_CHECKS, *(LAKE_CHECKS if judges_lake else ())],
+        jobs=[*COVERAGE_JOBS, *LAUNCHPAD_JOBS, *(AUTOMATION_JOBS if judges_lake else ())],
+        sensors=AUTOMATION_SENSORS if judges_lake else (),
+        schedules=AUTOMATION_SCHEDULES if judges_lake else (),
         resources={
             "lab": LabResource(home=home),
             "io_manager": LakeIOManager(home=home),

@@ -8,7 +8,7 @@ from typing import Any
 import dagster as dg
 
 from quantlab_assets.artifact_asset import Step, artifact_asset
-from quantlab_assets.candle_checks import FILE_CHECKS, rows_preview
+from quantlab_assets.checks.candle_checks import FILE_CHECKS, rows_preview
 from quantlab_assets.partitions import CANDLE_FILES
 from quantlab_core.artifacts.artifact import Artifact
 from quantlab_core.artifacts.timestamp_text import parse_timestamp

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import dagster as dg
 
-from quantlab_assets.blocking_checks import Finding
-from quantlab_assets.candle_checks import FILE_CHECKS, rows_preview
-from quantlab_assets.coverage_checks import COVERAGE_CHECKS
+from quantlab_assets.checks.blocking_checks import Finding
+from quantlab_assets.checks.candle_checks import FILE_CHECKS, rows_preview
+from quantlab_assets.checks.coverage_checks import COVERAGE_CHECKS
 from quantlab_core.artifacts.frozen_set import CURRENT
 from quantlab_core.artifacts.table_attributes import with_attributes
 from quantlab_core.candles.artifact_types import CANDLES_QUARANTINE, IMPORTED_CANDLES

@@ -12,10 +12,10 @@ import dagster as dg
 import pytest
 
 from quantlab_assets.artifact_asset import OWNER
+from quantlab_assets.checks.lake_checks import IS_WHOLE, ROW_COUNT
 from quantlab_assets.column_lineage import COLUMNS_MADE_FROM
 from quantlab_assets.definitions import build_defs
 from quantlab_assets.group_guides import GROUP_GUIDES
-from quantlab_assets.lake_checks import IS_WHOLE, ROW_COUNT
 from quantlab_core.artifacts.registry import ARTIFACT_TYPES
 from quantlab_resources.first_day import first_day
 from quantlab_resources.freshness.lake_freshness import UPSTREAM

@@ -12,7 +12,7 @@ import dagster as dg
 import pytest
 
 from quantlab_assets.automation.keep_current import MOST_ATTEMPTS, PAUSE, keep_current
-from quantlab_assets.telegram_drop import drop_folder, telegram_drop_sensor
+from quantlab_assets.automation.telegram_drop import drop_folder, telegram_drop_sensor
 from quantlab_assets.workflows.ingest_alerts import ingest_telegram_export
 from quantlab_assets.workflows.lake_runs import LakeRuns
 from quantlab_assets.workflows.refresh_research import refresh_research

@@ -10,8 +10,8 @@ import dagster as dg
 import pyarrow as pa
 import pytest
 
+from quantlab_assets.checks.lake_checks import IS_WHOLE, ROW_COUNT
 from quantlab_assets.definitions import build_defs
-from quantlab_assets.lake_checks import IS_WHOLE, ROW_COUNT
 from quantlab_assets.workflows.lake_runs import LakeRuns
 from quantlab_core.alerts.artifact_types import ALERTS
 from quantlab_core.artifacts.artifact import Artifact

@@ -8,7 +8,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from quantlab_assets.openlineage_outbox import openlineage_outbox
+from quantlab_assets.automation.openlineage_outbox import openlineage_outbox
 from quantlab_core.errors import DeliveryError
 from quantlab_resources.dagster_io.lab_resource import LabResource
 from quantlab_resources.lab import Lab

@@ -11,8 +11,13 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from quantlab_assets import reconcile_events as module
-from quantlab_assets.reconcile_events import LOST_AFTER, SETTLED_AFTER, reconcile_events, reconcile_events_sensor
+from quantlab_assets.automation import reconcile_events as module
+from quantlab_assets.automation.reconcile_events import (
+    LOST_AFTER,
+    SETTLED_AFTER,
+    reconcile_events,
+    reconcile_events_sensor,
+)
 from quantlab_cli.dagster_instance import dagster_instance
 from quantlab_resources.dagster_io.lab_resource import LabResource
 from quantlab_resources.lab import Lab

@@ -12,8 +12,8 @@ from typing import Any
 import dagster as dg
 import pytest
 
+from quantlab_assets.automation.telegram_drop import MOST_PER_RUN, WHOLE_AFTER_S, drop_folder, telegram_drop_sensor
 from quantlab_assets.definitions import build_defs
-from quantlab_assets.telegram_drop import MOST_PER_RUN, WHOLE_AFTER_S, drop_folder, telegram_drop_sensor
 from quantlab_core.artifacts.artifact import ArtifactFilter
 from quantlab_resources.dagster_io.lab_resource import LabResource
 from quantlab_resources.lab import Lab

@@ -17,7 +17,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from quantlab_assets.is_current import MOST_ROWS, verdict_of
+from quantlab_assets.checks.is_current import MOST_ROWS, verdict_of
 from quantlab_core.alerts.artifact_types import ALERTS, TOKEN_CALLS
 from quantlab_core.artifacts.artifact import Artifact, PublishRequest
 from quantlab_core.artifacts.artifact_type import ArtifactType

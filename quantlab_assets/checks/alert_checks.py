@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from quantlab_assets.artifact_asset import Step
-from quantlab_assets.blocking_checks import BlockingCheck, Finding
+from quantlab_assets.checks.blocking_checks import BlockingCheck, Finding
 from quantlab_core.alerts.artifact_types import ALERTS_QUARANTINE, MESSAGE_DISPOSITIONS
 from quantlab_core.alerts.export_tables import DUPLICATE, EVENT, NON_ALERT, QUARANTINED
 from quantlab_core.artifacts.artifact_type import ArtifactType

@@ -9,7 +9,7 @@ import dagster as dg
 import pyarrow.compute as pc
 
 from quantlab_assets.artifact_asset import Step
-from quantlab_assets.blocking_checks import BlockingCheck, Finding
+from quantlab_assets.checks.blocking_checks import BlockingCheck, Finding
 from quantlab_core.candles.artifact_types import CANDLES_QUARANTINE, IMPORTED_CANDLES
 from quantlab_resources.candles.files.candle_file import CandleFileReport
 from quantlab_resources.dagster_io.artifact_draft import ArtifactDraft

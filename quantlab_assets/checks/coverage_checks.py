@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from quantlab_assets.artifact_asset import Step
-from quantlab_assets.blocking_checks import BlockingCheck, Finding
+from quantlab_assets.checks.blocking_checks import BlockingCheck, Finding
 from quantlab_core.artifacts.artifact_type import ArtifactType
 from quantlab_core.artifacts.table_attributes import attributes_of
 from quantlab_core.coverage.artifact_types import ALERT_FORWARD_COVERAGE, COVERAGE_SUMMARY

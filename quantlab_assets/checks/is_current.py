@@ -189,6 +189,3 @@ def judge(lab: Lab, known: Mapping[str, Any]) -> tuple[list[dg.AssetCheckEvaluat
 
 def _named(event: dg.AssetCheckEvaluation) -> str:
     return f"{event.asset_key.to_user_string()} {'current' if event.passed else 'not current'}"
-
-
-FRESHNESS_CHECKS = (freshness_checks,)
