@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from urllib.parse import unquote
 
 from quantlab_core.alerts.addresses import (
@@ -53,14 +54,23 @@ _LANGUAGE = r"(?:[a-z]{2}(?:-[a-z]{2})?/)?"
 _KNOWN_CHAIN = f"(?P<chain>{'|'.join(sorted({SOLANA, *EVM_CHAINS, *CHAIN_ALIASES}, key=len, reverse=True))})"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class LinkRule:
-    """One form of link. ``pattern`` is matched at the start of ``host/path?query``, without scheme and ``www.``."""
+    """One form of link. ``form`` is matched at the start of ``host/path?query``, without scheme and ``www.``."""
 
     site: str
-    pattern: re.Pattern[str]
+    form: str
     address_kind: str
     chain: str | None = None
+
+    def is_of_host(self, host: str) -> bool:
+        """Whether a link to ``host`` can have this form."""
+        return re.fullmatch(self.form.partition("/")[0], host, re.IGNORECASE) is not None
+
+    @cached_property
+    def pattern(self) -> re.Pattern[str]:
+        """Compiled when the first link to such a host comes: all of them together take longer than most exports do."""
+        return re.compile(self.form, re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +96,7 @@ def _rule(site: str, pattern: str, address_kind: str, chain: str | None = None) 
     filled = pattern
     for name, part in (("address", _ADDRESS), ("chain", _CHAIN), ("known chain", _KNOWN_CHAIN), ("site", _ANY_SITE)):
         filled = filled.replace(f"{{{name}}}", part)
-    return LinkRule(site, re.compile(filled, re.IGNORECASE), address_kind, chain)
+    return LinkRule(site, filled, address_kind, chain)
 
 
 _EXPLORERS = {
@@ -113,7 +123,7 @@ LINK_RULES: tuple[LinkRule, ...] = (
     _rule("GeckoTerminal", r"geckoterminal\.com/" + _LANGUAGE + r"{chain}/tokens/{address}", TOKEN),
     _rule("pump.fun", r"pump\.fun/profile/{address}", NO_TOKEN),
     _rule("pump.fun", r"pump\.fun/(?:coin/|board\?token=)?{address}", TOKEN, SOLANA),
-    _rule("PumpSwap", r"swap\.pump\.fun/?\?(?:.*&)?output={address}", TOKEN, SOLANA),
+    _rule("PumpSwap", r"swap\.pump\.fun/\?(?:.*&)?output={address}", TOKEN, SOLANA),
     _rule("letsbonk.fun", r"letsbonk\.fun/token/{address}", TOKEN, SOLANA),
     _rule("bags.fm", r"bags\.fm/{address}", TOKEN, SOLANA),
     _rule("Believe", r"believe\.app/coin/{address}", TOKEN, SOLANA),
@@ -202,6 +212,7 @@ _BOT_START = re.compile(
     r"t(?:elegram)?\.me/(?P<bot>\w+)(?:/\w+)?/?\?(?:.*&)?start(?:app)?=(?P<payload>[^&#]+)", re.IGNORECASE
 )
 _APP_LINK = re.compile(r"^tg://resolve/?\?domain=(\w+)&", re.IGNORECASE)
+_HOST_END = re.compile(r"[/?#]")
 _BOT_WALLET = re.compile(r"(?:pf)?dev[_-]|call[_-]|w(?:allet)?[_-]", re.IGNORECASE)
 _POOL_STARTING_BOTS = frozenset({"rickburpbot"})
 _CHAIN_NUMBERS = {
@@ -237,7 +248,7 @@ def read_link(url: str) -> LinkedAddress | UnreadableLink | None:
     if match := _BOT_START.match(location):
         return _read_bot_start(match)
     names_money = False
-    for rule in LINK_RULES:
+    for rule in _rules_of(location.partition("/")[0]):
         if match := rule.pattern.match(location):
             if rule.address_kind == NO_TOKEN:
                 return None
@@ -252,6 +263,11 @@ def read_link(url: str) -> LinkedAddress | UnreadableLink | None:
     if found and not names_money:
         return UnreadableLink(url, "unknown_link", f"the link table does not know what {found[0].address} is in {url}")
     return None
+
+
+@lru_cache(maxsize=1024)
+def _rules_of(host: str) -> tuple[LinkRule, ...]:
+    return tuple(rule for rule in LINK_RULES if rule.is_of_host(host))
 
 
 def _read_match(rule: LinkRule, match: re.Match[str], url: str) -> LinkedAddress | UnreadableLink:
@@ -309,11 +325,11 @@ def _checksum(address: str) -> bool | None:
 def _host_and_path(url: str) -> str:
     shown = _APP_LINK.sub(r"t.me/\1?", without_unseen(unquote(url.strip())))
     without_scheme = re.sub(r"^https?://", "", shown, flags=re.IGNORECASE)
-    host, slash, path = without_scheme.partition("/")
-    host = host.lower()
+    end = match.start() if (match := _HOST_END.search(without_scheme)) else len(without_scheme)
+    host, path = without_scheme[:end].lower(), without_scheme[end:]
     for prefix in ("www.", "m."):
         host = host.removeprefix(prefix)
-    return f"{host}{slash}{path}"
+    return f"{host}/{path.removeprefix('/')}"
 
 
 _START_CHAINS = frozenset(_CHAIN_NUMBERS.values())

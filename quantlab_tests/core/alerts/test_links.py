@@ -21,6 +21,8 @@ USDC = "EPjFWdd5AufqSSqeM2qN1xzybapC8G4wEGGkZwyTDt1v"
         (f"https://www.geckoterminal.com/de/solana/tokens/{SOL}", "token", "solana"),
         (f"pump.fun/{SOL}", "token", "solana"),
         (f"https://pump.fun/coin/{SOL}", "token", "solana"),
+        (f"https://swap.pump.fun/?input=SOL&output={SOL}", "token", "solana"),
+        (f"https://swap.pump.fun?input=SOL&output={SOL}", "token", "solana"),
         (f"https://axiom.trade/meme/{SOL}?chain=sol", "pool", "solana"),
         (f"https://axiom.trade/t/{SOL}/@ref", "token", "solana"),
         (f"https://photon-sol.tinyastro.io/en/lp/{SOL}?handle=1", "pool", "solana"),
