@@ -19,7 +19,6 @@ from quantlab_assets.frozen_sets import current_set, current_set_draft
 from quantlab_assets.group_guides import guided
 from quantlab_assets.partitions import DAYS, EXPORTS, day_of
 from quantlab_core.alerts.adopted_calls import with_adopted
-from quantlab_core.alerts.alert_events import REPLY_WINDOW, events_of_day, telling_messages
 from quantlab_core.alerts.alert_source import ReadOptions
 from quantlab_core.alerts.artifact_types import (
     ALERT_EVENTS,
@@ -31,6 +30,7 @@ from quantlab_core.alerts.artifact_types import (
 )
 from quantlab_core.alerts.caller_aliases import NO_ALIASES, aliases_of
 from quantlab_core.alerts.daily_alerts import alerts_of_day
+from quantlab_core.alerts.reply_windows import REPLY_WINDOW
 from quantlab_core.alerts.token_calls import token_calls as count_token_calls
 from quantlab_core.artifacts.artifact import Artifact
 from quantlab_core.artifacts.artifact_type import UTC_TIMESTAMP
@@ -39,7 +39,6 @@ from quantlab_core.artifacts.frozen_set import CURRENT
 from quantlab_core.artifacts.frozen_set_members import alerts_of
 from quantlab_core.artifacts.logical_key import parse_key
 from quantlab_core.artifacts.timestamp_text import parse_timestamp
-from quantlab_resources.alerts.read_ahead import archived_export
 from quantlab_resources.alerts.read_options_config import options_from_config, options_to_config
 from quantlab_resources.artifacts.artifact_store import ParquetArtifactStore
 from quantlab_resources.dagster_io.artifact_draft import ArtifactDraft
@@ -87,6 +86,9 @@ telegram_exports = dg.AssetSpec(
 )
 def telegram_messages(step: Step) -> Iterator[ArtifactDraft]:
     """Read from the archived export of this partition; messages, dispositions and quarantine are published together."""
+    # Readers and rules are imported by the steps that use them: definitions load without them.
+    from quantlab_resources.alerts.read_ahead import archived_export
+
     raw = step.raw_file("telegram_export")
     # A message later than the file itself has a wrong date: "today" is the day on which the file came in.
     last_day = parse_timestamp(raw.artifact.created_at).date()
@@ -126,6 +128,8 @@ def alert_events(step: Step) -> Iterator[ArtifactDraft]:
 
     Calls adopted from the earlier store that no export tells of are kept beside them.
     """
+    from quantlab_core.alerts.alert_events import events_of_day
+
     day = day_of(step.key)
     start = datetime.combine(day, time.min, UTC)
     end = start + timedelta(days=1) + REPLY_WINDOW
@@ -229,6 +233,8 @@ class _Messages:
 
 
 def _told_and_sent(parts: Iterator[pa.Table]) -> _Messages:
+    from quantlab_core.alerts.alert_events import telling_messages
+
     telling: list[pa.Table] = []
     sent: list[pa.Array[Any]] = []
     for part in parts:

@@ -9,12 +9,11 @@ from quantlab_assets.experiments import GROUP
 from quantlab_assets.partitions import EXPERIMENTS
 from quantlab_core.errors import QuantlabError
 from quantlab_core.experiments.artifact_types import EXPERIMENT_TRADES
-from quantlab_core.experiments.execute_experiment import OUTPUTS
 from quantlab_core.experiments.experiment import ExperimentFilter, ExperimentStatus
+from quantlab_core.experiments.experiment_outputs import OUTPUTS
 from quantlab_core.experiments.verification.artifact_types import EXPERIMENT_REPRODUCTION, LOOKAHEAD_AUDIT
 from quantlab_core.experiments.verification.reproduction import DEFAULT_TOLERANCE, Reproduction, reproduction_table
 from quantlab_resources.dagster_io.artifact_draft import ArtifactDraft
-from quantlab_resources.experiments.experiment_rerun import recorded_outputs, reproduced
 from quantlab_resources.lab import Lab
 
 PARTITION_TAG = "dagster/partition"
@@ -38,6 +37,8 @@ QUICK_CALLS = 20
 )
 def reproductions(step: Step) -> list[ArtifactDraft]:
     """Runs the experiment again from its frozen definition, compares every output, and leaves the record as it is."""
+    from quantlab_resources.experiments.experiment_rerun import recorded_outputs, reproduced
+
     experiment = step.lab.experiments.get(step.key)
     recorded = recorded_outputs(step.lab, experiment)
     inputs = [experiment.definition_artifact_id, *(artifact.artifact_id for artifact in recorded.values())]
@@ -80,6 +81,7 @@ def lookahead_audits(step: Step) -> list[ArtifactDraft]:
     """Cuts and changes the future of recorded trades, in three engines, and counts what would have changed."""
     # The engines are imported when they are used: definitions load without numba.
     from quantlab_core.experiments.verification.experiment_audit import AuditExtent, audit_table
+    from quantlab_resources.experiments.experiment_rerun import recorded_outputs
     from quantlab_resources.experiments.recorded_audit import audited_experiment
 
     experiment = step.lab.experiments.get(step.key)

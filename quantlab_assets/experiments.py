@@ -21,13 +21,6 @@ from quantlab_core.experiments.artifact_types import (
     EXPERIMENT_PARAMETER_SETS,
 )
 from quantlab_core.experiments.definition_table import definition_of, definition_table
-from quantlab_core.experiments.execute_experiment import (
-    OUTPUTS,
-    completion,
-    experiment_outputs,
-    require_engine,
-    simulated_tables,
-)
 from quantlab_core.experiments.experiment import (
     Experiment,
     ExperimentDefinition,
@@ -35,6 +28,7 @@ from quantlab_core.experiments.experiment import (
     ExperimentTransition,
 )
 from quantlab_core.experiments.experiment_identity import decode_definition
+from quantlab_core.experiments.experiment_outputs import OUTPUTS, completion, experiment_outputs
 from quantlab_core.simulation.engine_version import ENGINE_VERSION
 from quantlab_resources.dagster_io.artifact_draft import ArtifactDraft
 from quantlab_resources.experiments.input_checks import require_whole_inputs
@@ -104,6 +98,9 @@ def experiment_results(step: Step) -> Drafts | list[ArtifactDraft]:
 
     A completed experiment is never computed again: its results are on record, and stay.
     """
+    # The simulation is imported by the step that uses it: definitions load without it.
+    from quantlab_core.experiments.execute_experiment import require_engine, simulated_tables
+
     experiments = step.lab.experiments
     experiment_id = step.key
     step.resources.push(_report_afterwards(step))

@@ -14,7 +14,6 @@ from quantlab_core.artifacts.artifact import Artifact
 from quantlab_core.artifacts.timestamp_text import parse_timestamp
 from quantlab_core.candles.artifact_types import CANDLES_QUARANTINE, IMPORTED_CANDLES
 from quantlab_core.errors import NotFoundError
-from quantlab_resources.candles.files.candle_file import read_candle_file
 from quantlab_resources.candles.files.declaration_config import declaration_from_config
 from quantlab_resources.dagster_io.artifact_draft import ArtifactDraft
 from quantlab_resources.lab import Lab
@@ -41,6 +40,9 @@ def imported_candles(step: Step) -> Iterator[ArtifactDraft]:
 
     A run that says nothing repeats what the last import of the file said. A file that was replaced has no candles.
     """
+    # Readers are imported by the step that uses them: definitions load without them.
+    from quantlab_resources.candles.files.candle_file import read_candle_file
+
     said = step.config or last_import(step.lab, step.key)
     if REPLACED_BY in said:
         yield from _replaced(step, said[REPLACED_BY])

@@ -20,7 +20,6 @@ from quantlab_assets.partitions import file_key
 from quantlab_core.alerts.artifact_types import TELEGRAM_MESSAGES
 from quantlab_core.alerts.drop_folder import DropFolder, DroppedExport
 from quantlab_core.errors import LakeNotFoundError, NotFoundError, QuantlabError
-from quantlab_resources.alerts.alert_sources import is_any_export
 from quantlab_resources.alerts.local_drop_folder import LocalDropFolder
 from quantlab_resources.alerts.read_options_config import options_to_config
 from quantlab_resources.dagster_io.lab_resource import LabResource
@@ -189,6 +188,9 @@ def look(
 
 def _take(lab: Lab, folder: DropFolder, export: DroppedExport, found: Look) -> bool:
     """Ask for it, unless it is no export or the lake has it as it would be read. Whether it is still in the folder."""
+    # Readers are imported when there is something to read: definitions load without them.
+    from quantlab_resources.alerts.alert_sources import is_any_export
+
     try:
         options = folder.options(export)
         is_any_export(export.path, options)

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from quantlab_assets.artifact_asset import Step
 from quantlab_assets.checks.blocking_checks import BlockingCheck, Finding
 from quantlab_core.alerts.artifact_types import ALERTS_QUARANTINE, MESSAGE_DISPOSITIONS
-from quantlab_core.alerts.export_tables import DUPLICATE, EVENT, NON_ALERT, QUARANTINED
+from quantlab_core.alerts.message_kinds import DUPLICATE, EVENT, NON_ALERT, QUARANTINED
 from quantlab_core.artifacts.artifact_type import ArtifactType
 from quantlab_core.token import EVM_UNKNOWN
 from quantlab_resources.dagster_io.artifact_draft import ArtifactDraft

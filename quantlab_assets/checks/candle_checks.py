@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 import pyarrow.compute as pc
@@ -11,8 +11,10 @@ import pyarrow.compute as pc
 from quantlab_assets.artifact_asset import Step
 from quantlab_assets.checks.blocking_checks import BlockingCheck, Finding
 from quantlab_core.candles.artifact_types import CANDLES_QUARANTINE, IMPORTED_CANDLES
-from quantlab_resources.candles.files.candle_file import CandleFileReport
 from quantlab_resources.dagster_io.artifact_draft import ArtifactDraft
+
+if TYPE_CHECKING:
+    from quantlab_resources.candles.files.candle_file import CandleFileReport
 
 _ROWS = "rows_in_file"
 _LEFT_OUT = ("equal_duplicates", "open_candles", "empty_minutes")

@@ -25,17 +25,10 @@ from quantlab_core.alerts.caller_names import normalise_name
 from quantlab_core.alerts.classification import Call, Classification, classify
 from quantlab_core.alerts.links import POOL, TOKEN, LinkedAddress, read_link
 from quantlab_core.alerts.plain_messages import is_plain
+from quantlab_core.alerts.reply_windows import PROOF_WINDOW, REPLY_WINDOW, SETTLING_TIME
 from quantlab_core.alerts.telegram_message import TelegramMessage, edits_are_told
 from quantlab_core.artifacts.artifact_type import UTC_TIMESTAMP
 from quantlab_core.token import EVM_UNKNOWN, plain_address
-
-# Bots answer within seconds (all cards of our samples within 4 s); slow ones and outages get minutes. Later answers
-# are ignored wherever they stand, so that a call late in the day is read like one at noon.
-REPLY_WINDOW = timedelta(minutes=10)
-# An answer this soon proves which token the call named, whatever was edited later.
-PROOF_WINDOW = timedelta(seconds=60)
-# Bots fill in their own card in a first edit; a later edit is a refresh with newer numbers.
-SETTLING_TIME = timedelta(seconds=10)
 
 # HTML writes the line and paragraph separators of Unicode as line breaks.
 _LINE_ENDS = re.compile("[\u2028\u2029]")

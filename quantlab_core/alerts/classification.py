@@ -14,23 +14,22 @@ from quantlab_core.alerts.bot_cards import BotCard, parse_card
 from quantlab_core.alerts.bot_senders import is_bot_name
 from quantlab_core.alerts.called_tokens import CalledToken, TokenReading, read_tokens
 from quantlab_core.alerts.links import PRESALE_CONTRACT
+from quantlab_core.alerts.message_kinds import (
+    ALERT_KINDS,
+    AMBIGUOUS,
+    BOT_ALERT,
+    BOT_REPLY,
+    CALL,
+    COMMAND,
+    NO_ALERT,
+    TICKER_ONLY,
+    UPDATE,
+)
 from quantlab_core.alerts.plain_messages import is_plain
 from quantlab_core.alerts.stated_mcap import stated_mcap
 from quantlab_core.alerts.telegram_message import MESSAGE, SERVICE, UNSUPPORTED, TelegramMessage
 from quantlab_core.alerts.updates import is_update
 from quantlab_core.token import EVM_UNKNOWN, looks_evm
-
-CALL = "call"
-BOT_REPLY = "bot_reply"
-BOT_ALERT = "bot_alert"
-COMMAND = "command"
-UPDATE = "update"
-TICKER_ONLY = "ticker_only"
-NO_ALERT = "no_alert"
-AMBIGUOUS = "ambiguous"
-UNREADABLE = "unreadable"
-
-ALERT_KINDS = frozenset({CALL, BOT_ALERT})
 
 # Raised whenever a rule decides differently, so that a replay of the quarantine knows which rows to read again.
 RULE_VERSIONS = {

@@ -16,7 +16,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from quantlab_core.alerts.artifact_types import ALERTS_QUARANTINE, MESSAGE_DISPOSITIONS, TELEGRAM_MESSAGES
-from quantlab_core.alerts.classification import RULE_VERSIONS, UNREADABLE, Classification, classify
+from quantlab_core.alerts.classification import RULE_VERSIONS, Classification, classify
+from quantlab_core.alerts.message_kinds import DUPLICATE, EVENT, NON_ALERT, QUARANTINED, UNREADABLE
 from quantlab_core.alerts.table_rows import TableRows
 from quantlab_core.alerts.telegram_message import (
     SERVICE,
@@ -27,11 +28,6 @@ from quantlab_core.alerts.telegram_message import (
     normalise_message,
     payload_json,
 )
-
-EVENT = "event"
-NON_ALERT = "non_alert"
-QUARANTINED = "quarantined"
-DUPLICATE = "duplicate"
 
 FIRST_DAY = date(2018, 1, 1)
 OUTSIDE_DAYS = "outside_days"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from quantlab_core.alerts.export_tables import DUPLICATE, EVENT, NON_ALERT, QUARANTINED
+from quantlab_core.alerts.message_kinds import DUPLICATE, EVENT, NON_ALERT, QUARANTINED
 
 _ORDER = (EVENT, NON_ALERT, DUPLICATE, QUARANTINED)
 

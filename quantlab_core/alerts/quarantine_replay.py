@@ -10,7 +10,8 @@ from datetime import date, tzinfo
 
 import pyarrow as pa
 
-from quantlab_core.alerts.export_tables import QUARANTINED, export_tables
+from quantlab_core.alerts.export_tables import export_tables
+from quantlab_core.alerts.message_kinds import QUARANTINED
 from quantlab_core.alerts.telegram_message import Chat, RawMessage
 
 

@@ -6,9 +6,8 @@ from datetime import UTC, date, datetime, time, timedelta
 
 import pyarrow as pa
 
-from quantlab_core.alerts.alert_events import REPLY_WINDOW
-from quantlab_core.alerts.classification import BOT_ALERT, BOT_REPLY, CALL
-from quantlab_core.alerts.export_tables import EVENT, QUARANTINED
+from quantlab_core.alerts.message_kinds import BOT_ALERT, BOT_REPLY, CALL, EVENT, QUARANTINED
+from quantlab_core.alerts.reply_windows import REPLY_WINDOW
 from quantlab_core.candles.arrow_columns import compute
 
 TELLING_KINDS = (CALL, BOT_ALERT, BOT_REPLY)

@@ -23,9 +23,10 @@ from quantlab_core.artifacts.frozen_set import set_members
 from quantlab_core.artifacts.table_normal_form import to_normal_form
 from quantlab_core.errors import ArtifactDamagedError, ArtifactMissingError, ConflictError, QuantlabError
 from quantlab_core.experiments.artifact_types import EXPERIMENT_OUTCOME
-from quantlab_core.experiments.execute_experiment import OUTPUTS, ExperimentOutput, experiment_outputs, simulated_tables
+from quantlab_core.experiments.execute_experiment import simulated_tables
 from quantlab_core.experiments.experiment import Experiment, ExperimentDefinition, ExperimentProvenance
 from quantlab_core.experiments.experiment_identity import encode_definition
+from quantlab_core.experiments.experiment_outputs import OUTPUTS, ExperimentOutput, experiment_outputs
 from quantlab_core.experiments.verification.reproduction import (
     DEFAULT_TOLERANCE,
     InputState,

@@ -19,7 +19,7 @@ from quantlab_core.alerts.artifact_types import ALERT_EVENTS, ALERTS
 from quantlab_core.artifacts.artifact import Artifact, ArtifactFilter, ArtifactStatus, PublishRequest
 from quantlab_core.artifacts.artifact_type import ArtifactType
 from quantlab_core.artifacts.registry import ARTIFACT_TYPES
-from quantlab_core.experiments.execute_experiment import OUTPUTS
+from quantlab_core.experiments.experiment_outputs import OUTPUTS
 from quantlab_resources.candles.files.candle_declaration import CandleFileDeclaration
 from quantlab_resources.dagster_io.materialization_metadata import set_hash
 from quantlab_resources.lab import Lab

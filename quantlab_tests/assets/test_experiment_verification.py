@@ -21,7 +21,7 @@ from quantlab_assets.workflows.verify_experiment import audit_lookahead, reprodu
 from quantlab_core.artifacts.artifact import Artifact
 from quantlab_core.code_provenance import CodeVersion
 from quantlab_core.errors import ConflictError, InvalidInputError
-from quantlab_core.experiments.execute_experiment import OUTPUTS
+from quantlab_core.experiments.experiment_outputs import OUTPUTS
 from quantlab_resources.code_provenance import GitCodeProvenance
 from quantlab_resources.experiments.experiment_rerun import reproduced
 from quantlab_resources.lab import Lab

@@ -21,7 +21,12 @@ from quantlab_resources.first_day import first_day
 from quantlab_resources.freshness.lake_freshness import UPSTREAM
 
 ROOT = Path(__file__).parents[2]
-HEAVY = ("polars", "pandas", "duckdb", "matplotlib", "numba", "chdb")
+HEAVY = (
+    *("polars", "pandas", "duckdb", "matplotlib", "numba", "chdb", "lxml"),
+    "quantlab_core.alerts.classification",
+    "quantlab_core.experiments.execute_experiment",
+    "quantlab_resources.candles.files.candle_file",
+)
 
 SNAPSHOT = """
 alert_events            alerts       days          parquet           2      < telegram_messages

@@ -15,7 +15,8 @@ from quantlab_assets.workflows.lake_runs import LakeRuns
 from quantlab_assets.workflows.replay_quarantine import replay_quarantine
 from quantlab_core.alerts import alert_events, export_tables
 from quantlab_core.alerts.alert_source import ReadOptions
-from quantlab_core.alerts.classification import AMBIGUOUS, Classification
+from quantlab_core.alerts.classification import Classification
+from quantlab_core.alerts.message_kinds import AMBIGUOUS
 from quantlab_core.alerts.quarantine_replay import Redecision
 from quantlab_core.alerts.telegram_message import TelegramMessage
 from quantlab_core.artifacts.artifact import ArtifactStatus

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from quantlab_core.experiments.execute_experiment import OUTPUTS
+from quantlab_core.experiments.experiment_outputs import OUTPUTS
 from quantlab_resources.experiments import recorded_audit
 from quantlab_resources.experiments.experiment_rerun import recorded_outputs
 from quantlab_resources.lab import Lab

@@ -8,9 +8,10 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from quantlab_core.alerts.alert_events import REPLY_WINDOW, events_of_day
+from quantlab_core.alerts.alert_events import events_of_day
 from quantlab_core.alerts.artifact_types import ALERT_EVENTS, ALERTS, TOKEN_CALLS
 from quantlab_core.alerts.daily_alerts import alerts_of_day
+from quantlab_core.alerts.reply_windows import REPLY_WINDOW
 from quantlab_core.alerts.token_calls import token_calls
 from quantlab_tests.core.alerts.invented_chat import (
     contract,

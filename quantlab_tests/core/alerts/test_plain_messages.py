@@ -6,7 +6,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from quantlab_core.alerts.classification import NO_ALERT, classify, classify_in_full
+from quantlab_core.alerts.classification import classify, classify_in_full
+from quantlab_core.alerts.message_kinds import NO_ALERT
 from quantlab_core.alerts.plain_messages import is_plain
 from quantlab_tests.core.alerts.invented_chat import contract, message, mint, phanes_card, rick_card
 

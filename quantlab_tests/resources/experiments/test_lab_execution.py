@@ -23,8 +23,9 @@ from quantlab_core.errors import (
     InvalidInputError,
     QuantlabError,
 )
-from quantlab_core.experiments.execute_experiment import OUTPUTS, ExperimentPorts, execute_experiment, simulated_tables
+from quantlab_core.experiments.execute_experiment import ExperimentPorts, execute_experiment, simulated_tables
 from quantlab_core.experiments.experiment import ExperimentStatus
+from quantlab_core.experiments.experiment_outputs import OUTPUTS
 from quantlab_core.simulation.strategy import parse_strategy
 from quantlab_core.simulation.sweep import record_index
 from quantlab_core.simulation.sweep.record_index import build_record_index
