@@ -323,8 +323,12 @@ def _without_ton(match: re.Match[str]) -> str:
 
 def _cut_by_white_space(text: str) -> Iterator[DamagedAddress]:
     """Neighbouring runs of which none is an address, and that are one together: a long one and those around it."""
-    parts = list(_PART.finditer(text)) if has_part_of_address(text) else []
-    long = [index for index, part in enumerate(parts) if _LONG_PART.match(part.group()) and _may_be_part(part.group())]
+    # An address that is whole is no part of another one: where no other long run is, nothing can be cut.
+    torn = {part.start() for part in _LONG_PART.finditer(text) if _may_be_part(part[0]) and not _is_address(part[0])}
+    if not torn:
+        return
+    parts = list(_PART.finditer(text))
+    long = [index for index, part in enumerate(parts) if part.start() in torn]
     beginnings = {index - back for index in long for back in range(_MOST_PARTS) if index >= back}
     for index in sorted(beginnings):
         first = parts[index]

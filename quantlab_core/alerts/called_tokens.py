@@ -126,7 +126,7 @@ def _decide(mentions: list[_Mention], unreadable: list[UnreadableLink], words: s
         if mention.address.checksum_ok is False:
             reason = f"{mention.address.address} fails its EIP-55 checksum: a letter is wrong"
             return TokenReading(rule_id="evm_checksum", reason=reason)
-    evm_chain = _evm_chain(named, words)
+    evm_chain = EVM_UNKNOWN if all(mention.chain for mention in chosen) else _evm_chain(named, words)
     return TokenReading(
         tuple(
             CalledToken(

@@ -12,7 +12,7 @@ from functools import lru_cache
 _EARLIEST_UNIX = 1_376_438_400  # 2013-08-14, the day Telegram was released
 _LATEST_UNIX = 4_102_444_800  # 2100-01-01
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_SECOND_TEXTS = tuple(f"{second:02d}+00:00" for second in range(60))
+_TEXTS_IN_HOUR = tuple(f"{minute:02d}:{second:02d}+00:00" for minute in range(60) for second in range(60))
 _LOCAL_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d", re.ASCII)
 
 UNDATED = ("undated", "the message has no date_unixtime, and its local date names no time zone")
@@ -28,13 +28,13 @@ def unix_time(seconds: int | None) -> datetime | None:
 def utc_text(time: datetime) -> str:
     """`datetime.isoformat` of a UTC time without fractions of a second, which takes three times as long."""
     since = time - _EPOCH
-    minute, second = divmod(since.days * 86_400 + since.seconds, 60)
-    return _minute_text(minute) + _SECOND_TEXTS[second]
+    hour, second = divmod(since.days * 86_400 + since.seconds, 3_600)
+    return _hour_text(hour) + _TEXTS_IN_HOUR[second]
 
 
 @lru_cache(maxsize=1024)
-def _minute_text(minute: int) -> str:
-    return (_EPOCH + timedelta(minutes=minute)).isoformat()[: len("2025-01-01T00:00:")]
+def _hour_text(hour: int) -> str:
+    return (_EPOCH + timedelta(hours=hour)).isoformat()[: len("2025-01-01T00:")]
 
 
 def sent_by_local_date(date: object, zone: tzinfo | None) -> datetime | tuple[str, str]:

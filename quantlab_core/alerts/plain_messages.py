@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 from quantlab_core.alerts.addresses import UNSEEN, has_part_of_address
-from quantlab_core.alerts.updates import is_update, may_be_update
+from quantlab_core.alerts.updates import is_update
 
 _COMMAND_SIGNS = ("/", "!", ".")
 _SHORTEST_ADDRESS = 32
@@ -32,7 +32,7 @@ def is_plain(text: str, links: tuple[str, ...]) -> bool:
             return False
     if ("$" in text and _TELLING_TICKER.search(text)) or text.lstrip().startswith(_COMMAND_SIGNS):
         return False
-    if may_be_update(text.lower()) and is_update(text):
+    if is_update(text):
         return False
     return not links or not any(map(may_hold_address, links))
 

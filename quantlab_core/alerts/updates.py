@@ -24,19 +24,20 @@ _UPDATE = re.compile(
     re.IGNORECASE,
 )
 _ARROWS = (">", "→", "↗", "➡")
+_OF_THE_PAST = ("from", "nce", "after", "made", "called")  # "nce" of "since"
 _DIGIT = re.compile(r"\d")
 
 
 def is_update(text: str) -> bool:
     """Whether ``text`` tells how a call went: "made a x3+ call", "5x since our call", "called at 50k, now 1M"."""
-    return _UPDATE.search(text) is not None
+    return _may_be_update(text.lower()) and _UPDATE.search(text) is not None
 
 
-def may_be_update(lowered: str) -> bool:
+def _may_be_update(lowered: str) -> bool:
     """A cheap test that is true of every update; ``lowered`` is the text in lower case."""
     # Words without the letters i, s and k: other signs match them too, where case does not matter.
     if "unlocked" in lowered or "leaderboard" in lowered:
         return True
     if "call" in lowered or "entry" in lowered or "alert" in lowered or "gnal" in lowered:
-        return _DIGIT.search(lowered) is not None
+        return any(word in lowered for word in _OF_THE_PAST) and _DIGIT.search(lowered) is not None
     return "from" in lowered and any(arrow in lowered for arrow in _ARROWS)
