@@ -16,6 +16,8 @@ from benchmarks.workload import Size
 
 _IMPORTS = (
     "import sys, pathlib, collections;"
+    "from quantlab_resources.arrow_memory import keep_arrow_small;"  # as `quantlab alerts ingest` does
+    "keep_arrow_small();"
     "from quantlab_core.alerts.export_tables import export_tables;"
     "from quantlab_resources.alerts.telegram_json import read_telegram_json;"
     "path = pathlib.Path(sys.argv[1]);"

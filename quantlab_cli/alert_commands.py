@@ -71,6 +71,9 @@ def ingest(
     FILE is Telegram Desktop's result.json, a messages.html (all pages beside it are read), the folder of an export, or
     a ZIP archive of HTML pages.
     """
+    from quantlab_resources.arrow_memory import keep_arrow_small
+
+    keep_arrow_small()  # before Arrow is imported
     check_refresh_settings(invocation)
 
     from quantlab_assets.workflows.ingest_alerts import ingest_telegram_exports
@@ -78,9 +81,7 @@ def ingest(
     from quantlab_cli.open_lake import running_on_new_or_existing
     from quantlab_core.alerts.alert_source import ReadOptions
     from quantlab_resources.alerts.read_options_config import bare_chat_id
-    from quantlab_resources.arrow_memory import keep_arrow_small
 
-    keep_arrow_small()
     options = ReadOptions(time_zone, salvage, None if chat_id is None else bare_chat_id(chat_id))
     with running_on_new_or_existing(invocation) as runs:
         only_day = None if day is None else day.date()

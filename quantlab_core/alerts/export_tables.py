@@ -6,9 +6,11 @@ duplicates. The quarantine holds exactly the entries whose disposition is ``quar
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -31,7 +33,8 @@ from quantlab_core.alerts.telegram_message import (
 
 FIRST_DAY = date(2018, 1, 1)
 OUTSIDE_DAYS = "outside_days"
-_ON_BOTH = ("ordinal", "chat_id", "message_id", "sent_ts")
+_ENTRY = ("ordinal", "chat_id", "message_id", "sent_ts")
+_FATE = ("disposition", "kind", "rule_id", "tokens")
 _LOWEST_ID = -(1 << 63) - 1
 _END_OF_TIME = datetime.max.replace(tzinfo=UTC)
 
@@ -60,13 +63,15 @@ def export_tables(
     and are quarantined. An entry that equals an earlier one of the same export (chat, id, content) is a duplicate.
     Errors of the reader pass through before any table exists.
     """
-    messages, dispositions, quarantine = (
-        TableRows(spec) for spec in (TELEGRAM_MESSAGES, MESSAGE_DISPOSITIONS, ALERTS_QUARANTINE)
-    )
+    messages, quarantine = TableRows(TELEGRAM_MESSAGES), TableRows(ALERTS_QUARANTINE)
+    # Which entry a disposition is of stands in the messages, where it became one; only the others are kept here.
+    dispositions, others = TableRows(MESSAGE_DISPOSITIONS, _ENTRY), TableRows(MESSAGE_DISPOSITIONS, _FATE)
+    places_of_others = array("q")
     earliest = datetime.combine(first_day, time(), UTC)
     end = _END_OF_TIME if last_day is None else datetime.combine(last_day, time(), UTC) + timedelta(days=1)
     highest: dict[int, int] = {}  # message id by chat: while ids only grow, as in whole exports, none comes again
     may_repeat = False
+    count = 0
     for payload, chat, ordinal in raw_messages:
         message = normalise_message(payload, chat=chat, ordinal=ordinal, time_zone=time_zone)
         verdict = _verdict(message, earliest, end)
@@ -78,14 +83,19 @@ def export_tables(
                 highest[chat_id] = message.message_id
             else:
                 may_repeat = True
-        if rule_id is None:
-            disposition = EVENT if verdict.is_alert else NON_ALERT
-            dispositions.append((ordinal, chat_id, message_id, sent_ts, disposition, kind, None, calls))
         else:
-            dispositions.append((ordinal, chat_id, message_id, sent_ts, QUARANTINED, kind, rule_id, 0))
+            others.append((ordinal, chat_id, message_id, sent_ts))
+            places_of_others.append(count)
+        count += 1
+        if rule_id is None:
+            dispositions.append((EVENT if verdict.is_alert else NON_ALERT, kind, None, calls))
+        else:
+            dispositions.append((QUARANTINED, kind, rule_id, 0))
             rejected = (rule_id, RULE_VERSIONS[rule_id], verdict.reason, payload_json(payload))
             quarantine.append((ordinal, chat_id, message_id, sent_ts, *rejected))
-    dispositions.share(messages, _ON_BOTH)
+    order = _order_of_entries(np.array(places_of_others), count)
+    for name in _ENTRY:
+        dispositions.give(name, _entries(messages.column(name), others.column(name), order))
     repeated = _repeated(messages) if may_repeat else np.empty(0, dtype=np.int64)
     if not len(repeated):
         return ExportTables(messages.table(), dispositions.table(), quarantine.table())
@@ -93,6 +103,24 @@ def export_tables(
     _mark_as_duplicates(dispositions, ordinals)
     rejected_again = np.flatnonzero(np.isin(quarantine.column("ordinal").to_numpy(), ordinals))
     return ExportTables(messages.table(repeated), dispositions.table(), quarantine.table(rejected_again))
+
+
+def _order_of_entries(places_of_others: npt.NDArray[np.int64], count: int) -> npt.NDArray[np.int64] | None:
+    """Where each entry stands, if the messages come first and then the others; None where there are no others."""
+    if not len(places_of_others):
+        return None
+    is_other = np.zeros(count, dtype=np.bool_)
+    is_other[places_of_others] = True
+    order = np.empty(count, dtype=np.int64)
+    order[~is_other] = np.arange(count - len(places_of_others))
+    order[is_other] = np.arange(count - len(places_of_others), count)
+    return order
+
+
+def _entries(
+    messages: pa.ChunkedArray[Any], others: pa.ChunkedArray[Any], order: npt.NDArray[np.int64] | None
+) -> pa.ChunkedArray[Any]:
+    return messages if order is None else pa.chunked_array([*messages.chunks, *others.chunks]).take(order)
 
 
 def _repeated(messages: TableRows) -> npt.NDArray[np.int64]:
@@ -122,7 +150,7 @@ def _mark_as_duplicates(dispositions: TableRows, ordinals: npt.NDArray[np.int64]
     for name, value in (("disposition", DUPLICATE), ("rule_id", None), ("tokens", 0)):
         column = dispositions.column(name)
         marked = pc.if_else(repeated, pa.scalar(value, column.type), column.combine_chunks())
-        dispositions.replace(name, pa.chunked_array([marked]))
+        dispositions.give(name, pa.chunked_array([marked]))
 
 
 def _verdict(message: TelegramMessage | UnreadableMessage, earliest: datetime, end: datetime) -> Classification:

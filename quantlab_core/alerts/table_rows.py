@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -19,17 +19,21 @@ _BATCHES_JOINED = 8
 
 
 class TableRows:
-    """Rows of ``spec``, kept column by column so that millions of Python objects never live at once."""
+    """Rows of ``spec``, kept column by column so that millions of Python objects never live at once.
 
-    def __init__(self, spec: ArtifactType) -> None:
+    Columns that are ``given`` come as a whole, by `give`, and the rows come without them.
+    """
+
+    def __init__(self, spec: ArtifactType, given: Collection[str] = ()) -> None:
         self._spec = spec
+        self._by_row = [index for index, name in enumerate(spec.schema.names) if name not in given]
         self._rows: list[Sequence[object]] = []
         self._loose_batches = 0
         self._columns: list[list[pa.Array[Any]]] = [[] for _ in spec.schema]
         self._types = [field.type for field in spec.schema]
 
     def append(self, row: Sequence[object]) -> None:
-        """Add a row: its values in the order of the schema."""
+        """Add a row: its values in the order of the schema, without those that are given."""
         self._rows.append(row)
         if len(self._rows) == BATCH_ROWS:
             self._flush()
@@ -40,16 +44,10 @@ class TableRows:
         index = self._spec.schema.get_field_index(name)
         return pa.chunked_array(self._columns[index], self._types[index])
 
-    def replace(self, name: str, column: pa.ChunkedArray[Any]) -> None:
-        """Put other values into a column, one per row."""
+    def give(self, name: str, column: pa.ChunkedArray[Any]) -> None:
+        """Put these values into a column, one per row, in place of any that it has."""
+        self._flush()
         self._columns[self._spec.schema.get_field_index(name)] = column.chunks
-
-    def share(self, other: TableRows, names: Sequence[str]) -> None:
-        """Hold one copy for both of each of these columns that has the same values in ``other``."""
-        for name in names:
-            column = other.column(name)
-            if self.column(name).equals(column):
-                self.replace(name, column)
 
     def table(self, without: npt.NDArray[np.int64] | None = None) -> pa.Table:
         """The rows in the order of the sort key, ``without`` those that came at these places. Gives all rows away."""
@@ -76,13 +74,13 @@ class TableRows:
         if not self._rows:
             return
         columns = zip(*self._rows, strict=True)
-        for kept, values, kind in zip(self._columns, columns, self._types, strict=True):
-            kept.append(pa.array(values, kind))
+        for index, values in zip(self._by_row, columns, strict=True):
+            self._columns[index].append(pa.array(values, self._types[index]))
         self._rows.clear()
         self._loose_batches += 1
         if self._loose_batches == _BATCHES_JOINED:
             # Columns built value by value keep spare memory, a third of their own; a joined copy has its exact size.
-            for kept in self._columns:
+            for kept in (self._columns[index] for index in self._by_row):
                 joined = pa.concat_arrays(kept[-_BATCHES_JOINED:])
                 del kept[-_BATCHES_JOINED:]
                 # Of a column that says one thing throughout, like the chat's name, all parts are one.

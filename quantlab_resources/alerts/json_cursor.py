@@ -99,22 +99,23 @@ class JsonCursor:
 
     def values(self, largest: int, deepest: int, repairs: Counter[str]) -> Iterator[Any]:
         """The values of the elements of the array that comes next, each as `value` gives it, only faster."""
+        decode, comma_behind = self._decode, _COMMA.match
         for _ in self.elements():
             self.peek()
+            text, start = self._text, self._at
             while True:  # until the window ends, or the array, or something is odd
-                text, start = self._text, self._at
                 self._repeated_keys = 0
                 try:
-                    value, end = self._decode(text, start)
+                    value, end = decode(text, start)
                 except (ValueError, _NoJsonNumber, RecursionError):
                     break
-                comma = _COMMA.match(text, end)
+                comma = comma_behind(text, end)
                 brackets = text.count("[", start, end) + text.count("{", start, end)
                 if comma is None or brackets > deepest or end - start > largest:
                     break
                 if self._repeated_keys:
                     repairs["duplicate_keys"] += self._repeated_keys
-                self._at = comma.end()
+                start = self._at = comma.end()
                 yield value
             yield self.value(largest, deepest, repairs)
 

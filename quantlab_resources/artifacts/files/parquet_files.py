@@ -7,6 +7,7 @@ pandas metadata. ZSTD, page checksums, dictionaries for text only, sorting colum
 from __future__ import annotations
 
 import hashlib
+import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -44,7 +45,7 @@ def to_parquet(table: pa.Table, spec: ArtifactType, logical_key: str) -> memoryv
         )
     attributes = {name.decode(): value.decode() for name, value in (table.schema.metadata or {}).items()}
     schema = _without_metadata(table.schema)
-    sink = pa.BufferOutputStream()
+    sink = io.BytesIO()  # Arrow's own buffer doubles as it grows, and moves: three times the file for a moment
     with pq.ParquetWriter(
         sink,
         schema,
@@ -60,7 +61,7 @@ def to_parquet(table: pa.Table, spec: ArtifactType, logical_key: str) -> memoryv
         writer.write_table(pa.table(table.columns, schema=schema), row_group_size=_ROW_GROUP_ROWS)
         identity = dict(zip(IDENTITY_KEYS, (spec.name, str(spec.version), logical_key), strict=True))
         writer.add_key_value_metadata(attributes | identity)
-    return memoryview(sink.getvalue()).cast("B")
+    return sink.getbuffer()
 
 
 def plain_parquet(table: pa.Table) -> bytes:

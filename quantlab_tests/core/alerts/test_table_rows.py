@@ -44,19 +44,21 @@ def test_a_column_can_be_replaced_as_a_whole() -> None:
     rows = TableRows(MESSAGE_DISPOSITIONS)
     for ordinal in (2, 1):
         rows.append(row(ordinal))
-    rows.replace("kind", pa.chunked_array([["second", "first"]]))
+    rows.give("kind", pa.chunked_array([["second", "first"]]))
     assert rows.table()["kind"].to_pylist() == ["first", "second"]
 
 
-def test_a_column_with_the_same_values_as_anothers_is_held_once_and_any_other_is_kept() -> None:
-    rows, other = TableRows(MESSAGE_DISPOSITIONS), TableRows(MESSAGE_DISPOSITIONS)
-    for ordinal in (1, 2):
-        rows.append(row(ordinal))
-        other.append(row(ordinal, "another"))
-    rows.share(other, ["ordinal", "kind"])
-    table, others = rows.table(), other.table()
-    assert table["ordinal"].chunk(0).buffers()[1].address == others["ordinal"].chunk(0).buffers()[1].address
-    assert (table["kind"].to_pylist(), others["kind"].to_pylist()) == (["call"] * 2, ["another"] * 2)
+def test_given_columns_stand_beside_those_that_come_by_row_and_are_held_once() -> None:
+    rows, other = TableRows(MESSAGE_DISPOSITIONS, given=["ordinal", "tokens"]), TableRows(MESSAGE_DISPOSITIONS)
+    for ordinal in (2, 1):
+        rows.append(row(ordinal, "another")[1:-1])
+        other.append(row(ordinal))
+    for name in ("tokens", "ordinal"):
+        rows.give(name, other.column(name))
+    assert rows.column("ordinal").chunk(0).buffers()[1].address == other.column("ordinal").chunk(0).buffers()[1].address
+    assert rows.table().to_pylist() == [
+        dict(zip(MESSAGE_DISPOSITIONS.schema.names, row(ordinal, "another"), strict=True)) for ordinal in (1, 2)
+    ]
 
 
 _PEAK = """
