@@ -13,8 +13,8 @@ import pyarrow as pa
 from benchmarks.measurement import Figure, figure, interleaved
 from benchmarks.workload import Size
 from quantlab_assets.automation.experiment_queue import experiment_queue
+from quantlab_assets.automation.freshness import freshness
 from quantlab_assets.automation.keep_current import keep_current
-from quantlab_assets.checks.is_current import freshness
 from quantlab_cli.dagster_instance import dagster_instance
 from quantlab_core.alerts.artifact_types import ALERTS, TOKEN_CALLS
 from quantlab_core.artifacts.artifact import PublishRequest, Writer

@@ -6,7 +6,7 @@ import dagster as dg
 
 from quantlab_assets.artifact_asset import Step, artifact_asset
 from quantlab_assets.experiments import GROUP
-from quantlab_assets.partitions import EXPERIMENTS
+from quantlab_assets.partitions import EXPERIMENTS, PARTITION_TAG
 from quantlab_core.errors import QuantlabError
 from quantlab_core.experiments.artifact_types import EXPERIMENT_TRADES
 from quantlab_core.experiments.experiment import ExperimentFilter, ExperimentStatus
@@ -15,8 +15,6 @@ from quantlab_core.experiments.verification.artifact_types import EXPERIMENT_REP
 from quantlab_core.experiments.verification.reproduction import DEFAULT_TOLERANCE, Reproduction, reproduction_table
 from quantlab_resources.dagster_io.artifact_draft import ArtifactDraft
 from quantlab_resources.lab import Lab
-
-PARTITION_TAG = "dagster/partition"
 
 QUICK_CALLS = 20
 """So many calls of the compiled engine the asset check looks at: a tenth of a second."""

@@ -19,6 +19,10 @@ from quantlab_resources.first_day import first_day
 
 KEYS_PER_CALL = 20_000
 
+PARTITION_TAG = "dagster/partition"
+RANGE_TAGS = ("dagster/asset_partition_range_start", "dagster/asset_partition_range_end")
+"""Dagster's tags of a run: its only partition, or the first and the last of several."""
+
 EXPORTS = dg.DynamicPartitionsDefinition(name="exports")
 CANDLE_FILES = dg.DynamicPartitionsDefinition(name="candle_files")
 TOKENS = dg.DynamicPartitionsDefinition(name="tokens")

@@ -2,13 +2,13 @@
 
 from quantlab_assets.automation.experiment_queue import experiment_queue, run_queued_experiment
 from quantlab_assets.automation.failure_notice import tell_of_failures
+from quantlab_assets.automation.freshness import check_freshness, freshness
 from quantlab_assets.automation.keep_current import bring_up_to_date, keep_current
 from quantlab_assets.automation.open_windows import fetch_open_windows
 from quantlab_assets.automation.openlineage_outbox import openlineage_outbox
 from quantlab_assets.automation.reconcile_events import reconcile_events_sensor
 from quantlab_assets.automation.telegram_drop import ingest, telegram_drop_sensor
 from quantlab_assets.automation.verification import verify_share, verify_share_nightly
-from quantlab_assets.checks.is_current import check_freshness, freshness
 
 AUTOMATION_JOBS = (ingest, bring_up_to_date, check_freshness, verify_share, run_queued_experiment)
 AUTOMATION_SENSORS = (

@@ -4,6 +4,7 @@ from typing import Any
 
 import dagster as dg
 
+from quantlab_assets.partitions import PARTITION_TAG
 from quantlab_assets.workflows.run_origin import PART_OF_TAG
 from quantlab_resources.failure_notice import VARIABLE, named_hook, send_notice
 
@@ -40,7 +41,7 @@ def notice_of(context: dg.RunFailureSensorContext) -> dict[str, Any]:
         "run_id": run.run_id,
         "job": run.job_name,
         "assets": assets[:MOST_ASSETS],
-        "partition": run.tags.get("dagster/partition"),
+        "partition": run.tags.get(PARTITION_TAG),
         "behind": run.tags.get("quantlab/behind"),
         "steps": [event.step_key for event in steps],
         "error": reasons[0],

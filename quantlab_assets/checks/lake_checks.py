@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 import dagster as dg
 
+from quantlab_assets.partitions import PARTITION_TAG, RANGE_TAGS
 from quantlab_core.artifacts.row_count_drift import FACTOR, RowCounts
 from quantlab_resources.artifacts.upkeep.spot_check import SpotCheck, spot_check
 from quantlab_resources.dagster_io.asset_artifacts import asset_artifacts, type_names
@@ -19,8 +20,6 @@ IS_WHOLE = "is_whole"
 ROW_COUNT = "row_count_is_usual"
 SECONDS = 2.0
 """So long files of one asset are read; at least one always is."""
-PARTITION_TAG = "dagster/partition"
-RANGE_TAGS = ("dagster/asset_partition_range_start", "dagster/asset_partition_range_end")
 
 _IS_WHOLE_DOC = (
     "Every current file is there; those that are read have the recorded hash and content, the columns of their type, "

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import dagster as dg
 
 from quantlab_assets.definitions import build_defs
-from quantlab_assets.partitions import BRIDGED_GAP, add_partitions, day_ranges, index_ranges
+from quantlab_assets.partitions import BRIDGED_GAP, RANGE_TAGS, add_partitions, day_ranges, index_ranges
 from quantlab_assets.workflows.run_origin import PART_OF_TAG
 from quantlab_core.errors import HeadChangedError, InvalidInputError
 from quantlab_resources.first_day import first_day
@@ -19,8 +19,6 @@ from quantlab_resources.lab import Lab
 from quantlab_resources.progress import ProgressListener, PublishedUnit, listening
 from quantlab_resources.refusals import Refusal, gathering
 
-RANGE_START_TAG = "dagster/asset_partition_range_start"
-RANGE_END_TAG = "dagster/asset_partition_range_end"
 ATTEMPTS = 5
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
@@ -131,7 +129,7 @@ class LakeRuns:
         if first == last:
             self._run(assets, partition_key=first, config=config)
         else:
-            self._run(assets, tags={RANGE_START_TAG: first, RANGE_END_TAG: last}, config=config)
+            self._run(assets, tags=dict(zip(RANGE_TAGS, (first, last), strict=True)), config=config)
 
     def _run(
         self,

@@ -10,9 +10,9 @@ import dagster as dg
 import pytest
 
 from quantlab_assets.automation.experiment_queue import GRACE, MOST_RUNS, experiment_queue
+from quantlab_assets.automation.freshness import freshness
 from quantlab_assets.automation.open_windows import JOB, fetch_open_windows
 from quantlab_assets.automation.verification import PARTS, part_of, verify_share_nightly
-from quantlab_assets.checks.is_current import freshness
 from quantlab_assets.definitions import build_defs
 from quantlab_assets.experiments import RESULT_ASSETS
 from quantlab_assets.workflows.create_experiment import create_experiment

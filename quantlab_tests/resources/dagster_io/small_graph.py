@@ -12,8 +12,7 @@ import pyarrow as pa
 
 from quantlab_assets.artifact_asset import Step, Upstream, artifact_asset
 from quantlab_assets.frozen_sets import current_set_draft
-from quantlab_assets.partitions import DAYS, EXPORTS
-from quantlab_assets.workflows.lake_runs import RANGE_END_TAG, RANGE_START_TAG
+from quantlab_assets.partitions import DAYS, EXPORTS, RANGE_TAGS
 from quantlab_core.alerts.artifact_types import (
     ALERT_EVENTS,
     ALERTS,
@@ -142,7 +141,7 @@ class SmallGraph:
             resources=self._resources(),
             selection=list(assets),
             partition_key=partition,
-            tags={**({RANGE_START_TAG: days[0], RANGE_END_TAG: days[1]} if days else {}), **(tags or {})},
+            tags={**(dict(zip(RANGE_TAGS, days, strict=True)) if days else {}), **(tags or {})},
             raise_on_error=raise_on_error,
         )
 
