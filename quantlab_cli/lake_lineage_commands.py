@@ -8,7 +8,6 @@ import click
 
 from quantlab_cli.lake_command import Invocation, LakeGroup
 from quantlab_cli.lake_commands import lake
-from quantlab_cli.open_lake import existing_lake
 from quantlab_cli.tables import number_of, show_json, shown
 
 if TYPE_CHECKING:
@@ -52,6 +51,7 @@ def send(invocation: Invocation, named: str | None, output_format: str, limit: i
 
     An endpoint's key comes from QUANTLAB_OPENLINEAGE_API_KEY.
     """
+    from quantlab_cli.open_lake import existing_lake
     from quantlab_resources.openlineage.send_lineage import send_lineage
 
     lab = existing_lake(invocation)
@@ -68,6 +68,7 @@ def send(invocation: Invocation, named: str | None, output_format: str, limit: i
 @click.pass_obj
 def status(invocation: Invocation, named: str | None, output_format: str) -> None:
     """Say how far a receiver was told, and what waits. Nothing is sent."""
+    from quantlab_cli.open_lake import existing_lake
     from quantlab_resources.openlineage.send_lineage import lineage_status
 
     lab = existing_lake(invocation)

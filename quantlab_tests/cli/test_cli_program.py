@@ -55,7 +55,9 @@ def run(*arguments: str, code: str | None = None) -> subprocess.CompletedProcess
 def test_help_and_reading_commands_import_nothing_heavy(small_lake: SmallLake) -> None:
     probe = PROBE.format(heavy=HEAVY)
     home = ("--home", str(small_lake.home))
-    for arguments in (("--help",), ("artifacts", "list", *home), ("lake", "verify", *home)):
+    result = run("--help", code=PROBE.format(heavy=(*HEAVY, "quantlab_resources.lab")))
+    assert result.stderr.endswith("HEAVY []\n"), result.stderr
+    for arguments in (("artifacts", "list", *home), ("lake", "verify", *home)):
         result = run(*arguments, code=probe)
         assert result.stderr.endswith("HEAVY []\n"), (arguments, result.stderr)
     planted = run("--help", code="import polars\n" + probe)
