@@ -158,8 +158,10 @@ def artifact_asset(
                 verdicts.judge(step, group.drafts)
                 return group
 
-            outputs = _outputs_of_one if len(keys) == 1 else _outputs_of_many
-            yield from outputs(context, assets, keys, group_of, code_version, verdicts)
+            if len(keys) == 1:
+                yield from _outputs_of_one(keys[0], group_of, assets, verdicts)
+            else:
+                yield from _outputs_of_many(context, keys, group_of, assets, verdicts, code_version)
             lab.read_ledger.forget(run_id, step_key)
 
         compute.__name__ = name
@@ -193,18 +195,13 @@ def artifact_asset(
 
 
 def _outputs_of_one(
-    context: dg.AssetExecutionContext,
-    assets: Mapping[str, ArtifactType],
-    keys: Sequence[str | None],
-    group_of: GroupFunction,
-    code_version: str,
-    verdicts: Verdicts,
+    key: str | None, group_of: GroupFunction, assets: Iterable[str], verdicts: Verdicts
 ) -> Iterator[Any]:
     """Hand the one group to the IO manager, with its data version, if its checks let it pass."""
     with ExitStack() as resources:
-        group = group_of(keys[0], resources)
+        group = group_of(key, resources)
         yield from verdicts.results()
-        verdicts.require_passed(keys[0])
+        verdicts.require_passed(key)
         step = StepDrafts(group, resources)
         for asset in assets:
             yield _output_with_version(AssetDrafts(asset, step), _planned_version(group, asset))
@@ -212,11 +209,11 @@ def _outputs_of_one(
 
 def _outputs_of_many(
     context: dg.AssetExecutionContext,
-    assets: Mapping[str, ArtifactType],
     keys: Sequence[str | None],
     group_of: GroupFunction,
-    code_version: str,
+    assets: Mapping[str, ArtifactType],
     verdicts: Verdicts,
+    code_version: str,
 ) -> Iterator[Any]:
     """Hand the range to the IO manager, which makes the groups one at a time.
 
