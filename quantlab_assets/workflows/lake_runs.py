@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
@@ -155,14 +157,15 @@ class LakeRuns:
         tags: Mapping[str, str] | None,
         config: Mapping[str, Any] | None,
     ) -> None:
-        self._job.execute_in_process(
-            instance=self.instance,
-            asset_selection=[dg.AssetKey(asset) for asset in assets],
-            partition_key=partition_key,
-            tags={PART_OF_TAG: "workflow", **(tags or {})},
-            run_config={**_QUIET, **(config or {})},
-            raise_on_error=True,
-        )
+        with _own_end_by_signal():
+            self._job.execute_in_process(
+                instance=self.instance,
+                asset_selection=[dg.AssetKey(asset) for asset in assets],
+                partition_key=partition_key,
+                tags={PART_OF_TAG: "workflow", **(tags or {})},
+                run_config={**_QUIET, **(config or {})},
+                raise_on_error=True,
+            )
 
     @contextmanager
     def watched(self, title: str, total: int) -> Iterator[None]:
@@ -176,3 +179,18 @@ class LakeRuns:
 
             with listening(count_and_show), gathering(self.refusals):
                 yield
+
+
+@contextmanager
+def _own_end_by_signal() -> Iterator[None]:
+    """Let SIGTERM do afterwards what it did before.
+
+    Dagster leaves it with what SIGINT does, and that is nothing in a command which a script has started in the
+    background: nobody could end it then.
+    """
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        if before is not None and threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, before)

@@ -91,7 +91,7 @@ def is_readable_or_collected(store: ParquetArtifactStore, artifact: Artifact) ->
 def test_eight_processes_lose_no_update_and_nobody_is_turned_away(tmp_path: Path) -> None:
     home = tmp_path / "lake"
     make_lake(home)
-    # A pool ends its processes by SIGTERM, which they would ignore where this process does.
+    # A pool ends its processes by SIGTERM, which they would ignore where this process does: Dagster's runs leave it so.
     with multiprocessing.get_context("spawn").Pool(PROCESSES, signal.signal, (signal.SIGTERM, signal.SIG_DFL)) as pool:
         while len(set(pool.map(import_everything, range(PROCESSES), chunksize=1))) < PROCESSES:
             pass  # a busy machine starts processes slowly

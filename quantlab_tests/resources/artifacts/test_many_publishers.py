@@ -50,7 +50,7 @@ def try_to_start(home: str, number: int) -> bool:
 def test_processes_publish_distinct_equal_and_conflicting_content(tmp_path: Path) -> None:
     store = new_store(tmp_path)
     store.journal.append(ExperimentTransition("e1", ExperimentStatus.PENDING))
-    # A pool ends its processes by SIGTERM, which they would ignore where this process does.
+    # A pool ends its processes by SIGTERM, which they would ignore where this process does: Dagster's runs leave it so.
     with multiprocessing.get_context("spawn").Pool(PROCESSES, signal.signal, (signal.SIGTERM, signal.SIG_DFL)) as pool:
         arguments = [(str(tmp_path), number) for number in range(PROCESSES)]
         published = pool.starmap(publish_a_mixture, arguments)
