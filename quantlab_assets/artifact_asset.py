@@ -158,11 +158,15 @@ def artifact_asset(
                 verdicts.judge(step, group.drafts)
                 return group
 
-            if len(keys) == 1:
-                yield from _outputs_of_one(keys[0], group_of, assets, verdicts)
-            else:
-                yield from _outputs_of_many(context, keys, group_of, assets, verdicts, code_version)
-            lab.read_ledger.forget(run_id, step_key)
+            try:
+                if len(keys) == 1:
+                    yield from _outputs_of_one(keys[0], group_of, assets, verdicts)
+                else:
+                    yield from _outputs_of_many(context, keys, group_of, assets, verdicts, code_version)
+            finally:
+                lab.read_ledger.forget(run_id, step_key)
+                for handle in handles.values():
+                    handle.drop_cache()  # Dagster may keep a step as long as the process lives
 
         compute.__name__ = name
         compute.__doc__ = function.__doc__

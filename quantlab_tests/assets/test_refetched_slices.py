@@ -333,7 +333,7 @@ def test_a_slice_that_cannot_be_read_stays_when_there_is_nothing_to_put_in_its_p
 
 
 def test_a_process_that_goes_on_keeps_nothing_of_a_finished_run(runs: LakeRuns, source: HeldCandles) -> None:
-    of_others = _upstream_artifacts()  # of other tests' runs, kept alive by what they raised
+    of_others = _upstream_artifacts()  # Dagster's record types keep the step in which they are first used
     cut(runs)
     assert not [one for one in _upstream_artifacts() if all(one is not other for other in of_others)]
 

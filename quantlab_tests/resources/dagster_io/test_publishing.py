@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
+from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 
 import dagster as dg
+import pyarrow as pa
 import pytest
 
-from quantlab_assets.partitions import EXPORTS, add_partitions
+from quantlab_assets.artifact_asset import Step, Upstream, artifact_asset
+from quantlab_assets.partitions import DAYS, EXPORTS, add_partitions
 from quantlab_core.alerts.artifact_types import ALERTS
 from quantlab_core.artifacts.artifact import ArtifactStatus
 from quantlab_core.artifacts.logical_key import parse_key
+from quantlab_resources.dagster_io.artifact_draft import ArtifactDraft
 from quantlab_resources.dagster_io.materialization_metadata import set_hash
 from quantlab_tests.resources.dagster_io.small_graph import FIRST, SECOND, THIRD, SmallGraph, publish_events
 
@@ -153,3 +160,35 @@ def caps(graph: SmallGraph) -> dict[str, list[float]]:
         parse_key(ALERTS, head.logical_key)["day"]: store.read(head.artifact_id)["mcap_at_call_usd"].to_pylist()
         for head in store.heads(ALERTS.name)
     }
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_what_a_step_has_read_is_let_go_at_its_end_whoever_keeps_the_step(graph: SmallGraph, fails: bool) -> None:
+    graph.feed.mcap[FIRST] = 10_000.0
+    graph.run("alert_events", partition=FIRST)
+    steps: list[Step] = []
+    tables: list[weakref.ref[pa.Table]] = []
+
+    @artifact_asset(
+        name="alerts",
+        specs=[ALERTS],
+        group="small",
+        code_version="3",
+        inputs={"events": Upstream("alert_events")},
+        partitions_def=DAYS,
+    )
+    def alerts(step: Step) -> Iterator[ArtifactDraft]:
+        """Reads twice what is kept in memory meanwhile."""
+        steps.append(step)
+        for _ in range(2):
+            (artifact,) = step["events"].with_key(day=step.key)
+            tables.append(weakref.ref(step["events"].read(artifact)))
+        assert tables[0]() is tables[1]() is not None
+        if fails:
+            raise ValueError("after reading")
+        yield from ()
+
+    with pytest.raises(ValueError, match="after reading") if fails else nullcontext():
+        graph.run_only(alerts, partition=FIRST)
+    gc.collect()
+    assert (len(steps), [table() for table in tables]) == (1, [None, None])
