@@ -18,13 +18,14 @@ def keep_arrow_small() -> None:
     """Save what Arrow would hold beyond its tables: a fifth of the memory that an export of a million messages takes.
 
     Memory comes from jemalloc where Arrow was built with it, and what is freed goes back at once; Arrow's usual
-    allocator keeps it for a while. All of that holds only where pyarrow is not imported yet.
+    allocator keeps it for a while. Where pyarrow is imported already, what its own functions ask for first still does
+    that.
 
     And Arrow asks twice in a process whether there is pandas, by importing it (35 MiB, 0.5 s), to recognise pandas'
     objects among what it is given. It is told no. Who asks Arrow for a pandas table, or imports pandas, gets it all the
     same; where pandas is imported already nothing is changed.
     """
-    if "pyarrow" not in sys.modules:
+    if "pyarrow" not in sys.modules and sys.platform == "linux":  # elsewhere it may lack jemalloc, and would say so
         for name, value in _READ_WHEN_ARROW_LOADS.items():
             os.environ.setdefault(name, value)
     import pyarrow as pa

@@ -8,11 +8,11 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 import dagster as dg
 
+from quantlab_assets.metadata_table import table_of
 from quantlab_assets.partitions import PARTITION_TAG, RANGE_TAGS
 from quantlab_core.artifacts.row_count_drift import FACTOR, RowCounts
 from quantlab_resources.artifacts.upkeep.spot_check import SpotCheck, spot_check
 from quantlab_resources.dagster_io.asset_artifacts import asset_artifacts, type_names
-from quantlab_resources.dagster_io.materialization_metadata import MAX_TABLE_ROWS
 from quantlab_resources.dagster_io.row_counts import row_counts
 from quantlab_resources.lab import Lab
 
@@ -101,20 +101,18 @@ def is_whole_result(asset: str, found: SpotCheck, partitions: Collection[str] | 
         "bytes_read": dg.MetadataValue.int(found.byte_size),
         "problems": dg.MetadataValue.int(len(found.problems)),
     }
-    if found.problems:
-        metadata["what_is_wrong"] = dg.MetadataValue.table(
-            [
-                dg.TableRecord(
-                    {
-                        "problem": problem.what,
-                        "logical_key": problem.logical_key,
-                        "artifact_id": problem.artifact_id,
-                        "detail": problem.detail,
-                    }
-                )
-                for problem in found.problems[:MAX_TABLE_ROWS]
-            ]
-        )
+    metadata |= table_of(
+        "what_is_wrong",
+        [
+            {
+                "problem": problem.what,
+                "logical_key": problem.logical_key,
+                "artifact_id": problem.artifact_id,
+                "detail": problem.detail,
+            }
+            for problem in found.problems
+        ],
+    )
     return dg.AssetCheckResult(
         asset_key=asset,
         check_name=IS_WHOLE,
@@ -143,13 +141,10 @@ def row_count_result(asset: str, counts: Sequence[RowCounts]) -> dg.AssetCheckRe
         "compared": dg.MetadataValue.int(len(compared)),
         "unusual": dg.MetadataValue.int(len(unusual)),
     }
-    if unusual:
-        metadata["unusual_row_counts"] = dg.MetadataValue.table(
-            [
-                dg.TableRecord({"name": one.name, "rows": one.now, "usual": float(one.usual or 0.0)})
-                for one in unusual[:MAX_TABLE_ROWS]
-            ]
-        )
+    metadata |= table_of(
+        "unusual_row_counts",
+        [{"name": one.name, "rows": one.now, "usual": float(one.usual or 0.0)} for one in unusual],
+    )
     return dg.AssetCheckResult(
         asset_key=asset,
         check_name=ROW_COUNT,

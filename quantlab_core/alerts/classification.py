@@ -41,7 +41,7 @@ RULE_VERSIONS = {
     "nonexistent_local_time": 1,
     "outside_days": 1,
     "base58_glued": 2,
-    "base58_lowercased": 2,
+    "base58_lowercased": 3,
     "base58_wrong_length": 1,
     "address_cut": 1,
     "evm_glued": 1,
@@ -49,7 +49,7 @@ RULE_VERSIONS = {
     "evm_checksum": 1,
     "link_address_invalid": 2,
     "chain_not_supported": 2,
-    "unknown_link": 2,
+    "unknown_link": 3,
     "explorer_account": 1,
     "pool_links_unmatched": 1,
 }

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
-from quantlab_core.alerts.links import LinkedAddress, UnreadableLink, find_urls, read_link
+from quantlab_core.alerts.links import LINK_RULES, LinkedAddress, LinkRule, UnreadableLink, find_urls, read_link
 from quantlab_tests.core.alerts.invented_chat import contract, mint
 
 SOL, EVM = mint("owl"), contract("owl")
@@ -142,3 +144,13 @@ def test_a_link_that_cannot_be_used_names_its_rule(url: str, rule_id: str) -> No
 def test_links_are_found_with_and_without_scheme_and_without_closing_punctuation() -> None:
     text = f"see (https://pump.fun/{SOL}), or dexscreener.com/solana/{SOL}. mail me@site.example/x"
     assert [url for _, _, url in find_urls(text)] == [f"https://pump.fun/{SOL}", f"dexscreener.com/solana/{SOL}"]
+
+
+@pytest.mark.parametrize("rule", LINK_RULES, ids=lambda rule: rule.site)
+def test_before_the_first_slash_of_a_form_stands_its_host_and_all_of_it(rule: LinkRule) -> None:
+    """Rules are chosen by the host of a link: none that could match may be passed over."""
+    host, slash, path = rule.form.partition("/")
+    assert slash
+    assert not path.startswith(("?", "*", "{")), "without the slash the link would have another host"
+    assert re.compile(host).match("/") is None
+    assert rule.is_of_host(host.replace("\\", "")) or set(host) & set("([")

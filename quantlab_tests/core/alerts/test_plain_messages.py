@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from quantlab_core.alerts.classification import classify, classify_in_full
 from quantlab_core.alerts.message_kinds import NO_ALERT
 from quantlab_core.alerts.plain_messages import is_plain
+from quantlab_core.alerts.updates import UPDATE, is_update
 from quantlab_tests.core.alerts.invented_chat import contract, message, mint, phanes_card, rick_card
 
 OWL, EVM = mint("owl"), contract("owl")
@@ -62,6 +63,19 @@ def test_plain_talk_makes_no_alert_and_no_card_whoever_sends_it(text: str, more:
 def test_the_fast_way_says_what_the_full_rules_say(text: str, sender: str, more: dict[str, int]) -> None:
     one = message(text, sender=sender, **more)
     assert classify(one) == classify_in_full(one, by_bot=sender == "Rick")
+
+
+@settings(deadline=None, max_examples=600, derandomize=True)
+@given(TEXTS)
+@example("achievement unloc\u212aed")
+@example("made an x3 call")
+@example("up 50% \u017fince the alert")
+@example("gained 3x AFTER entry")
+@example("12x \u017fince my \u017fignal")
+@example("called at 50k, now 1M")
+@example("4x | From 30K -> 120K")
+def test_the_cheap_signs_of_an_update_are_in_every_update(text: str) -> None:
+    assert is_update(text) == (UPDATE.search(text) is not None)
 
 
 @pytest.mark.parametrize(
