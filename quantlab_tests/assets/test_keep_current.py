@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from datetime import date, timedelta
 from pathlib import Path
@@ -28,8 +27,6 @@ from quantlab_tests.copied_lake import copied_lake
 from quantlab_tests.core.alerts.invented_chat import NOON, exported, mint
 
 OWL, FOX, ELK = mint("owl"), mint("fox"), mint("elk")
-IDLE_LIMIT_S = 0.5
-"""Ten times the bar, for a busy machine; benchmarks/bench_sensor_ticks.py measures."""
 
 
 def source(lab: Lab, close: float = 1.0) -> HeldCandles:
@@ -95,9 +92,7 @@ def test_what_nobody_finished_becomes_what_a_dropped_export_becomes_and_then_not
         raise AssertionError("nothing changed, and yet everything was judged")
 
     monkeypatch.setattr(lake_freshness, "lake_freshness", judged)
-    started = time.perf_counter()
-    afterwards.says()
-    assert time.perf_counter() - started < IDLE_LIMIT_S
+    assert "everything is made from what is current" in afterwards.says()
 
 
 def dropped(lab: Lab, instance: dg.DagsterInstance) -> Daemon:

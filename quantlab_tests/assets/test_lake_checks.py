@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import itertools
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -103,10 +105,16 @@ def test_a_missing_file_is_told_however_little_time_there_is(tmp_path: Path) -> 
         gone = runs.lab.artifacts.get_artifact(ids[-1])
         Path(gone.path_parquet).unlink()
         for sample in ("one", "two", "three"):
-            found = spot_check(runs.lab.artifacts, ids, seconds=0.05, sample=sample)
-            assert gone.artifact_id in {problem.artifact_id for problem in found.problems}
-        hurried = spot_check(runs.lab.artifacts, ids, seconds=0.0, sample="one")
+            found = spot_check(runs.lab.artifacts, ids, seconds=4, sample=sample, clock=a_second_each_time())
+            assert (found.artifacts, found.looked_for, found.read) == (3, 3, 1)
+            assert [problem.artifact_id for problem in found.problems] == [gone.artifact_id]
+        hurried = spot_check(runs.lab.artifacts, ids, seconds=1, sample="one", clock=a_second_each_time())
     assert (hurried.artifacts, hurried.looked_for, hurried.read) == (3, 1, 1)
+
+
+def a_second_each_time() -> Callable[[], float]:
+    """A clock on which every look at it takes a second."""
+    return partial(next, itertools.count(0.0))
 
 
 @pytest.mark.parametrize(

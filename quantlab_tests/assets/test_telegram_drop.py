@@ -21,7 +21,6 @@ from quantlab_tests.assets.small_inputs import write_export
 from quantlab_tests.core.alerts.invented_chat import CHAT, exported, mint
 from quantlab_tests.resources.alerts.html_export import page
 
-TICK_LIMIT_S = 10
 NOTE = f"time_zone: Europe/Berlin\nchat_id: -100{CHAT.chat_id}\n"
 
 
@@ -257,9 +256,7 @@ def test_a_thousand_files_take_one_look_and_each_is_accounted_for(daemon: Daemon
         else:
             path.write_text("no export")
         os.utime(path, (old, old))
-    started = time.monotonic()
     tick = daemon.tick()
-    assert time.monotonic() - started < TICK_LIMIT_S
     (request,) = tick.run_requests or []
     refused = len(tick.asset_events or [])
     assert len(exports_of(request)) + refused + len(daemon.names()) - len(exports_of(request)) == files

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from quantlab_core.artifacts.content_hash import PREFIX, hash_of_normal_form
@@ -50,23 +50,31 @@ class SpotCheck:
     problems: tuple[SpotProblem, ...]
 
 
-def spot_check(store: ParquetArtifactStore, artifact_ids: Sequence[str], *, seconds: float, sample: str) -> SpotCheck:
+def spot_check(
+    store: ParquetArtifactStore,
+    artifact_ids: Sequence[str],
+    *,
+    seconds: float,
+    sample: str,
+    clock: Callable[[], float] = time.monotonic,
+) -> SpotCheck:
     """Look for the files of these artifacts, then read one after the other until ``seconds`` are over; at least one.
 
     Those whose file is not found are read first, so that a missing file is told however many there are. The others come
     in an order that ``sample`` decides: another text, another sample. A file that is read must have the recorded hash,
     the recorded content, and a table that keeps what its type promises; its sidecar must say the same as the manifest.
+    ``clock`` gives seconds that never go back.
     """
-    deadline = time.monotonic() + seconds
     with store.manifest.reading() as connection:
         candidates = recorded(connection, artifact_ids)
+    deadline = clock() + seconds
     candidates.sort(key=lambda one: zlib.crc32(f"{sample} {one.artifact.artifact_id}".encode()))
     looked_for, absent = 0, []
     for candidate in candidates:
         looked_for += 1
         if store.files.change_marks(candidate.artifact.path_parquet) is None:
             absent.append(candidate)
-        if time.monotonic() >= deadline:
+        if clock() >= deadline:
             break
     checked, read = Checked(), 0
     problems: list[SpotProblem] = []
@@ -76,7 +84,7 @@ def spot_check(store: ParquetArtifactStore, artifact_ids: Sequence[str], *, seco
         checked.add(one)
         read += 1
         problems += [_told(candidate, problem) for problem in one.problems] or _contract_problems(store, candidate)
-        if time.monotonic() >= deadline:
+        if clock() >= deadline:
             break
     return SpotCheck(len(candidates), looked_for, read, checked.byte_size, tuple(problems))
 

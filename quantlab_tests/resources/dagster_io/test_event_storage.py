@@ -6,11 +6,17 @@ A canary: the storage classes are Dagster's own and not part of its public inter
 from __future__ import annotations
 
 import sqlite3
+import subprocess
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import dagster as dg
 import pytest
+import sqlalchemy as sa
+from dagster._core.storage.event_log.sqlite.sqlite_event_log import SqliteEventLogStorage
 
 from quantlab_resources.dagster_io.event_storage import BATCH_VARIABLE, LakeEventLogStorage
 from quantlab_resources.dagster_io.instance_storage import LakeDagsterStorage
@@ -59,6 +65,51 @@ def test_what_is_asked_of_the_storage_after_a_range_is_the_same_as_of_dagsters_o
     assert newest.asset_materialization.partition == THIRD
     assert record.asset_entry.last_run_id == run_id
     assert set(graph.instance.get_materialized_partitions(dg.AssetKey("alerts"))) == {FIRST, SECOND, THIRD}
+
+
+def test_a_runs_file_is_made_as_dagster_makes_it(graph: SmallGraph, tmp_path: Path) -> None:
+    run_id = graph.run("alert_events", days=DAYS).run_id
+    storage = graph.instance.event_log_storage
+    assert isinstance(storage, SqliteEventLogStorage)
+    made, own = tmp_path / "made.db", tmp_path / "own.db"
+    subprocess.run(["cp", storage.path_for_shard(run_id), str(made)], check=True)
+    SqliteEventLogStorage._initdb(storage, sa.create_engine(f"sqlite:///{own}"))
+    assert layout(made) == layout(own)
+
+
+def layout(file: Path) -> tuple[str, list[tuple[str]], list[tuple[str]]]:
+    """How a file keeps its journal, what it is made of, and its revision."""
+    with closing(sqlite3.connect(file)) as opened:
+        (mode,) = opened.execute("PRAGMA journal_mode").fetchone()
+        parts = opened.execute("SELECT sql FROM sqlite_master ORDER BY name").fetchall()
+        return mode, parts, opened.execute("SELECT version_num FROM alembic_version").fetchall()
+
+
+def test_a_file_that_many_ask_for_at_once_is_made_once(tmp_path: Path) -> None:
+    storages = [LakeEventLogStorage(str(tmp_path)) for _ in range(8)]
+    together = threading.Barrier(len(storages))
+
+    def ask(storage: LakeEventLogStorage) -> None:
+        together.wait()
+        with storage.run_connection("run") as connection:
+            assert connection.execute(sa.text("SELECT count(*) FROM event_logs")).scalar_one() == 0
+
+    with ThreadPoolExecutor(len(storages)) as pool:
+        list(pool.map(ask, storages))
+    assert len(layout(tmp_path / "run.db")[2]) == 1
+    for storage in storages:
+        storage.dispose()
+
+
+def test_a_file_without_a_revision_is_left_to_dagster(tmp_path: Path) -> None:
+    storage = LakeEventLogStorage(str(tmp_path))
+    with closing(sqlite3.connect(tmp_path / "run.db")) as older:
+        older.execute("CREATE TABLE made_before (x)")
+        older.commit()
+    with storage.run_connection("run"):
+        pass
+    assert len(layout(tmp_path / "run.db")[2]) == 1
+    storage.dispose()
 
 
 def test_the_events_of_a_batch_are_one_transaction_and_another_process_sees_them(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,9 +22,6 @@ from quantlab_tests.resources.artifacts.lakes import WRITER, free_request, new_s
 from quantlab_tests.resources.artifacts.test_schema_2_lakes import made_older
 from quantlab_tests.resources.openlineage.openlineage_rules import breaches
 from quantlab_tests.resources.openlineage.received_lineage import Event, edges, received, recorded, waiting_events
-
-LINEAGE_S = 10.0
-"""Far more than the events of 4,000 members take (0.2 s), far less than a quadratic way to make them."""
 
 
 @pytest.fixture(scope="module")
@@ -156,9 +152,7 @@ def test_a_set_of_4_000_members_is_one_dataset_to_whatever_is_made_from_it(store
         )
     ).artifact_id  # fmt: skip
     store.publish_many([free_request([n], key=f"of=out{n}", input_artifact_ids=[frozen]) for n in range(4)])
-    started = time.process_time()
     events = told(store)
-    assert time.process_time() - started < LINEAGE_S
     assert [len(event["outputs"]) for event in events] == [1, *[MOST_OUTPUTS] * 8, 1, 4]
     assert [taken["facets"]["quantlab_artifact"]["artifactId"] for taken in events[-1]["inputs"]] == [frozen]
     assert {taken["facets"]["quantlab_artifact"]["artifactId"] for taken in events[-2]["inputs"]} == set(members)
