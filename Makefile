@@ -51,8 +51,10 @@ ui: $(VENV)/.runtime  ## open Dagster on 127.0.0.1:3000, and the pages of experi
 	@$(BIN)/quantlab experiments pages & pages=$$!; trap "kill $$pages 2>/dev/null" EXIT INT TERM; \
 	$(BIN)/dagster dev -h 127.0.0.1 -w workspace.yaml
 
+# One more worker than a small machine has cores: tests wait for the disk, for daemons and for a browser. Files in their
+# order, because the ones with the fewest tests are the longest, and would come last.
 test: lint  ## run every check and every test
-	$(BIN)/python -m pytest -n 2 --dist loadfile $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 lint: $(VENV)/.dev  ## ruff, mypy and the layer contracts
 	$(BIN)/ruff check .

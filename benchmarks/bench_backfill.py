@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from dagster._core.storage.fs_io_manager import PickledObjectFilesystemIOManager
 
 from benchmarks.backfill_files import day, mint, write_candle_files, write_exports
-from benchmarks.child_process import PYTHON, ROOT, programs
+from benchmarks.child_process import PYTHON, ROOT, keeping_bytecode, programs
 from benchmarks.measurement import Figure, Measured, figure, interleaved
 from benchmarks.workload import Size
 from quantlab_assets.artifact_asset import Step, artifact_asset
@@ -137,8 +137,8 @@ def _one_day(lab: Lab, size: Size, folder: Path) -> Iterator[Figure]:
         "of an asset that does nothing": [*command, "nothing", *of_day, "benchmarks.empty_asset"],
     }
     environment = {"QUANTLAB_HOME": str(lab.paths.home), "PYTHONPATH": str(ROOT)}
-    environment["PYTHONPYCACHEPREFIX"] = str(folder / "bytecode")
-    times, _ = programs(commands, rounds=min(size.rounds, 3), environment=environment | {"PYTHONDONTWRITEBYTECODE": ""})
+    environment |= keeping_bytecode(folder / "bytecode")
+    times, _ = programs(commands, rounds=min(size.rounds, 3), environment=environment)
     yield figure(times, "ms")
 
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from benchmarks.child_process import PYTHON, ROOT, programs
+from benchmarks.child_process import PYTHON, ROOT, keeping_bytecode, programs
 from benchmarks.measurement import Figure, Measured, Unit
 from benchmarks.workload import Size, new_lake, slice_request
 
@@ -47,17 +46,10 @@ def figures(size: Size, folder: Path) -> Iterator[Figure]:
         LIST_AS_JSON: {"operation": "list_artifacts", **manifest, "filter": {}},
     }
     inputs = {name: json.dumps(request).encode() for name, request in requests.items()}
-    environment = dict.fromkeys(MOVERS, "") | _keeping_bytecode(folder / "bytecode")
+    environment = dict.fromkeys(MOVERS, "") | keeping_bytecode(folder / "bytecode")
     times, peaks = programs(commands, rounds=size.rounds, environment=environment, inputs=inputs)
     units: tuple[tuple[dict[str, Measured], Unit], ...] = ((times, "ms"), (peaks, "MiB"))
     for measured, unit in units:
         for subject in (HELP, LIST, GET_AS_JSON, LIST_AS_JSON):
             yield Figure(measured[subject], unit, (measured[BARE],))
         yield Figure(measured[GRAPH], unit, (measured[DAGSTER], measured[BARE]))
-
-
-def _keeping_bytecode(folder: Path) -> dict[str, str]:
-    """Where Python is told not to keep compiled modules, keep them for this run: compiling is not what is measured."""
-    if not sys.dont_write_bytecode:
-        return {}
-    return {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(folder)}

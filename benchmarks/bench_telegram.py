@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from benchmarks.child_process import PYTHON, programs
+from benchmarks.child_process import PYTHON, keeping_bytecode, programs
 from benchmarks.large_export import write_large_export
 from benchmarks.measurement import Figure, Measured, figure
 from benchmarks.workload import Size
@@ -58,12 +58,7 @@ def figures(size: Size, folder: Path) -> Iterator[Figure]:
         ],
         "json.load of the same file": commands["json.load of the same file"],
     }  # fmt: skip
-    # Python keeps its bytecode, whatever it was told: compiling is not what is measured.
-    environment = {
-        "QUANTLAB_HOME": str(folder / "lake"),
-        "PYTHONDONTWRITEBYTECODE": "",
-        "PYTHONPYCACHEPREFIX": str(folder / "bytecode"),
-    }
+    environment = {"QUANTLAB_HOME": str(folder / "lake"), **keeping_bytecode(folder / "bytecode")}
     programs({"": [PYTHON, "-m", "quantlab_cli", "lake", "init"]}, rounds=0, environment=environment)
     times, peaks = programs(ingestion, rounds=0, environment=environment)
     yield figure(_per_message(times, count), "per s")

@@ -54,6 +54,13 @@ def programs(
     return times, peaks
 
 
+def keeping_bytecode(folder: Path) -> dict[str, str]:
+    """Where Python is told not to keep compiled modules, keep them for this run: compiling is not what is measured."""
+    if not sys.dont_write_bytecode:
+        return {}
+    return {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(folder)}
+
+
 def _run(command: Sequence[str], environment: Mapping[str, str], stdin: bytes) -> tuple[float, float, float]:
     """Wall seconds, CPU seconds and peak bytes of one run."""
     answer = subprocess.run(

@@ -17,7 +17,7 @@ from quantlab_tests.copied_lake import copied_lake
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
-RUN_S = 90
+WAIT_S = 240
 DAY = "2025-05-01"
 
 pytestmark = [
@@ -59,10 +59,10 @@ def test_the_graph_partitions_and_metadata_are_shown_and_a_partition_can_be_mate
 
     page.goto("/asset-groups")
     for group in ("alerts", "ohlcv", "coverage", "projections", "experiments"):
-        expect(page.get_by_text(group, exact=True).first).to_be_visible(timeout=60_000)
+        expect(page.get_by_text(group, exact=True).first).to_be_visible(timeout=WAIT_S * 1_000)
 
     page.goto(f"/assets/alerts?view=partitions&partition={DAY}")
-    expect(page.get_by_text(alerts.artifact_id).first).to_be_visible(timeout=60_000)
+    expect(page.get_by_text(alerts.artifact_id).first).to_be_visible(timeout=WAIT_S * 1_000)
     expect(page.get_by_text(alerts.content_hash).first).to_be_visible()
 
     page.locator("button:has-text('Materialize')").first.click()
@@ -72,12 +72,12 @@ def test_the_graph_partitions_and_metadata_are_shown_and_a_partition_can_be_mate
     chosen.press("Tab")
     page.screenshot(path=str(tmp_path / "launch.png"))
     page.get_by_role("button", name="Launch 1 run").click()
-    browser_deadline = time.monotonic() + RUN_S
+    browser_deadline = time.monotonic() + WAIT_S
     while len(artifacts.publications(alerts.artifact_id)) == publications:
         assert time.monotonic() < browser_deadline, "the run that was launched in the UI never published"
         time.sleep(1)
     page.goto("/runs")
-    expect(page.get_by_text("Success").first).to_be_visible(timeout=60_000)
+    expect(page.get_by_text("Success").first).to_be_visible(timeout=WAIT_S * 1_000)
     artifacts.close()
 
 

@@ -131,7 +131,7 @@ REFRESH = WritePath(
     clear_cache,
     refresh_in_place,
     cases=10,
-    refused_cases=6,
+    refused_cases=8,
 )
 
 
@@ -198,7 +198,7 @@ DATASET = WritePath(
     clear_dataset,
     build_dataset_in_place,
     cases=12,
-    refused_cases=6,
+    refused_cases=8,
 )
 
 

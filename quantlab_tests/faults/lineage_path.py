@@ -98,5 +98,5 @@ LINEAGE = WritePath(
     clear_sending,
     send_carelessly,
     cases=18,
-    refused_cases=6,
+    refused_cases=8,
 )

@@ -30,7 +30,7 @@ class WritePath:
     clean_up: Callable[[Path], bool]
     careless: Step
     cases: int = 18
-    refused_cases: int = 9
+    refused_cases: int = 12
 
     def act(self, home: Path) -> None:
         """Take all steps."""
