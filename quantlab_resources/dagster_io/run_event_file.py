@@ -7,13 +7,14 @@ process and written as they are.
 
 from __future__ import annotations
 
-import sqlite3
 from functools import cache
-from typing import cast
 
 import sqlalchemy as sa
 from dagster._core.storage.event_log.sqlite.sqlite_event_log import SqliteEventLogStorage
 from sqlalchemy.pool import StaticPool
+
+_TABLES = "SELECT name FROM sqlite_master WHERE type = 'table'"
+_REVISIONS = "SELECT version_num FROM alembic_version"
 
 
 def is_made(engine: sa.Engine) -> bool:
@@ -22,32 +23,33 @@ def is_made(engine: sa.Engine) -> bool:
     Two processes may make the same file at once. What fails is for Dagster's own way to make it, which tries again.
     """
     with engine.connect() as connection:
-        file = _opened(connection)
+
+        def column(query: str) -> list[str]:
+            return [str(value) for value in connection.exec_driver_sql(query).scalars()]
+
         try:
-            if not _tables(file):
-                file.execute("PRAGMA journal_mode=WAL")
-                file.execute("BEGIN IMMEDIATE")
-                for statement in () if _tables(file) else _statements():
-                    file.execute(statement)
-                file.commit()
-            return "alembic_version" in _tables(file) and bool(file.execute("SELECT * FROM alembic_version").fetchall())
-        except sqlite3.OperationalError:
-            file.rollback()
+            if not column(_TABLES):
+                connection.exec_driver_sql("PRAGMA journal_mode=WAL")
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
+                if not column(_TABLES):
+                    statements, revision = _empty_file()
+                    for statement in statements:
+                        connection.exec_driver_sql(statement)
+                    connection.exec_driver_sql("INSERT INTO alembic_version VALUES (?)", (revision,))
+                connection.commit()
+            return "alembic_version" in column(_TABLES) and bool(column(_REVISIONS))
+        except sa.exc.OperationalError:
             return False
 
 
 @cache
-def _statements() -> tuple[str, ...]:
+def _empty_file() -> tuple[tuple[str, ...], str]:
+    """The statements that make an empty file, in the order in which Dagster makes it, and its revision."""
     engine = sa.create_engine("sqlite://", poolclass=StaticPool)
     # It makes the file of the engine and asks the storage for nothing.
     SqliteEventLogStorage._initdb(object.__new__(SqliteEventLogStorage), engine)
     with engine.connect() as connection:
-        return tuple(line for line in _opened(connection).iterdump() if line not in ("BEGIN TRANSACTION;", "COMMIT;"))
-
-
-def _opened(connection: sa.Connection) -> sqlite3.Connection:
-    return cast(sqlite3.Connection, connection.connection.dbapi_connection)
-
-
-def _tables(file: sqlite3.Connection) -> set[str]:
-    return {name for (name,) in file.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        made = connection.exec_driver_sql("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL").scalars().all()
+        revision = connection.exec_driver_sql(_REVISIONS).scalar_one()
+    engine.dispose()
+    return tuple(made), revision

@@ -16,6 +16,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 import sqlalchemy as sa
+from alembic.script import ScriptDirectory
 from dagster._core.storage.event_log.sqlite.sqlite_event_log import SqliteEventLogStorage
 
 from quantlab_resources.dagster_io.event_storage import BATCH_VARIABLE, LakeEventLogStorage
@@ -83,6 +84,21 @@ def layout(file: Path) -> tuple[str, list[tuple[str]], list[tuple[str]]]:
         (mode,) = opened.execute("PRAGMA journal_mode").fetchone()
         parts = opened.execute("SELECT sql FROM sqlite_master ORDER BY name").fetchall()
         return mode, parts, opened.execute("SELECT version_num FROM alembic_version").fetchall()
+
+
+def test_dagsters_migrations_are_looked_up_once_in_a_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    storage = LakeEventLogStorage(str(tmp_path))
+    with storage.run_connection("first"):
+        pass
+
+    def looked_up(*_: object) -> None:
+        raise AssertionError("looked up again")
+
+    monkeypatch.setattr(ScriptDirectory, "from_config", looked_up)
+    with storage.run_connection("second"):
+        pass
+    assert layout(tmp_path / "second.db") == layout(tmp_path / "first.db")
+    storage.dispose()
 
 
 def test_a_file_that_many_ask_for_at_once_is_made_once(tmp_path: Path) -> None:
