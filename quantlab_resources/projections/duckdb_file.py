@@ -8,7 +8,6 @@ keep the old file.
 from __future__ import annotations
 
 import fcntl
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,7 +16,7 @@ from pathlib import Path
 import duckdb
 
 from quantlab_core.errors import StorageError, first_line
-from quantlab_resources.artifacts.files.durable_files import storage_errors, sync_directory
+from quantlab_resources.artifacts.files.durable_files import storage_errors, sync_directory, sync_file
 
 MEMORY_LIMIT = "1GB"
 """What DuckDB may hold while it builds; beyond that it spills beside the file. The process takes about 0.4 GB more."""
@@ -148,11 +147,7 @@ def _in_utc(connection: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
 
 
 def _replace_durably(source: Path, target: Path) -> None:
-    descriptor = os.open(source, os.O_RDWR)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    sync_file(source)
     source.replace(target)
     sync_directory(target.parent)
 

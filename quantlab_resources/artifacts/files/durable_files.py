@@ -113,8 +113,17 @@ def make_directory(path: Path) -> None:
 
 def sync_directory(path: Place) -> None:
     """Make the entries of the directory durable."""
+    _sync(path, os.O_RDONLY | os.O_DIRECTORY)
+
+
+def sync_file(path: Place) -> None:
+    """Make what a library wrote into a file durable."""
+    _sync(path, os.O_RDONLY)
+
+
+def _sync(path: Place, flags: int) -> None:
     with storage_errors(path):
-        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+        descriptor = os.open(path, flags)
         try:
             os.fsync(descriptor)
         finally:

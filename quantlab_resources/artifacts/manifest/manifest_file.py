@@ -66,10 +66,10 @@ def identity_of(path: Path) -> tuple[int, int] | None:
 def new_manifest(path: Path, *, at: str) -> Iterator[apsw.Connection]:
     """A new empty manifest at ``path`` to be filled, without the checks that a finished one gets when the block ends.
 
-    Foreign keys are checked at the end, so rows may come in any order. Raises IntegrityError when they do not fit, and
-    leaves no file when anything is raised. The finished file is durable.
+    Foreign keys are checked at the end, so rows may come in any order. Raises IntegrityError when they do not fit,
+    StorageError when the disk refuses, and leaves no file when anything is raised. The finished file is durable.
     """
-    from quantlab_resources.artifacts.files.durable_files import sync_directory
+    from quantlab_resources.artifacts.files.durable_files import sync_directory, sync_file
 
     _remove(path)
     try:
@@ -79,11 +79,7 @@ def new_manifest(path: Path, *, at: str) -> Iterator[apsw.Connection]:
             yield connection
             check_whole(connection, path)
             connection.execute("PRAGMA journal_mode = WAL")
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        sync_file(path)
         sync_directory(path.parent)
     except BaseException:
         _remove(path)
