@@ -18,6 +18,7 @@ from quantlab_assets.experiments import RESULT_ASSETS
 from quantlab_assets.workflows.create_experiment import create_experiment
 from quantlab_assets.workflows.ingest_alerts import ingest_telegram_export
 from quantlab_assets.workflows.lake_runs import LakeRuns
+from quantlab_cli.dagster_instance import dagster_instance
 from quantlab_core.experiments.experiment import ExperimentStatus
 from quantlab_resources.artifacts.upkeep.staleness import stale
 from quantlab_resources.dagster_io.lab_resource import LabResource
@@ -120,7 +121,7 @@ def schedule_tick(
 @pytest.fixture
 def on_disk(tmp_path: Path) -> Iterator[dg.DagsterInstance]:
     """An instance that schedules can open by its reference."""
-    with dg.DagsterInstance.local_temp(str(tmp_path)) as made:
+    with dagster_instance(tmp_path / "lake") as made:
         yield made
 
 

@@ -14,6 +14,7 @@ import pytest
 
 from quantlab_assets.automation.telegram_drop import MOST_PER_RUN, WHOLE_AFTER_S, drop_folder, telegram_drop_sensor
 from quantlab_assets.definitions import build_defs
+from quantlab_cli.dagster_instance import dagster_instance
 from quantlab_core.artifacts.artifact import ArtifactFilter
 from quantlab_resources.dagster_io.lab_resource import LabResource
 from quantlab_resources.lab import Lab
@@ -27,7 +28,7 @@ NOTE = f"time_zone: Europe/Berlin\nchat_id: -100{CHAT.chat_id}\n"
 @pytest.fixture
 def instance(tmp_path: Path) -> Iterator[dg.DagsterInstance]:
     """On disk, as that of `dagster dev`."""
-    with dg.DagsterInstance.local_temp(str(tmp_path)) as made:
+    with dagster_instance(tmp_path / "lake") as made:
         yield made
 
 
