@@ -64,7 +64,7 @@ def call(
         cwd=cwd,
         env={**os.environ, "QUANTLAB_API_KEY": SECRET, **(environment or {})},
         check=False,
-        timeout=60,
+        timeout=240,
     )
     return Answer(done.returncode, done.stdout.decode(), done.stderr.decode())
 

@@ -54,7 +54,7 @@ def publisher(home: Path, tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
         assert process.stdout.readline().strip() == "1"
         yield process
         (tmp_path / "stop").touch()
-        process.communicate(timeout=60)
+        process.communicate(timeout=240)
 
 
 def backed_up(home: Path, folder: Path, *options: str) -> dict[str, int]:

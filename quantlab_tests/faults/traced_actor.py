@@ -25,7 +25,7 @@ WRITE_CLASS = (
 )
 CALL = re.compile(r"^(?:\d+ +)?(\w+)\(")
 KILLED = -signal.SIGKILL
-_STOP_TIMEOUT_S = 20.0
+_STOP_TIMEOUT_S = 60.0
 
 
 @dataclass(frozen=True)

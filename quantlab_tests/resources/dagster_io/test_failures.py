@@ -153,7 +153,7 @@ def test_two_processes_materialize_one_partition_at_once_and_one_of_them_publish
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=240,
         check=True,
     ).stdout.splitlines()
     artifact = graph.head("alerts_event_v1", f"day={FIRST}/")

@@ -249,7 +249,7 @@ def test_a_reader_that_keeps_the_index_open_costs_an_update_and_the_next_sync_ca
         lake.tracker.create(lake.definition("two"))
         assert not index.sync()
         assert "was not updated (the next sync catches up)" in caplog.text
-        reader.communicate("close\n", timeout=30)
+        reader.communicate("close\n", timeout=240)
     assert query(lake, "SELECT count(*) FROM experiments") == [(1,)]
     assert index.sync()
     assert query(lake, "SELECT count(*) FROM experiments") == [(2,)]
@@ -288,7 +288,7 @@ def test_several_processes_write_at_once_and_every_experiment_arrives(
         assert writer.stdin is not None
         writer.stdin.write("go\n")
         writer.stdin.flush()
-    answers = [writer.communicate(timeout=60)[0] for writer in writers]
+    answers = [writer.communicate(timeout=240)[0] for writer in writers]
     assert answers == ["True\nTrue\n"] * 3
     assert index.sync()
     kept_up = content(lake)

@@ -128,7 +128,7 @@ def test_eight_processes_that_create_the_same_experiment_get_one(lake: Experimen
         assert creator.stdin is not None
         creator.stdin.write("go\n")
         creator.stdin.flush()
-    answers = {creator.communicate(timeout=60)[0] for creator in creators}
+    answers = {creator.communicate(timeout=240)[0] for creator in creators}
     assert answers == {f"{lake.tracker.get('first').definition_artifact_id}\n"}
     assert [entry.status for entry in lake.store.journal.entries("first")] == [PENDING]
     assert len(lake.store.heads(EXPERIMENT_DEFINITION.name)) == 1

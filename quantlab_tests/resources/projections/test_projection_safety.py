@@ -107,7 +107,7 @@ def test_a_reader_in_another_process_does_not_hinder_a_rebuild(lake: SmallLake) 
         assert reader.stdout.readline() == "open\n"
         lake.candles("TokenA", [1.0, 2.0])
         assert lake.builder.refresh("p").total_rows == 2
-        out, _ = reader.communicate("go on\n", timeout=30)
+        out, _ = reader.communicate("go on\n", timeout=240)
     assert out == "1\n"
 
 

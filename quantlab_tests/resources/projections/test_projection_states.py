@@ -111,7 +111,7 @@ def test_what_is_being_built_and_what_is_to_be_kept_stays(lake: SmallLake) -> No
         assert holder.stdout is not None
         assert holder.stdout.readline() == "held\n"
         eviction = lake.builder.evict(0, apply=True, keep=["second"])
-        holder.communicate("\n", timeout=30)
+        holder.communicate("\n", timeout=240)
     assert ids(eviction.evicted) == ["third"]
     assert [lake.builder.exists(name) for name in THREE] == [True, True, False]
     with locked(Path(lock)):  # the test looked at the right lock: whoever builds waits for it

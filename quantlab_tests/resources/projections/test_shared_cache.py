@@ -146,7 +146,7 @@ def test_while_one_lake_builds_another_waits_and_evicts_nothing(lake: SmallLake,
         rebuild.start()
         rebuild.join(0.3)
         is_waiting = rebuild.is_alive()
-        holder.communicate("\n", timeout=30)
+        holder.communicate("\n", timeout=240)
         rebuild.join(60)
     assert is_waiting
     assert not rebuild.is_alive()

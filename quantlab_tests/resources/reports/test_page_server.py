@@ -32,7 +32,7 @@ def server(tmp_path: Path) -> Iterator[PageServer]:
 
 
 def asked(server: PageServer, path: str, host: str | None = None) -> tuple[int, str]:
-    with closing(http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=10)) as connection:
+    with closing(http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=60)) as connection:
         connection.request("GET", path, headers={} if host is None else {"Host": host})
         answer = connection.getresponse()
         return answer.status, answer.read().decode()
