@@ -1,33 +1,10 @@
-"""One small lake per test process, and an environment that names no other."""
+"""One small lake per test process."""
 
 from __future__ import annotations
-
-import os
-from collections.abc import Iterator
 
 import pytest
 
 from quantlab_tests.cli.small_lake import SmallLake, make_small_lake
-
-VARIABLES = (
-    "QUANTLAB_HOME",
-    "DAGSTER_HOME",
-    "ARTIFACT_MANIFEST_DB",
-    "ARTIFACTS_ROOT",
-    "PROJECTION_CACHE_DIR",
-    "EXPERIMENT_DB",
-    "QUANTLAB_CANDLES",
-    "QUANTLAB_OPENLINEAGE",
-)
-
-
-@pytest.fixture(scope="session", autouse=True)
-def plain_environment() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        for name in VARIABLES:
-            patch.delenv(name, raising=False)
-        yield
-        assert not [name for name in VARIABLES if name in os.environ], "a command left a variable behind"
 
 
 @pytest.fixture(scope="session")
