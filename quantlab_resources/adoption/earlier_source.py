@@ -11,7 +11,7 @@ from typing import Protocol
 import apsw
 
 from quantlab_core.artifacts.artifact_files import ArtifactFiles
-from quantlab_core.errors import ArtifactMissingError
+from quantlab_core.errors import ArtifactMissingError, StorageError
 from quantlab_resources.adoption.earlier_rows import EarlierRow, RefusedRow, all_rows, pending_rows
 from quantlab_resources.adoption.examination import Examination
 from quantlab_resources.artifacts.artifact_store import ParquetArtifactStore
@@ -76,9 +76,15 @@ class RowsOfAnotherLake:
 
     @contextmanager
     def reading(self) -> Iterator[apsw.Connection]:
-        """The copy of the other manifest."""
-        with closing(open_manifest(self._manifest_copy)) as connection:
-            yield connection
+        """The copy of the other manifest. Raises StorageError when it cannot be opened or read."""
+        try:
+            with closing(open_manifest(self._manifest_copy)) as connection:
+                yield connection
+        except apsw.Error as error:
+            raise StorageError(
+                f"{self._manifest_copy} cannot be read ({error}); what was taken over before is whole, check the disk"
+                " and repeat"
+            ) from error
 
     def rows(self, connection: apsw.Connection) -> list[int]:
         """All of them; those that are here already are found when they are met."""

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from quantlab_core.artifacts.artifact import PublishRequest
-from quantlab_core.errors import ConflictError, InvalidInputError
+from quantlab_core.errors import ConflictError, InvalidInputError, StorageError
 from quantlab_resources.adoption.earlier_lake import earlier_lake
+from quantlab_resources.adoption.earlier_source import RowsOfAnotherLake
 from quantlab_resources.advisory_lock import locked
 from quantlab_resources.artifacts.artifact_store import ParquetArtifactStore
 from quantlab_tests.resources.adoption.earlier_store import (
@@ -133,6 +134,18 @@ def test_a_lake_of_quantlab_is_no_source(tmp_path: Path) -> None:
     with pytest.raises(InvalidInputError, match="a manifest of quantlab already"):
         adopt(tmp_path / "old", into=tmp_path / "new")
     assert not (tmp_path / "new" / "artifacts").exists()
+
+
+@pytest.mark.parametrize("content", [None, b"no database, but as long as the header of one would be; " * 4])
+def test_a_copied_manifest_that_cannot_be_read_is_named(tmp_path: Path, content: bytes | None) -> None:
+    copy = tmp_path / "manifest.before-adoption.sqlite"
+    if content is not None:
+        copy.write_bytes(content)
+    with closing(store_at(tmp_path / "home")) as store:
+        rows = RowsOfAnotherLake(store, copy, store.files)
+        said = rf"{copy.name} cannot be read .*taken over before is whole"
+        with pytest.raises(StorageError, match=said), rows.reading():
+            pytest.fail("it was read")
 
 
 def test_two_adoptions_into_one_home_do_not_mix(tmp_path: Path) -> None:
