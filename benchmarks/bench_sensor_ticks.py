@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import dagster as dg
 import pyarrow as pa
@@ -15,6 +17,7 @@ from benchmarks.workload import Size
 from quantlab_assets.automation.experiment_queue import experiment_queue
 from quantlab_assets.automation.freshness import freshness
 from quantlab_assets.automation.keep_current import keep_current
+from quantlab_assets.automation.openlineage_outbox import openlineage_outbox
 from quantlab_cli.dagster_instance import dagster_instance
 from quantlab_core.alerts.artifact_types import ALERTS, TOKEN_CALLS
 from quantlab_core.artifacts.artifact import PublishRequest, Writer
@@ -38,7 +41,7 @@ _Wanted = tuple[ArtifactType, dict[str, str], pa.Table, Sequence[str]]
 
 def figures(size: Size, folder: Path) -> Iterator[Figure]:
     """A look of each sensor at a lake of which it knows everything, beside the manifest's last change alone; then the
-    judgement of the whole lake, which follows every change."""
+    judgement of the whole lake, which follows every change; then the outbox of lineage."""
     lab = Lab.create(folder / "lake")
     _build(lab, size.series)
     with dagster_instance(lab.paths.home) as instance:
@@ -65,6 +68,27 @@ def figures(size: Size, folder: Path) -> Iterator[Figure]:
             "listing the current slices": lambda: lab.artifacts.heads(OHLCV_SLICE.name),
         }
         yield figure(interleaved(judging, rounds=size.rounds), "ms")
+    yield _outbox(lab, size, folder / "lineage.jsonl")
+
+
+def _outbox(lab: Lab, size: Size, receiver: Path) -> Figure:
+    """A look of `openlineage_outbox` when all events were sent, beside the manifest's last change alone."""
+    resources = {"lab": LabResource(home=str(lab.paths.home))}
+    with (
+        patch.dict(os.environ, {"QUANTLAB_OPENLINEAGE": str(receiver)}),
+        dg.build_sensor_context(resources=resources) as context,
+    ):
+
+        def said() -> str:
+            return openlineage_outbox.evaluate_tick(context).skip_message or ""
+
+        while not said().startswith("nothing new"):
+            pass  # each look sends a part of what waits, and a look that sends nothing raises
+        looks: dict[str, Any] = {
+            "look of openlineage_outbox, nothing new": said,
+            "the manifest's last change": lab.catalogue.last_sequence,
+        }
+        return figure(interleaved(looks, rounds=10 * size.rounds), "ms")
 
 
 def _build(lab: Lab, slices: int) -> None:
